@@ -64,7 +64,8 @@ def model_key(parts: Mapping[str, str]) -> str:
 
 def item_key(item: Item) -> str:
     """Identity of an item: what is asked, what can be chosen, and what is right. Ids may differ, this not."""
-    return sha256_json([item.system, item.prompt, list(item.choices), list(item.labels), item.gold])
+    raw = [list(item.contexts)] if item.raw else []
+    return sha256_json([item.system, item.prompt, list(item.choices), list(item.labels), item.gold, *raw])
 
 
 def items_key(items: Sequence[Item]) -> str:

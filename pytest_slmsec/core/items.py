@@ -34,6 +34,9 @@ class Item:
         system: the system turn, or None.
         choices: continuations to be compared by log-probability, or () for generation. `gold` is then one of `labels`.
         labels: the name of each choice (``A`` .. ``D``); same length as `choices`.
+        raw: `prompt` is the whole text the model reads, few-shot examples and all: no chat template is applied.
+        contexts: a text of its own before each choice, where they differ (winogrande); same length as `choices`, and
+            taken instead of `prompt`. Only for raw items.
         origin: where the item stands, for messages: ``cti-mcq.tsv row 137``.
         meta: further published columns a scorer or report may need (plain data).
     """
@@ -44,6 +47,8 @@ class Item:
     system: str | None = None
     choices: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    raw: bool = False
+    contexts: tuple[str, ...] = ()
     origin: str = ""
     meta: Mapping[str, Any] = field(default_factory=dict)
 
@@ -55,21 +60,30 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Generate:
-    """Ask for a greedy continuation of at most `max_new_tokens` tokens, ended early by any of `stop`."""
+    """Ask for a greedy continuation of at most `max_new_tokens` tokens, ended early by any of `stop`.
+
+    `raw`: the contents of the messages are the text itself, and no chat template is applied.
+    """
 
     id: str
     messages: tuple[Message, ...]
     max_new_tokens: int
     stop: tuple[str, ...] = ()
+    raw: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Choose:
-    """Ask for the log-probability of each of `choices` as the continuation of the conversation."""
+    """Ask for the log-probability of each of `choices` as the continuation of the conversation.
+
+    `raw`: as in `Generate`. `contexts`: instead of the conversation, one raw text before each choice.
+    """
 
     id: str
     messages: tuple[Message, ...]
     choices: tuple[str, ...]
+    raw: bool = False
+    contexts: tuple[str, ...] = ()
 
 
 Request = Generate | Choose
@@ -82,6 +96,7 @@ class Output:
     Attributes:
         text: the generated text (special tokens removed), for `Generate`.
         choice_logprobs: natural-log probability of each choice, summed over its tokens, for `Choose`.
+        choice_greedy: whether greedy decoding would write just this choice, for `Choose`; None where it is not known.
         prompt_tokens: tokens of the rendered prompt, padding not counted.
         new_tokens: generated tokens up to and with the end-of-text token, padding not counted (0 for `Choose`).
         hit_limit: generation ended at the token limit, not by itself.
@@ -90,6 +105,7 @@ class Output:
 
     text: str | None = None
     choice_logprobs: tuple[float, ...] | None = None
+    choice_greedy: tuple[bool, ...] | None = None
     prompt_tokens: int = 0
     new_tokens: int = 0
     hit_limit: bool = False

@@ -56,8 +56,8 @@ class StoredBatch:
         if data.get("format") != FORMAT:
             raise ValueError(f"journal format {data.get('format')!r}, not {FORMAT}")
         outputs = tuple(
-            Output(**{**o, "choice_logprobs": o["choice_logprobs"] and tuple(o["choice_logprobs"])})
-            for o in data["outputs"]
+            Output(**{key: tuple(value) if isinstance(value, list) else value for key, value in output.items()})
+            for output in data["outputs"]
         )
         return cls(tuple(data["keys"]), outputs, data["timing"], data["meters"], tuple(data["notes"]))
 

@@ -75,6 +75,6 @@ class Task:
     def request(self, item: Item, mode: Mode, max_new_tokens: int | None = None) -> Request:
         """The request that asks `item`: `max_new_tokens` overrides the limit of the task and mode."""
         if self.by_choice:
-            return Choose(item.id, item.messages(), item.choices)
+            return Choose(item.id, item.messages(), item.choices, item.raw, item.contexts)
         limit = self.official_max_new_tokens if mode is Mode.OFFICIAL else self.max_new_tokens
-        return Generate(item.id, item.messages(), max_new_tokens or limit, self.stop)
+        return Generate(item.id, item.messages(), max_new_tokens or limit, self.stop, item.raw)
