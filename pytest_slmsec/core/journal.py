@@ -55,11 +55,13 @@ class StoredBatch:
         """
         if data.get("format") != FORMAT:
             raise ValueError(f"journal format {data.get('format')!r}, not {FORMAT}")
-        outputs = tuple(
-            Output(**{key: tuple(value) if isinstance(value, list) else value for key, value in output.items()})
-            for output in data["outputs"]
-        )
+        outputs = tuple(map(_output, data["outputs"]))
         return cls(tuple(data["keys"]), outputs, data["timing"], data["meters"], tuple(data["notes"]))
+
+
+def _output(plain: Mapping[str, Any]) -> Output:
+    fields: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()}
+    return Output(**fields)
 
 
 def encode(value: Mapping[str, Any]) -> bytes:
