@@ -5,7 +5,7 @@ from __future__ import annotations
 from pytest_slmsec.core.identity import sha256_text
 from pytest_slmsec.gates.arm import arm_from_plain
 
-MACHINE = {"cpu": "a cpu", "usable_cpus": 2, "gpus": [], "packages": {}}
+MACHINE = {"cpu": "a cpu", "cpus_usable": 2, "gpu": None, "packages": {}}
 
 
 def plain(right, *, model="phi3", benchmark="cti-mcq", parsed=None, quant=None, **facts):

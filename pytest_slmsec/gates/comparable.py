@@ -185,8 +185,8 @@ def _conditions(base: Arm, candidate: Arm) -> list[str]:
             ("The transformers version", _extra(base, "transformers"), _extra(candidate, "transformers")),
             ("The batch size", base.facts.get("largest_batch"), candidate.facts.get("largest_batch")),
             ("The CPU", base.machine.get("cpu"), candidate.machine.get("cpu")),
-            ("The number of usable CPUs", base.machine.get("usable_cpus"), candidate.machine.get("usable_cpus")),
-            ("The GPU", _gpus(base), _gpus(candidate)),
+            ("The number of usable CPUs", base.machine.get("cpus_usable"), candidate.machine.get("cpus_usable")),
+            ("The GPU", _gpu(base), _gpu(candidate)),
         )
         if a != b and (same_kind or what != "The engine")
     ]
@@ -200,6 +200,5 @@ def _extra(arm: Arm, package: str) -> Any:
     return (_engine(arm).get("extra") or {}).get(package)
 
 
-def _gpus(arm: Arm) -> str | None:
-    gpus = arm.machine.get("gpus")
-    return None if gpus is None else ", ".join(sorted(f"{gpu.get('name')}" for gpu in gpus)) or "none"
+def _gpu(arm: Arm) -> str | None:
+    return arm.machine.get("gpu") or ("none" if "gpu" in arm.machine else None)

@@ -22,12 +22,20 @@ class Duel:
 
 
 def is_quantised(spec: ModelSpec) -> bool:
-    """Whether a model is made from another one of the run; a mere dtype is none."""
-    return spec.quant is not None and spec.quant not in DTYPES
+    """Whether a model was made from its base, by quantising it or by an adapter; a mere dtype is none."""
+    return spec.adapter is not None or (spec.quant is not None and spec.quant not in DTYPES)
+
+
+def is_plain(spec: ModelSpec) -> bool:
+    """Whether a model is its base as it was published."""
+    return spec.quant is None and spec.adapter is None
 
 
 def live_duels(models: Sequence[ModelSpec], base_name: str | None) -> list[Duel]:
-    """Each quantised model against its own base; with `base_name`, every other model against that one.
+    """Each model that is made from a base against that base; with `base_name`, every other model against that one.
+
+    ``base-fp16`` is judged against ``base``. A quantised model without ``base`` in the run is judged against
+    ``base-fp16`` where that is there.
 
     Raises:
         UsageError: no model of the run has that name.
@@ -37,8 +45,10 @@ def live_duels(models: Sequence[ModelSpec], base_name: str | None) -> list[Duel]
         if not named:
             raise UsageError(f'[tool.slmsec.gate] baseline = "{LIVE}{base_name}": this run has no --model={base_name}.')
         return [Duel(spec, named[0]) for spec in models if spec.name != base_name]
-    bases = {spec.base: spec for spec in reversed(models) if not is_quantised(spec)}
-    return [Duel(spec, bases[spec.base]) for spec in models if is_quantised(spec) and spec.base in bases]
+    unquantised = {spec.base: spec for spec in reversed(models) if not is_quantised(spec)}
+    bases = unquantised | {spec.base: spec for spec in models if is_plain(spec)}
+    found = [(spec, bases.get(spec.base)) for spec in models if not is_plain(spec)]
+    return [Duel(spec, base) for spec, base in found if base is not None and (is_quantised(spec) or is_plain(base))]
 
 
 def stored_duels(models: Sequence[ModelSpec], arms: Sequence[Arm], where: str) -> list[Duel]:
@@ -52,7 +62,8 @@ def stored_duels(models: Sequence[ModelSpec], arms: Sequence[Arm], where: str) -
 
 def _stored_base(spec: ModelSpec, arms: Sequence[Arm], where: str) -> tuple[Arm, ...]:
     names = list(dict.fromkeys(arm.model for arm in arms))
-    plain = [a.model for a in arms if a.facts["base"] == spec.base and a.facts["quant"] in (None, *DTYPES)]
+    same = [a for a in arms if a.facts["base"] == spec.base]
+    plain = [a.model for quants in ((None,), DTYPES) for a in same if a.facts["quant"] in quants]
     chosen = spec.name if spec.name in names else plain[0] if plain else names[0] if len(names) == 1 else None
     if chosen is None:
         raise CompareError(f"{where} holds {', '.join(names)}, but neither {spec.name} nor {spec.base}: there is no "

@@ -5,6 +5,7 @@ from arms import MACHINE, arm
 
 from pytest_slmsec.core.errors import CompareError
 from pytest_slmsec.gates.comparable import pair
+from pytest_slmsec.meters.device import machine_facts
 from pytest_slmsec.rescore import Rescorer
 
 RIGHT = "1101" * 20
@@ -92,7 +93,7 @@ def test_scores_that_are_all_the_worst_are_an_error():
     [
         ({"largest_batch": 32}, "The batch size differs (8 and 32)"),
         ({"machine": {**MACHINE, "cpu": "another"}}, "The CPU differs (a cpu and another)"),
-        ({"machine": {**MACHINE, "gpus": [{"name": "H200"}]}}, "The GPU differs (none and H200)"),
+        ({"machine": {**MACHINE, "gpu": "H200"}}, "The GPU differs (none and H200)"),
         ({"machine": {}}, "The CPU differs (a cpu and unknown)"),
     ],
 )
@@ -100,6 +101,10 @@ def test_conditions_warn_for_scores_and_forbid_speed_and_memory(options, message
     found = pair(arm(RIGHT), candidate(**options))
     assert f"{message}; scores may move by a few near-ties." in found.warnings
     assert f"{message}: speed and memory say nothing." in found.cost_errors
+
+
+def test_what_is_compared_of_a_machine_is_what_the_meters_say_of_it():
+    assert set(MACHINE) <= set(machine_facts())
 
 
 def test_the_loader_of_a_quantisation_belongs_to_the_candidate():

@@ -1,5 +1,7 @@
 """Who is judged against whom."""
 
+from dataclasses import replace
+
 import pytest
 from arms import arm
 
@@ -22,9 +24,21 @@ def test_each_quantised_model_is_judged_against_its_own_base():
     assert pairs("phi3-gptq4", "phi3", "qwen-gptq4", "phi3-gptq8") == [("phi3-gptq4", "phi3"), ("phi3-gptq8", "phi3")]
 
 
-def test_a_dtype_is_a_base_and_the_first_one_named_counts():
-    assert pairs("phi3-bf16", "phi3", "phi3-gptq4") == [("phi3-gptq4", "phi3-bf16")]
-    assert pairs("phi3", "phi3-bf16") == []
+def test_a_dtype_is_judged_against_its_base_as_every_other_form_is():
+    assert pairs("phi3", "phi3-fp16") == [("phi3-fp16", "phi3")]
+    assert pairs("phi3-bf16", "phi3", "phi3-gptq4") == [("phi3-bf16", "phi3"), ("phi3-gptq4", "phi3")]
+
+
+def test_an_adapter_is_judged_against_its_base():
+    base, tuned = specs("phi3", "phi3")
+    tuned = replace(tuned, name="phi3+lora", adapter="lora")
+    assert [(duel.candidate.name, duel.base.name) for duel in live_duels([tuned, base], None)] == [
+        ("phi3+lora", "phi3")
+    ]
+
+
+def test_a_dtype_stands_in_for_a_base_that_is_not_in_the_run():
+    assert pairs("phi3-bf16", "phi3-fp16", "phi3-gptq4") == [("phi3-gptq4", "phi3-bf16")]
 
 
 def test_a_base_by_name_is_that_of_all_others():
