@@ -18,8 +18,8 @@ def test_cti_mcq(answer: Answer) -> None:
 
 @pytest.mark.slmsec("cti-mcq-choice")
 def test_cti_mcq_choice(answer: Answer) -> None:
-    """The same questions, by the log-probability of each letter."""
-    assert len(answer.logprobs) == 4
+    """The same questions, by the log-probability of each letter; for encoders, by the score of each option's text."""
+    assert len(answer.choice_scores) == 4
 
 
 @pytest.mark.slmsec("cti-rcm")

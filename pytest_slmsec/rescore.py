@@ -46,8 +46,9 @@ class Rescorer:
     def _items(self, task: Task, arm: Arm) -> list[Item]:
         known = self._known(task, arm.facts.get("source"))
         columns = zip(arm.columns["item"], arm.columns["sha256"], arm.columns["gold"], arm.columns["logprobs"],
-                      strict=True)  # fmt: skip
-        return [known.get(digest) or _rebuilt(name, gold, logprobs) for name, digest, gold, logprobs in columns]
+                      _choice_scores(arm), strict=True)  # fmt: skip
+        return [known.get(digest) or _rebuilt(name, gold, logprobs or scores)
+                for name, digest, gold, logprobs, scores in columns]  # fmt: skip
 
     def _known(self, task: Task, source: object) -> Mapping[str, Item]:
         wanted = "fixture" if source == "fixture" else self._data
@@ -64,15 +65,24 @@ def _by_digest(task: Task, wanted: str | None) -> Mapping[str, Item]:
     return {item_key(item)[:16]: item for item in find(task, wanted, True).items}
 
 
-def _rebuilt(name: str, gold: str, logprobs: Sequence[float] | None) -> Item:
-    labels = tuple(ascii_uppercase[: len(logprobs or ())])
+def _rebuilt(name: str, gold: str, options: Sequence[float | None] | None) -> Item:
+    labels = tuple(ascii_uppercase[: len(options or ())])
     return Item(name, "", gold, choices=labels, labels=labels)
+
+
+def _choice_scores(arm: Arm) -> Sequence[Sequence[float | None] | None]:
+    """What an encoder ranked the options by; the column is not there in runs that are older than encoders."""
+    return arm.columns.get("choice_scores") or [None] * arm.n
 
 
 def _outputs(arm: Arm, mode: Mode) -> list[Output]:
     """What was scored: in strict mode an answer that was cut off at the token limit counts like no answer."""
     columns = (arm.columns[key] for key in ("text", "logprobs", "hit_limit"))
     return [
-        Output("" if cut and mode is Mode.STRICT else text, None if logprobs is None else tuple(logprobs))
-        for text, logprobs, cut in zip(*columns, strict=True)
+        Output(
+            "" if cut and mode is Mode.STRICT else text,
+            None if logprobs is None else tuple(logprobs),
+            None if scores is None else tuple(scores),
+        )
+        for text, logprobs, cut, scores in zip(*columns, _choice_scores(arm), strict=True)
     ]

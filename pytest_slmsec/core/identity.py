@@ -65,7 +65,10 @@ def model_key(parts: Mapping[str, str]) -> str:
 def item_key(item: Item) -> str:
     """Identity of an item: what is asked, what can be chosen, and what is right. Ids may differ, this not."""
     raw = [list(item.contexts)] if item.raw else []
-    return sha256_json([item.system, item.prompt, list(item.choices), list(item.labels), item.gold, *raw])
+    texts = [item.question, list(item.options)] if item.options else []
+    shots = [[list(turn) for turn in item.shots]] if item.shots else []
+    asked = [item.system, item.prompt, list(item.choices), list(item.labels), item.gold, *raw, *texts, *shots]
+    return sha256_json(asked)
 
 
 def items_key(items: Sequence[Item]) -> str:

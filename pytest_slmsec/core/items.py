@@ -32,11 +32,15 @@ class Item:
         prompt: the user turn, verbatim as published.
         gold: the right answer in the scorer's own form (a letter, a CWE id, a CVSS vector, ids).
         system: the system turn, or None.
+        shots: example turns before the question, by user and assistant in turns.
         choices: continuations to be compared by log-probability, or () for generation. `gold` is then one of `labels`.
         labels: the name of each choice (``A`` .. ``D``); same length as `choices`.
         raw: `prompt` is the whole text the model reads, few-shot examples and all: no chat template is applied.
         contexts: a text of its own before each choice, where they differ (winogrande); same length as `choices`, and
             taken instead of `prompt`. Only for raw items.
+        question, options: the question and the text of each choice by themselves, for models that compare texts
+            instead of continuing them (encoders); same length as `choices`. Only where the task's scorer takes any
+            score that ranks the options, not just log-probabilities.
         origin: where the item stands, for messages: ``cti-mcq.tsv row 137``.
         meta: further published columns a scorer or report may need (plain data).
     """
@@ -49,13 +53,16 @@ class Item:
     labels: tuple[str, ...] = ()
     raw: bool = False
     contexts: tuple[str, ...] = ()
+    question: str = ""
+    options: tuple[str, ...] = ()
+    shots: tuple[Message, ...] = ()
     origin: str = ""
     meta: Mapping[str, Any] = field(default_factory=dict)
 
     def messages(self) -> tuple[Message, ...]:
-        """The conversation to send: the system turn where there is one, then the user turn."""
-        user = Message("user", self.prompt)
-        return (user,) if self.system is None else (Message("system", self.system), user)
+        """The conversation to send: the system turn where there is one, the examples, then the user turn."""
+        system = () if self.system is None else (Message("system", self.system),)
+        return (*system, *self.shots, Message("user", self.prompt))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +83,8 @@ class Generate:
 class Choose:
     """Ask for the log-probability of each of `choices` as the continuation of the conversation.
 
-    `raw`: as in `Generate`. `contexts`: instead of the conversation, one raw text before each choice.
+    `raw`: as in `Generate`. `contexts`: instead of the conversation, one raw text before each choice. `question` and
+    `options`: what an encoder compares instead; see `Item`.
     """
 
     id: str
@@ -84,9 +92,28 @@ class Choose:
     choices: tuple[str, ...]
     raw: bool = False
     contexts: tuple[str, ...] = ()
+    question: str = ""
+    options: tuple[str, ...] = ()
 
 
 Request = Generate | Choose
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What another model said when it was asked about an answer.
+
+    Attributes:
+        role: what it was asked as (``judge``, ``expander``). model: its name on the command line.
+        prompt_sha256: digest of the messages it was sent.
+        text: what it wrote. hit_limit: whether the token limit cut it off.
+    """
+
+    role: str
+    model: str
+    prompt_sha256: str
+    text: str
+    hit_limit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,20 +123,26 @@ class Output:
     Attributes:
         text: the generated text (special tokens removed), for `Generate`.
         choice_logprobs: natural-log probability of each choice, summed over its tokens, for `Choose`.
+        choice_scores: instead of log-probabilities, how well each option answers the question by an encoder's own
+            measure (cosine, pseudo-log-likelihood): more is better, and nothing else may be read into it. None for an
+            option without text, which cannot be chosen.
         choice_greedy: whether greedy decoding would write just this choice, for `Choose`; None where it is not known.
         prompt_tokens: tokens of the rendered prompt, padding not counted.
         new_tokens: generated tokens up to and with the end-of-text token, padding not counted (0 for `Choose`).
         hit_limit: generation ended at the token limit, not by itself.
         error: one sentence, or None.
+        replies: what other models said about `text`, in the order in which they were asked.
     """
 
     text: str | None = None
     choice_logprobs: tuple[float, ...] | None = None
+    choice_scores: tuple[float | None, ...] | None = None
     choice_greedy: tuple[bool, ...] | None = None
     prompt_tokens: int = 0
     new_tokens: int = 0
     hit_limit: bool = False
     error: str | None = None
+    replies: tuple[Reply, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +189,13 @@ class Answer:
 
     @property
     def logprobs(self) -> Mapping[str, float]:
-        """Log-probability (natural log) of each option by its label; empty for generation."""
+        """Log-probability (natural log) of each option by its label; empty for generation and for encoders."""
         return dict(zip(self.item.labels, self.output.choice_logprobs or (), strict=False))
+
+    @property
+    def choice_scores(self) -> Mapping[str, float | None]:
+        """What the options are ranked by, by label: log-probabilities, or an encoder's scores; empty for generation."""
+        return self.logprobs or dict(zip(self.item.labels, self.output.choice_scores or (), strict=False))
 
     @property
     def choice(self) -> str | None:

@@ -19,7 +19,7 @@ from pytest_slmsec.scoring.base import Result
 MIB = 2**20
 COLUMNS = ["mean", "ops", "rounds"]
 FORMAT = 1
-ITEM_KEYS = ("item", "gold", "text", "logprobs", "prompt_tokens", "new_tokens", "hit_limit")
+ITEM_KEYS = ("item", "gold", "text", "logprobs", "choice_scores", "prompt_tokens", "new_tokens", "hit_limit")
 PARAM_KEYS = ("benchmark", "model", "base", "quant", "metric")
 
 

@@ -30,6 +30,7 @@ def row(case: Case, answer: Answer) -> dict[str, Any]:
         "gold": answer.item.gold,
         "text": answer.text,
         "logprobs": output.choice_logprobs and list(output.choice_logprobs),
+        "choice_scores": output.choice_scores and list(output.choice_scores),
     }
 
 

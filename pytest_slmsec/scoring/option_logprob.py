@@ -1,8 +1,10 @@
-"""Multiple choice by the log-probability of each option (as in lm-evaluation-harness, `multiple_choice` tasks)."""
+"""Multiple choice by the log-probability of each option (as in lm-evaluation-harness, `multiple_choice` tasks), or by
+whatever an encoder ranks the options by."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from pytest_slmsec.core.items import Item, Output, Score
 from pytest_slmsec.scoring.base import Mode
@@ -14,16 +16,28 @@ def score_option(item: Item, output: Output, mode: Mode) -> Score:
     Parts: ``p_correct``, softmax over the options at the gold label, a share of 1; ``margin``, best minus second-best
     log-probability in nats; ``tie``, 1 when several options share the top exactly.
 
+    An encoder's scores (`Output.choice_scores`) rank the options and are no probabilities: there is no ``p_correct``,
+    and ``margin`` is in the engine's own unit. An option without text has no score and is never chosen.
+
     A tie at the top is a measurement without an answer: wrong in strict mode; official mode takes the first of them,
-    as argmax does. Missing or non-finite log-probabilities are unparsed: wrong, ``p_correct`` 0.
+    as argmax does. Missing or non-finite values are unparsed: wrong, ``p_correct`` 0.
     """
-    logprobs = output.choice_logprobs or ()
-    if len(logprobs) != len(item.labels) or not logprobs or not all(map(math.isfinite, logprobs)):
-        return Score(0.0, False, False, None, {"p_correct": 0.0, "margin": 0.0, "tie": 0.0})
-    top, *rest = sorted(logprobs, reverse=True)
+    logprobs = output.choice_logprobs
+    values = output.choice_scores or () if logprobs is None else logprobs
+    scored = [value for value in values if value is not None]
+    if len(values) != len(item.labels) or not scored or not all(map(math.isfinite, scored)):
+        unknown = {"p_correct": 0.0} if output.choice_scores is None else {}
+        return Score(0.0, False, False, None, {**unknown, "margin": 0.0, "tie": 0.0})
+    top, *rest = sorted(scored, reverse=True)
     tie = bool(rest) and rest[0] == top
-    weights = [math.exp(logprob - top) for logprob in logprobs]
-    p_correct = weights[item.labels.index(item.gold)] / sum(weights)
-    label = None if tie and mode is Mode.STRICT else item.labels[logprobs.index(top)]
-    parts = {"p_correct": p_correct, "margin": top - rest[0] if rest else 0.0, "tie": float(tie)}
+    label = None if tie and mode is Mode.STRICT else item.labels[values.index(top)]
+    probability = {} if logprobs is None else {"p_correct": _share(logprobs, item.labels.index(item.gold))}
+    parts = {**probability, "margin": top - rest[0] if rest else 0.0, "tie": float(tie)}
     return Score(float(label == item.gold), True, label == item.gold, label, parts)
+
+
+def _share(logprobs: Sequence[float], place: int) -> float:
+    """Softmax of the log-probabilities at one place."""
+    top = max(logprobs)
+    weights = [math.exp(logprob - top) for logprob in logprobs]
+    return weights[place] / sum(weights)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from pytest_slmsec.core.items import Choose, Generate, Item, Request
+from pytest_slmsec.core.items import Choose, Generate, Item, Output, Request
 from pytest_slmsec.scoring.base import Metric, Mode, Scorer
 
 
@@ -32,6 +32,32 @@ class HubSource:
     revision: str
 
 
+class FollowUp(NamedTuple):
+    """The next question about an answer, and as what the model is asked that answers it."""
+
+    role: str
+    request: Request
+
+
+class FollowUps(Protocol):
+    """The questions that are asked about an answer once the model under test has given it.
+
+    Attributes:
+        roles: who is asked, the one that decides first: ``("judge", "expander")``. Each role is an option that names a
+            model.
+        prompt_sha256: digest of the wording of all questions.
+    """
+
+    @property
+    def roles(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def prompt_sha256(self) -> str: ...  # noqa: D102
+
+    def next(self, item: Item, output: Output, mode: Mode) -> FollowUp | None:
+        """The next question, given the answer with the replies so far (`Output.replies`); None: no more. Pure."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Task:
     """One benchmark: the registry line of a task module, or an object in a user's own test file.
@@ -50,6 +76,11 @@ class Task:
         stop: strings that end an answer.
         constant: the best constant answer and its score on given items, for the baseline column; None: no baseline.
         version: of the scorer; changes whenever a score could change.
+        followups: questions that other models are asked about each answer, or None.
+        unjudged: the metric where no such model is named (``--slmsec-judge=rule``); None: the benchmark is then skipped.
+        cut_counts: in strict mode an answer that was cut off at the token limit is scored as it stands, because its
+            beginning decides; otherwise it counts like no answer.
+        fault: a sentence where an answer is no valid measurement at all (empty, or the text of an error), or None.
     """
 
     name: str
@@ -66,6 +97,10 @@ class Task:
     stop: tuple[str, ...] = ()
     constant: Callable[[Sequence[Item], Mode], tuple[str, float]] | None = None
     version: str = "1"
+    followups: FollowUps | None = None
+    unjudged: Metric | None = None
+    cut_counts: bool = False
+    fault: Callable[[Item, Output], str | None] | None = None
 
     @property
     def by_choice(self) -> bool:
@@ -75,6 +110,11 @@ class Task:
     def request(self, item: Item, mode: Mode, max_new_tokens: int | None = None) -> Request:
         """The request that asks `item`: `max_new_tokens` overrides the limit of the task and mode."""
         if self.by_choice:
-            return Choose(item.id, item.messages(), item.choices, item.raw, item.contexts)
+            return Choose(item.id, item.messages(), item.choices, item.raw, item.contexts, item.question, item.options)
         limit = self.official_max_new_tokens if mode is Mode.OFFICIAL else self.max_new_tokens
         return Generate(item.id, item.messages(), max_new_tokens or limit, self.stop, item.raw)
+
+    def as_scored(self, output: Output, mode: Mode) -> Output:
+        """The output as the scorer sees it: in strict mode an answer that was cut off counts like no answer."""
+        cut = output.hit_limit and mode is Mode.STRICT and not self.cut_counts
+        return replace(output, text="") if cut else output

@@ -91,6 +91,8 @@ def read_rows(
             system=SYSTEM,
             choices=choices,
             labels=choices,
+            question=_cell(row, number, "Question", source) if by_choice else "",
+            options=tuple(_cell(row, number, option, source) for option in OPTIONS) if by_choice else (),
             origin=_origin(source, number),
             meta=_meta(row),
         )
@@ -190,10 +192,12 @@ def _table_task(
 ) -> Task:
     """A task whose items stand in one table with the gold answers."""
     path = f"cti-bench/data/{file}.tsv"
-    read = partial(read_rows, name, gold, expected, by_choice=rest.get("max_new_tokens") == 0)
+    by_choice = rest.get("max_new_tokens") == 0
+    read = partial(read_rows, name, gold, expected, by_choice=by_choice)
+    columns = ("Prompt", "GT", *(OPTIONS if options else ()), *(("Question",) if by_choice else ()))
     return Task(
         name,
-        load=partial(load_table, path, ("Prompt", "GT", *(OPTIONS if options else ())), read),
+        load=partial(load_table, path, columns, read),
         files=(path,),
         hub=HubSource(HUB_DATASET, file, "test", HUB_REVISION) if on_hub else None,
         from_rows=read,

@@ -41,3 +41,20 @@ def test_the_probabilities_of_all_golds_sum_to_one(logprobs):
     output = Output(choice_logprobs=tuple(logprobs))
     golds = [Item("c-1", "?", label, choices=ITEM.choices, labels=ITEM.labels) for label in "ABCD"]
     assert sum(score_option(gold, output, Mode.STRICT).parts["p_correct"] for gold in golds) == pytest.approx(1.0)
+
+
+def test_scores_of_an_encoder_rank_the_options_and_have_no_probability():
+    score = score_option(ITEM, Output(choice_scores=(0.25, 0.75, -0.5, 0.5)), Mode.STRICT)
+    assert (score.extracted, score.correct, score.parsed) == ("B", True, True)
+    assert score.parts == {"margin": 0.25, "tie": 0.0}
+
+
+def test_an_option_without_text_is_never_chosen():
+    score = score_option(ITEM, Output(choice_scores=(-3.0, None, -2.0, -9.0)), Mode.OFFICIAL)
+    assert (score.extracted, score.correct) == ("C", False)
+
+
+@pytest.mark.parametrize("scores", [(), (None,) * 4, (0.1, math.nan, 0.2, 0.3), (0.1, 0.2)])
+def test_scores_that_are_missing_or_not_finite_are_unparsed(scores):
+    score = score_option(ITEM, Output(choice_scores=scores), Mode.STRICT)
+    assert (score.value, score.parsed, score.parts) == (0.0, False, {"margin": 0.0, "tie": 0.0})
