@@ -40,6 +40,7 @@ def transcript(case: Case, answer: Answer) -> dict[str, Any]:
     return {
         "item_sha256": item_key(item),
         "system": item.system,
+        "shots": [list(turn) for turn in item.shots],
         "prompt": item.prompt,
         "choices": list(item.choices),
     }

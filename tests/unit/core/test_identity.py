@@ -33,6 +33,11 @@ def test_an_item_is_what_is_asked_and_what_is_right():
     item = Item("a", "2 + 2?", "4")
     assert item_key(item) == item_key(replace(item, id="b", origin="row 7"))
     assert item_key(item) != item_key(replace(item, gold="5"))
+    example = (Message("user", "1 + 1?"), Message("assistant", "2"))
+    assert item_key(item) != item_key(replace(item, shots=example))
+    assert replace(item, shots=example, system="Add.").messages() == (
+        Message("system", "Add."), *example, Message("user", "2 + 2?")
+    )  # fmt: skip
 
 
 @given(st.text(), st.text())
