@@ -175,6 +175,7 @@ def binary_gate(
     *,
     gate: str = "binary",
     cluster_se_ratio: float = 1.0,
+    power: float = 0.8,
 ) -> GateResult:
     """Is the candidate worse by more than `margin` on paired binary items?
 
@@ -185,6 +186,7 @@ def binary_gate(
         alpha_pass, alpha_fail: one-sided error rates of the two sides.
         base_accuracy: share the base gets right; below 20 % PASS also needs a drop of at most a quarter of it.
         cluster_se_ratio: from `cluster_ratio`; above 1.1 the counts are scaled to n / ratio^2 items.
+        power: for the number of items that would decide; the verdict does not depend on it.
 
     Raises:
         UsageError: counts, margin, alpha or accuracy outside their range.
@@ -202,7 +204,7 @@ def binary_gate(
     passed = limit > 0 and float(tango_z(*counts, limit)) <= -z_pass
     verdict = Verdict.FAIL if statistic >= z_fail else Verdict.PASS if passed else Verdict.INCONCLUSIVE
     bounds = drop_bounds(*counts, z_pass, z_fail)
-    details = _details(lost, gained, n, margin, counts, alpha_pass)
+    details = _details(lost, gained, n, margin, counts, alpha_pass, power)
     reasons = _reasons(verdict, details, limit, margin, base_accuracy)
     return GateResult(gate, verdict, n, (lost - gained) / n, bounds.lower, bounds.upper, margin, _upper_tail(statistic),
                       "tango+scas", reasons=reasons, details=details)  # fmt: skip
@@ -214,7 +216,7 @@ def _upper_tail(z: float) -> float:
 
 
 def _details(
-    lost: int, gained: int, n: int, margin: float, counts: tuple[float, float, float], alpha: float
+    lost: int, gained: int, n: int, margin: float, counts: tuple[float, float, float], alpha: float, power: float
 ) -> dict[str, Any]:
     flips, drop, size = (lost + gained) / n, (lost - gained) / n, counts[2]
     tango, skew = float(tango_z(*counts, margin)), float(scas_z(*counts, margin))
@@ -226,7 +228,7 @@ def _details(
         "z_scas": skew,
         "smallest_provable_margin": smallest_provable_margin(size, alpha),
         "mcnemar_midp": mcnemar_midp(round(counts[0]), round(counts[1])),
-        **undecided(flips - drop**2, size, drop, margin, floor_items(margin, alpha), alpha),
+        **undecided(flips - drop**2, size, drop, margin, floor_items(margin, alpha), alpha, power),
     }
 
 

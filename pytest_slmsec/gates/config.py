@@ -18,6 +18,7 @@ from pytest_slmsec.gates.keys import (
     metric_names,
     one_of,
     points,
+    probability,
     read_values,
     speed_rounds,
     text,
@@ -114,7 +115,8 @@ class GateConfig:
     Attributes:
         preset: name and numbers. baseline: a stored run, ``live:MODEL``, or None.
         scope: ``population`` (the items are a sample of the task) or ``benchmark`` (exactly these items).
-        alpha: one-sided error rate of each bound. unparsable: ``worst``, or ``error`` where one must not occur.
+        alpha: one-sided error rate of each bound. power: how often a plan wants to succeed; for planning only.
+        unparsable: ``worst``, or ``error`` where one must not occur.
         suite: limits of the suite. rules: by benchmark. max_collapse: tolerated growth of the commonest answer.
         max_slowdown: share. speed_rounds: rounds in which base and candidate take turns; None: not measured so.
         fidelity: None: not measured.
@@ -126,6 +128,7 @@ class GateConfig:
     baseline: str | None = None
     scope: str = "population"
     alpha: float = ALPHA
+    power: float = 0.8
     on_inconclusive: str = "warn"
     unparsable: str = "worst"
     suite: Limits = field(default_factory=Limits)
@@ -202,6 +205,7 @@ SCALARS: Mapping[str, Reader] = {
     "baseline": text,
     "scope": one_of(*SCOPES),
     "alpha": error_rate,
+    "power": probability,
     "on_inconclusive": one_of(*ON_INCONCLUSIVE),
     "unparsable": one_of(*UNPARSABLE),
 }
@@ -226,6 +230,7 @@ SUITE: Mapping[str, tuple[str, Reader]] = {
     "max_drop_macro": ("macro", points),
     "max_drop_each": ("each", points),
     "required_min_items": ("required_min_items", count),
+    "adjust": ("adjust", one_of("holm")),
 }
 
 

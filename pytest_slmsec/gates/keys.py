@@ -66,6 +66,13 @@ def error_rate(value: Any, where: str) -> float:
     return float(value)
 
 
+def probability(value: Any, where: str) -> float:
+    """How often a plan wants to succeed."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.5 <= value < 1:
+        raise UsageError(f"{where} = {value!r}: must be at least 0.5 and below 1; 0.8 is usual.")
+    return float(value)
+
+
 def flag(value: Any, where: str) -> bool:
     """true or false."""
     if not isinstance(value, bool):

@@ -78,6 +78,7 @@ def real_gate(
     gate: str = "real",
     unit: str = "points",
     strict: bool = False,
+    power: float = 0.8,
 ) -> GateResult:
     """Is the candidate worse by more than `margin` on a real-valued score?
 
@@ -87,7 +88,7 @@ def real_gate(
     Args:
         differences: one per item, within +-`scale`; unparsed answers scored worst case.
         margin: the tolerated drop, in units of the metric. scale: worst minus best (1; 10 for CVSS points).
-        strict: use the betting bound at every size.
+        strict: use the betting bound at every size. power: for the number of items that would decide.
 
     Raises:
         UsageError: no items, a difference that is not finite or beyond the scale, or a margin out of range.
@@ -107,7 +108,7 @@ def real_gate(
     if verdict is Verdict.PASS and n < floor:
         verdict = Verdict.INCONCLUSIVE
     details: dict[str, Any] = {"sd": float(drops.std(ddof=1)) if n > 1 else 0.0, "resamples": resamples}
-    details |= undecided(details["sd"] ** 2, n, float(drops.mean()), margin, floor, alpha / 2)
+    details |= undecided(details["sd"] ** 2, n, float(drops.mean()), margin, floor, alpha / 2, power)
     return GateResult(gate, verdict, n, float(drops.mean()), bounds.lower, bounds.upper, margin, p_fail, method, unit,
                       scale, _reasons(n, floor, method), details)  # fmt: skip
 

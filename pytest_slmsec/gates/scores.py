@@ -128,14 +128,15 @@ def _binary(config: GateConfig, before: NDArray[np.bool_], after: NDArray[np.boo
         return benchmark_gate(differences, len(before), margin, gate=name)
     lost, gained = int((before & ~after).sum()), int((after & ~before).sum())
     level = alpha or config.alpha
-    return binary_gate(lost, gained, len(before), margin, level, level, base_accuracy, gate=name)
+    return binary_gate(lost, gained, len(before), margin, level, level, base_accuracy, gate=name,
+                       power=config.power)  # fmt: skip
 
 
 def _real_valued(config: GateConfig, differences: Floats, margin: float, scale: float, name: str, unit: str
                  ) -> GateResult:  # fmt: skip
     if config.scope == "benchmark":
         return benchmark_gate(differences, len(differences), margin, scale, gate=name, unit=unit)
-    return real_gate(differences, margin, scale, config.alpha, gate=name, unit=unit)
+    return real_gate(differences, margin, scale, config.alpha, gate=name, unit=unit, power=config.power)
 
 
 def _accuracy(pair: Pair, config: GateConfig, rule: Rule, name: str) -> Found:

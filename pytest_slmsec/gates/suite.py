@@ -57,11 +57,14 @@ class Limits:
     Attributes:
         macro: mean drop over the required benchmarks. each: drop of any required benchmark.
         required_min_items: smaller benchmarks are advisory: they can FAIL and veto, not PASS.
+        adjust: how p-values are adjusted for the number of gates; ``holm`` is the only way that bounds the chance of
+            any false alarm whatever the gates have to do with each other.
     """
 
     macro: float = 0.02
     each: float = 0.05
     required_min_items: int = 300
+    adjust: str = "holm"
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,21 @@ def items_needed(
     return max(1, math.ceil(z_sum**2 * variance / (margin - estimate) ** 2))
 
 
-def undecided(variance: float, n: float, estimate: float, margin: float, floor: int, alpha: float) -> dict[str, Any]:
+def items_to_decide(
+    variance: float, estimate: float, margin: float, floor: int, alpha: float = 0.05, power: float = 0.8
+) -> int | None:
+    """The one number behind "needs about N items", in a plan and in a verdict: `items_needed`, at least `floor`.
+
+    They differ in what they assume: a plan no drop and a usual share of changed answers (`gates.plan`), a verdict that
+    drop and spread stay as measured. Below the floor nothing can PASS; a FAIL may be confirmed there.
+    """
+    need = items_needed(variance, estimate, margin, alpha, power)
+    return need if need is None or estimate > margin else max(need, floor)
+
+
+def undecided(
+    variance: float, n: float, estimate: float, margin: float, floor: int, alpha: float, power: float = 0.8
+) -> dict[str, Any]:
     """What to say about an undecided gate, as plain data.
 
     Returns:
@@ -63,9 +77,7 @@ def undecided(variance: float, n: float, estimate: float, margin: float, floor: 
         floor when leaning PASS).
     """
     leaning_pass = estimate < margin
-    need = items_needed(variance, estimate, margin, alpha)
-    if need is not None and leaning_pass:
-        need = max(need, floor)
+    need = items_to_decide(variance, estimate, margin, floor, alpha, power)
     return {
         "leaning": None if need is None else "PASS" if leaning_pass else "FAIL",
         "below_floor": n < floor,
