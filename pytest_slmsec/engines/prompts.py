@@ -23,6 +23,9 @@ class Encoded:
         prompt: fed first. For `Choose`, the longest common beginning of the tokenised prompt and of the tokenised
             prompt with each choice.
         choices: what follows `prompt` for each choice; () for `Generate`.
+        scored: for each choice how many of its last tokens count; () where all do.
+        shared: leading tokens of `prompt` that all prompts of the benchmark begin with, as far as its text tells; what
+            is selected does not matter.
         prompt_tokens: tokens of the rendered prompt alone.
         error: why nothing can be asked, or None.
     """
@@ -31,6 +34,13 @@ class Encoded:
     choices: tuple[tuple[int, ...], ...] = ()
     prompt_tokens: int = 0
     error: str | None = None
+    scored: tuple[int, ...] = ()
+    shared: int = 0
+
+    @property
+    def counted(self) -> tuple[int, ...]:
+        """For each choice how many of its last tokens count."""
+        return self.scored or tuple(map(len, self.choices))
 
     @property
     def longest(self) -> int:

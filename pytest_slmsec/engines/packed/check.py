@@ -1,0 +1,66 @@
+"""Whether a model can be packed: one packed against one plain forward at load, and the same question in company."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import torch
+
+from pytest_slmsec.engines.packed.attention import NotPackable
+from pytest_slmsec.engines.packed.chooser import Chosen, PackedChooser
+from pytest_slmsec.engines.prompts import Encoded
+
+TOLERANCE_NATS = {torch.float32: 2e-3, torch.float16: 0.1, torch.bfloat16: 0.5}
+"""Largest difference of a choice's log-probability to the plain forward. A wrong mask or position is off by more."""
+SHARED, OWN, BRANCHES = 12, 9, (1, 2, 3, 3)
+SEED = 0
+
+
+def checked_chooser(model: Any, tile_tokens: int | None = None) -> tuple[PackedChooser, float]:
+    """A chooser whose results are those of the model itself, and its largest deviation from them in nats.
+
+    Raises:
+        NotPackable: they are not, or the model does not let its attention be replaced; says why.
+    """
+    try:
+        chooser = PackedChooser(model, tile_tokens)
+        first, second = _probe(model, SEED), _probe(model, SEED + 1)
+        packed = chooser.choose([first, second])
+        alone = chooser.choose([first])
+    except NotPackable:
+        raise
+    except Exception as error:  # what a foreign architecture makes of another attention cannot be foreseen
+        raise NotPackable(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from error
+    if alone != packed[:1]:
+        raise NotPackable("a question's log-probabilities depend on what else is in its tile")
+    deviation = max(_deviation(model, one, got) for one, got in zip((first, second), packed, strict=True))
+    dtype = next(model.parameters()).dtype
+    if not deviation <= TOLERANCE_NATS.get(dtype, TOLERANCE_NATS[torch.bfloat16]):
+        raise NotPackable(f"packed and plain log-probabilities differ by {deviation:.3g} nats in {dtype}")
+    return chooser, deviation
+
+
+def _probe(model: Any, seed: int) -> Encoded:
+    """A question of random tokens behind a shared prefix; two of its choices begin alike."""
+    draw = random.Random(seed)
+    vocabulary = model.get_input_embeddings().num_embeddings
+    shared = [random.Random(SEED).randrange(vocabulary) for _ in range(SHARED)]
+    own = [draw.randrange(vocabulary) for _ in range(OWN + seed)]
+    choices = [[draw.randrange(vocabulary) for _ in range(length)] for length in BRANCHES]
+    choices[-1][:2] = choices[-2][:2]
+    return Encoded((*shared, *own), tuple(map(tuple, choices)), SHARED + len(own), shared=SHARED)
+
+
+@torch.inference_mode()
+def _deviation(model: Any, one: Encoded, got: Chosen) -> float:
+    """Largest difference to plain forwards, one a choice, without any cache."""
+    device = next(model.parameters()).device
+    differences = []
+    for choice, packed in zip(one.choices, got.logprobs, strict=True):
+        ids = torch.tensor([[*one.prompt, *choice]], device=device)
+        logprobs = model(input_ids=ids, use_cache=False).logits[0].float().log_softmax(-1)
+        at = len(one.prompt) - 1
+        plain = sum(logprobs[at + step, token].item() for step, token in enumerate(choice))
+        differences.append(abs(plain - packed))
+    return max(differences)

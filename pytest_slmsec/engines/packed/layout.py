@@ -1,0 +1,107 @@
+"""Which tokens are fed in which tile, and where each log-probability is read; no torch.
+
+A question is a *segment*: its own prompt tokens behind the shared prefix, then the tokens of its choices as a tree. A
+token that several choices begin with is fed once, and the last token of a choice is not fed at all: nothing is read
+behind it. Segments stand one after the other in *tiles* of a fixed number of tokens, so that the shape of every matrix
+product, and with it every bit of a result, is the same whatever else is asked in the same run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pytest_slmsec.engines.prompts import Encoded
+
+Tokens = tuple[int, ...]
+LONE_STEP_TOKENS = 64
+"""A segment longer than a tile has a tile of its own, rounded up to this many tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One question laid out.
+
+    Attributes:
+        shared: tokens of the prefix it stands behind, which are fed elsewhere, once.
+        tokens: fed here: own prompt tokens, then tree nodes, each behind its parent.
+        own: how many of `tokens` are prompt.
+        parents: for each tree node the index in `tokens` of what it continues (`own` - 1: the prompt).
+        reads: for each choice, (index in `tokens` to read at, token to read there) of each token that counts.
+    """
+
+    shared: Tokens
+    tokens: Tokens
+    own: int
+    parents: tuple[int, ...]
+    reads: tuple[tuple[tuple[int, int], ...], ...]
+
+    def positions(self) -> list[int]:
+        """Position of each token in its own text."""
+        found = [len(self.shared) + index for index in range(self.own)]
+        for parent in self.parents:
+            found.append(found[parent] + 1)
+        return found
+
+    @property
+    def structure(self) -> tuple[int, int, tuple[int, ...]]:
+        """All that the attention mask depends on."""
+        return len(self.shared), self.own, self.parents
+
+
+def segment(encoded: Encoded) -> Segment:
+    """Lay out one question. At least one prompt token is fed behind the shared prefix."""
+    shared = min(encoded.shared, len(encoded.prompt) - 1)
+    tokens = list(encoded.prompt[shared:])
+    own = len(tokens)
+    nodes: dict[Tokens, int] = {(): own - 1}
+    parents: list[int] = []
+    for choice in encoded.choices:
+        for length in range(1, len(choice)):
+            beginning = choice[:length]
+            if beginning not in nodes:
+                parents.append(nodes[beginning[:-1]])
+                nodes[beginning] = len(tokens)
+                tokens.append(beginning[-1])
+    reads = tuple(
+        tuple((nodes[choice[:at]], choice[at]) for at in range(len(choice) - count, len(choice)))
+        for choice, count in zip(encoded.choices, encoded.counted, strict=True)
+    )
+    return Segment(encoded.prompt[:shared], tuple(tokens), own, tuple(parents), reads)
+
+
+def tile_tokens(length: int, tile: int) -> int:
+    """Tokens of the tile that a segment of this length stands in; depends on nothing but the segment."""
+    return tile if length <= tile else -(-length // LONE_STEP_TOKENS) * LONE_STEP_TOKENS
+
+
+def pack(lengths: Sequence[int], tile: int) -> list[list[int]]:
+    """Segments to tiles: best fit, longest first (Johnson 1973); ties go to the earlier tile.
+
+    Args:
+        lengths: tokens of each segment. tile: tokens of a tile.
+
+    Returns:
+        Indices into `lengths`, a list a tile. What is longer than a tile stands alone.
+    """
+    tiles: list[list[int]] = []
+    room: dict[int, list[int]] = {}
+    for index in sorted(range(len(lengths)), key=lambda at: (-lengths[at], at)):
+        length = lengths[index]
+        if length >= tile:
+            tiles.append([index])
+            continue
+        left = min((free for free, with_it in room.items() if free >= length and with_it), default=None)
+        if left is None:
+            left, at = tile, len(tiles)
+            tiles.append([])
+        else:
+            at = room[left].pop(0)
+        tiles[at].append(index)
+        room.setdefault(left - length, []).append(at)
+    return tiles
+
+
+def needed_tokens(segments: Sequence[Segment]) -> int:
+    """Tokens that must be fed at least once to score these questions: each prefix once, and every segment."""
+    return sum(map(len, {one.shared for one in segments})) + sum(len(one.tokens) for one in segments)
