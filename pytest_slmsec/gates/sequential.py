@@ -1,4 +1,4 @@
-"""Early stopping: O'Brien-Fleming looks, an anytime-valid betting test, and both combined.
+"""Early stopping at any time: a betting test, alone, with an ordinary test at the end, or without replacement.
 
 Items are taken in a seeded random order that is stored with the result. Every verdict here is a function of the items
 seen so far, so a stored prefix reproduces it.
@@ -8,137 +8,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pytest_slmsec.core.errors import UsageError
 from pytest_slmsec.gates.binary import drop_bounds, fail_z, tango_z
+from pytest_slmsec.gates.spending import check_seen
 from pytest_slmsec.gates.undecided import check_margin, normal_quantile
 from pytest_slmsec.gates.verdict import Bounds, GateResult, Verdict
 
 Floats = NDArray[np.float64]
 
-LOOKS = 5
-OBF_BOUNDARIES = {0.05: (4.2292, 2.8880, 2.2982, 1.9619, 1.7397), 0.025: (4.8769, 3.3569, 2.6803, 2.2898, 2.0310)}
-"""Upper boundaries of Z at 20, 40, 60, 80, 100 % of the items, by one-sided error rate; see `obf_boundaries`."""
-
 BETS: Floats = np.asarray(np.geomspace(0.03, 0.9, 20), dtype=np.float64)
 """Fractions of the wealth that the betting test stakes; their wealths are averaged."""
 
-HYBRID_ALPHA_ANYTIME, HYBRID_ALPHA_FINAL = 0.01, 0.04
-
-
-def obf_spent(share: float, alpha: float) -> float:
-    """Error spent when a `share` of the items is seen: 2 (1 - Phi(z_{alpha/2} / sqrt(share))).
-
-    Source: Lan & DeMets, Biometrika 70:659 (1983), the spending function that resembles O'Brien-Fleming.
-    """
-    return math.erfc(normal_quantile(alpha / 2) / math.sqrt(2 * share)) if share > 0 else 0.0
-
-
-class _Walk:
-    """Density of the score process (Brownian motion at equal steps) among paths that have crossed no boundary yet.
-
-    Source: the recursion of Armitage, McPherson, Rowe, JRSS A 132:235 (1969), by the trapezoidal rule.
-    """
-
-    POINTS, LOWEST = 2401, -8.0
-
-    def __init__(self, looks: int) -> None:
-        self.step_sd = 1 / math.sqrt(looks)
-        self.x: Floats = np.zeros(1)
-        self.mass: Floats = np.ones(1)
-
-    def crossing(self, level: float) -> float:
-        """P(no boundary crossed so far, and the next value of the process at least `level`)."""
-        from scipy.special import ndtr
-
-        return float(self.mass @ ndtr((self.x - level) / self.step_sd))
-
-    def survive(self, level: float) -> None:
-        """Take one step and keep the paths that stay below `level`."""
-        grid: Floats = np.asarray(np.linspace(self.LOWEST, level, self.POINTS), dtype=np.float64)
-        spacing = grid[1] - grid[0]
-        kernel = np.exp(-0.5 * ((grid[:, None] - self.x) / self.step_sd) ** 2)
-        density = kernel @ self.mass / (self.step_sd * math.sqrt(2 * math.pi))
-        self.x, self.mass = grid, density * spacing
-        self.mass[[0, -1]] /= 2
-
-
-@lru_cache(maxsize=8)
-def obf_boundaries(alpha: float = 0.05, looks: int = LOOKS) -> tuple[float, ...]:
-    """Boundaries of Z at `looks` equally spaced looks that spend `obf_spent`, by numeric recursion.
-
-    A boundary on the other side (PASS) only takes paths away, so each side keeps its own error rate.
-    """
-    from scipy.optimize import brentq
-
-    walk, found = _Walk(looks), list[float]()
-    for look in range(1, looks + 1):
-        spend = obf_spent(look / looks, alpha) - obf_spent((look - 1) / looks, alpha)
-        level = float(brentq(lambda x, s=spend: walk.crossing(x) - s, -1.0, 8.0, xtol=1e-10))
-        found.append(level / math.sqrt(look / looks))
-        walk.survive(level)
-    return tuple(found)
-
-
-def _boundaries(alpha: float) -> tuple[float, ...]:
-    return OBF_BOUNDARIES.get(alpha) or obf_boundaries(alpha)
-
-
-@lru_cache(maxsize=32)
-def _walk_before(look: int, alpha: float) -> tuple[float, _Walk]:
-    """P(a look before `look` crosses its boundary), and the walk of the paths that did not."""
-    walk, crossed = _Walk(LOOKS), 0.0
-    for k, boundary in enumerate(_boundaries(alpha)[: look - 1], start=1):
-        level = boundary * math.sqrt(k / LOOKS)
-        crossed += walk.crossing(level)
-        walk.survive(level)
-    return crossed, walk
-
-
-def stagewise_p(look: int, z: float, alpha: float = 0.05) -> float:
-    """p-value of a group-sequential test that ended at `look` (1 to 5) with statistic `z`.
-
-    P(an earlier look crosses its boundary, or this look reaches `z`) when the drop is the margin: stagewise ordering
-    (Jennison & Turnbull, Group Sequential Methods, 2000, section 8.4). At most alpha exactly when the test says FAIL.
-    """
-    crossed, walk = _walk_before(look, alpha)
-    return min(1.0, crossed + walk.crossing(z * math.sqrt(look / LOOKS)))
-
-
-def obf_looks(n_total: int) -> tuple[int, ...]:
-    """Numbers of items after which to look: 20, 40, 60, 80, 100 % of `n_total`, rounded up."""
-    return tuple(math.ceil(n_total * k / LOOKS) for k in range(1, LOOKS + 1))
-
-
-def obf_gate(
-    lost: int, gained: int, n_seen: int, n_total: int, margin: float, alpha: float = 0.05, *, gate: str = "binary"
-) -> GateResult:
-    """The binary gate at one of the five looks; the bounds are repeated confidence bounds (valid at every look).
-
-    Returns:
-        PASS or FAIL: stop here. INCONCLUSIVE: go on to the next look, or, at the last one, undecided.
-
-    Raises:
-        UsageError: `n_seen` is not one of `obf_looks(n_total)`, or counts or margin are out of range.
-    """
-    _check_seen(lost, gained, n_seen, n_total, margin)
-    looks = obf_looks(n_total)
-    if n_seen not in looks or n_total < LOOKS:
-        raise UsageError(f"O'Brien-Fleming looks at {n_total} items come after {looks} items, not after {n_seen}; "
-                         "a look at any other time would raise the error rate.")  # fmt: skip
-    look = looks.index(n_seen) + 1
-    boundary = _boundaries(alpha)[look - 1]
-    z = float(fail_z(lost, gained, n_seen, margin))
-    passed = float(tango_z(lost, gained, n_seen, margin)) <= -boundary
-    verdict = Verdict.FAIL if z >= boundary else Verdict.PASS if passed else Verdict.INCONCLUSIVE
-    bounds = drop_bounds(lost, gained, n_seen, boundary, boundary)
-    details = {"lost": lost, "gained": gained, "n_total": n_total, "look": look, "boundary": boundary, "z": z}
-    return GateResult(gate, verdict, n_seen, (lost - gained) / n_seen, bounds.lower, bounds.upper, margin,
-                      stagewise_p(look, z, alpha), "obf", details=details)  # fmt: skip
+HYBRID_SHARE_ANYTIME = 0.2
+"""Part of the error rate that the hybrid gives to its betting test; the rest is for the ordinary test at the end."""
 
 
 def log_wealth(values: ArrayLike, counts: ArrayLike, drop: float) -> float:
@@ -186,7 +73,7 @@ def _scaled(bounds: Bounds, scale: float) -> Bounds:
 
 
 def _betting_result(
-    values: Floats, counts: Floats, margin: float, alpha: float, gate: str, unit: str, scale: float
+    values: Floats, counts: Floats, n: int, margin: float, alpha: float, gate: str, unit: str, scale: float
 ) -> GateResult:
     """The verdict on values in [-1, 1]; `margin` and the result are in units of the metric."""
     log_pass = log_wealth(values, counts, margin / scale)
@@ -194,8 +81,7 @@ def _betting_result(
     target = -math.log(alpha)
     verdict = Verdict.FAIL if log_fail >= target else Verdict.PASS if log_pass >= target else Verdict.INCONCLUSIVE
     bounds = _scaled(betting_bounds(values, counts, alpha), scale)
-    n = int(counts.sum())
-    estimate = -float(values @ counts) / n * scale
+    estimate = -float(values @ counts) / float(counts.sum()) * scale
     return GateResult(gate, verdict, n, estimate, bounds.lower, bounds.upper, margin, min(1.0, math.exp(-log_fail)),
                       "betting", unit, scale, details={"log_e_pass": log_pass, "log_e_fail": log_fail})  # fmt: skip
 
@@ -208,9 +94,10 @@ def anytime_binary_gate(
     Raises:
         UsageError: counts or margin out of range.
     """
-    _check_seen(lost, gained, n_seen, n_seen, margin)
+    check_seen(lost, gained, n_seen, n_seen, margin)
     counts = np.array([lost, gained, n_seen - lost - gained], dtype=np.float64)
-    return _betting_result(np.array([-1.0, 1.0, 0.0]), counts, margin, alpha, gate, "points", 1.0)
+    found = _betting_result(np.array([-1.0, 1.0, 0.0]), counts, n_seen, margin, alpha, gate, "points", 1.0)
+    return replace(found, details={**found.details, "lost": lost, "gained": gained})
 
 
 def anytime_real_gate(
@@ -221,17 +108,19 @@ def anytime_real_gate(
     *,
     gate: str = "real",
     unit: str = "points",
+    weight: float = 1.0,
 ) -> GateResult:
     """The betting test on real-valued differences (candidate minus base, higher is better, within +-`scale`).
 
-    Finite-sample valid for any distribution, at the price of about twice the items.
+    Finite-sample valid for any distribution, at the price of about twice the items. `weight`: independent items that
+    one item stands for, below 1 where items come in clusters (an approximation then).
 
     Raises:
         UsageError: no items, a difference that is not finite or beyond the scale, or a margin out of range.
     """
     check_margin(margin, scale)
     d = checked_differences(differences, scale) / scale
-    return _betting_result(d, np.ones(len(d)), margin, alpha, gate, unit, scale)
+    return _betting_result(d, np.full(len(d), weight), len(d), margin, alpha, gate, unit, scale)
 
 
 def checked_differences(differences: Sequence[float] | Floats, scale: float) -> Floats:
@@ -251,24 +140,24 @@ def checked_differences(differences: Sequence[float] | Floats, scale: float) -> 
 
 
 def hybrid_gate(
-    lost: int, gained: int, n_seen: int, n_total: int, margin: float, *, gate: str = "binary"
+    lost: int, gained: int, n_seen: int, n_total: int, margin: float, alpha: float = 0.05, *, gate: str = "binary"
 ) -> GateResult:
-    """Betting test at 0.01 whenever asked, and the ordinary binary test at 0.04 once all items are seen.
+    """Betting test at alpha/5 whenever asked, and the ordinary binary test at 4 alpha/5 once all items are seen.
 
-    The union bound keeps each side's error at 0.05. p_fail is the weighted Bonferroni p-value of the two.
+    The union bound keeps each side's error at alpha. p_fail is the weighted Bonferroni p-value of the two.
 
     Raises:
         UsageError: counts or margin out of range.
     """
-    _check_seen(lost, gained, n_seen, n_total, margin)
-    early = anytime_binary_gate(lost, gained, n_seen, margin, HYBRID_ALPHA_ANYTIME, gate=gate)
-    alpha = HYBRID_ALPHA_ANYTIME + HYBRID_ALPHA_FINAL
-    p_early = min(1.0, (early.p_fail or 0.0) * alpha / HYBRID_ALPHA_ANYTIME)
-    details = {**early.details, "lost": lost, "gained": gained, "n_total": n_total}
+    check_seen(lost, gained, n_seen, n_total, margin)
+    alpha_early, alpha_final = HYBRID_SHARE_ANYTIME * alpha, (1 - HYBRID_SHARE_ANYTIME) * alpha
+    early = anytime_binary_gate(lost, gained, n_seen, margin, alpha_early, gate=gate)
+    p_early = min(1.0, (early.p_fail or 0.0) * alpha / alpha_early)
+    details = {**early.details, "n_total": n_total}
     verdict, bounds, p_fail = early.verdict, Bounds(early.lower, early.upper), p_early
     if n_seen == n_total:
-        z, critical = float(fail_z(lost, gained, n_seen, margin)), normal_quantile(HYBRID_ALPHA_FINAL)
-        p_fail = min(p_early, 0.5 * math.erfc(z / math.sqrt(2)) * alpha / HYBRID_ALPHA_FINAL)
+        z, critical = float(fail_z(lost, gained, n_seen, margin)), normal_quantile(alpha_final)
+        p_fail = min(p_early, 0.5 * math.erfc(z / math.sqrt(2)) * alpha / alpha_final)
         if verdict is Verdict.INCONCLUSIVE:
             passed = float(tango_z(lost, gained, n_seen, margin)) <= -critical
             verdict = Verdict.FAIL if z >= critical else Verdict.PASS if passed else verdict
@@ -290,8 +179,9 @@ def benchmark_gate(
     """Is the drop on exactly these `n_total` items beyond the margin, judged from a random part of them?
 
     Betting against the mean of the items not yet seen, which the hypothesis fixes: m_t = (N m - S_{t-1}) / (N - t + 1).
-    The whole benchmark is a fact: PASS if its drop is at most the margin. A part decides at the first item at which a
-    wealth reaches 1/alpha, or at which the rest cannot change the answer any more.
+    The whole benchmark is a fact: PASS if its drop is at most the margin, whatever a part of it said before. A part, in
+    random order, decides at the first item at which a wealth reaches 1/alpha, or at which the rest cannot change the
+    answer any more.
     Source: Waudby-Smith & Ramdas, NeurIPS 2020, arXiv 2006.04347 (sampling without replacement).
 
     Args:
@@ -308,10 +198,10 @@ def benchmark_gate(
     fail_at = _first_crossing(-d, n_total, -margin / scale, alpha)
     estimate = -float(d.mean()) * scale
     verdict = Verdict.INCONCLUSIVE
-    if min(pass_at, fail_at) <= len(d):
-        verdict = Verdict.PASS if pass_at <= fail_at else Verdict.FAIL
-    elif len(d) == n_total:
+    if len(d) == n_total:
         verdict = Verdict.PASS if estimate <= margin * (1 + 1e-12) else Verdict.FAIL
+    elif min(pass_at, fail_at) <= len(d):
+        verdict = Verdict.PASS if pass_at <= fail_at else Verdict.FAIL
     known = estimate if len(d) == n_total else None
     lower = margin if verdict is Verdict.FAIL and known is None else known
     upper = margin if verdict is Verdict.PASS and known is None else known
@@ -331,9 +221,3 @@ def _first_crossing(d: Floats, n_total: int, drop: float, alpha: float) -> int:
     wealth = np.logaddexp.reduce(np.cumsum(np.log1p(BETS[:, None] * stakes), axis=1)) - math.log(len(BETS))
     refuted = np.flatnonzero((wealth >= -math.log(alpha)) | impossible)
     return int(refuted[0]) + 1 if len(refuted) else n_total + 1
-
-
-def _check_seen(lost: int, gained: int, n_seen: int, n_total: int, margin: float) -> None:
-    check_margin(margin)
-    if not (lost >= 0 and gained >= 0 and 1 <= n_seen <= n_total and lost + gained <= n_seen):
-        raise UsageError(f"Impossible counts: {lost} lost, {gained} gained of {n_seen} items seen, {n_total} in all.")

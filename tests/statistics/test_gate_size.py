@@ -7,14 +7,8 @@ from pytest_slmsec.gates.binary import binary_gate, fail_z, tango_z
 from pytest_slmsec.gates.fidelity import fidelity_gate
 from pytest_slmsec.gates.plan import rates_at
 from pytest_slmsec.gates.real import real_gate
-from pytest_slmsec.gates.sequential import (
-    OBF_BOUNDARIES,
-    anytime_binary_gate,
-    benchmark_gate,
-    hybrid_gate,
-    obf_gate,
-    obf_looks,
-)
+from pytest_slmsec.gates.sequential import anytime_binary_gate, benchmark_gate, hybrid_gate
+from pytest_slmsec.gates.spending import OBF_BOUNDARIES, obf_gate, obf_looks
 from pytest_slmsec.gates.suite import Member, suite_verdict
 from pytest_slmsec.gates.throughput import throughput_gate
 from pytest_slmsec.gates.verdict import Verdict
@@ -166,9 +160,9 @@ def test_sampling_without_replacement_is_hardly_ever_wrong(drop, wrong):
     rng = np.random.default_rng(8)
     lost, gained = round(1000 * (0.03 + drop)), 30
     d = np.array([-1.0] * lost + [1.0] * gained + [0.0] * (1000 - lost - gained))
-    verdicts = [benchmark_gate(rng.permutation(d), 1000, 0.02).verdict for _ in range(1000)]
+    # All but the last item: whatever was decided until then, by a look after every item.
+    verdicts = [benchmark_gate(rng.permutation(d)[:999], 1000, 0.02).verdict for _ in range(1000)]
     assert verdicts.count(wrong) / 1000 <= 0.05
-    assert verdicts.count(Verdict.INCONCLUSIVE) == 0
 
 
 def sparse(rng, n):
