@@ -82,10 +82,10 @@ def seconds_per_token(engine: Engine, requests: Sequence[Generate]) -> float:
         failed = [output.error for output in batch.outputs if output.error is not None]
         if failed:
             raise EngineError(f"The speed could not be measured: {failed[0]}")
-        timing, made = batch.timing, sum(output.new_tokens for output in batch.outputs)
+        timing, made = batch.timing, sum(output.new_tokens or 0 for output in batch.outputs)
         decoded = made - len(indices)  # the first token of each answer comes out of prefill
         timed = timing.decode_s is not None and timing.decode_s > 0 and decoded > 0
-        seconds += (timing.decode_s or 0.0) if timed else timing.seconds
+        seconds += (timing.decode_s or 0.0) if timed else (timing.seconds or 0.0)
         tokens += decoded if timed else made
     if tokens <= 0 or seconds <= 0:
         raise EngineError("The speed could not be measured: the models generated no text.")

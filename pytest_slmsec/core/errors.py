@@ -23,6 +23,11 @@ class DataError(SlmsecError):
     """A benchmark file that is damaged or not in its published format; names file, row and column."""
 
 
+class ReplayError(DataError):
+    """Recorded answers that are damaged, contradict themselves, or do not belong to the benchmark; names file and
+    record."""
+
+
 class DataUnavailable(SlmsecError):
     """A benchmark file that cannot be had here; the benchmark is skipped with this reason and remedy."""
 

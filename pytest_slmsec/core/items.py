@@ -69,7 +69,9 @@ class Item:
 class Generate:
     """Ask for a greedy continuation of at most `max_new_tokens` tokens, ended early by any of `stop`.
 
-    `raw`: the contents of the messages are the text itself, and no chat template is applied.
+    `raw`: the contents of the messages are the text itself, and no chat template is applied. `shared_chars`: how many
+    characters of the last message all items of the benchmark begin with; what comes before it is the same for all.
+    It tells an engine what it may compute once, and is no part of what is asked.
     """
 
     id: str
@@ -77,13 +79,14 @@ class Generate:
     max_new_tokens: int
     stop: tuple[str, ...] = ()
     raw: bool = False
+    shared_chars: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Choose:
     """Ask for the log-probability of each of `choices` as the continuation of the conversation.
 
-    `raw`: as in `Generate`. `contexts`: instead of the conversation, one raw text before each choice. `question` and
+    `raw`, `shared_chars`: as in `Generate`. `contexts`: instead of the conversation, one raw text before each choice. `question` and
     `options`: what an encoder compares instead; see `Item`.
     """
 
@@ -94,9 +97,6 @@ class Choose:
     contexts: tuple[str, ...] = ()
     question: str = ""
     options: tuple[str, ...] = ()
-
-
-Request = Generate | Choose
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,22 +127,40 @@ class Output:
             measure (cosine, pseudo-log-likelihood): more is better, and nothing else may be read into it. None for an
             option without text, which cannot be chosen.
         choice_greedy: whether greedy decoding would write just this choice, for `Choose`; None where it is not known.
-        prompt_tokens: tokens of the rendered prompt, padding not counted.
-        new_tokens: generated tokens up to and with the end-of-text token, padding not counted (0 for `Choose`).
+        prompt_tokens: tokens of the rendered prompt, padding not counted; None where a recorded run does not say.
+        new_tokens: generated tokens up to and with the end-of-text token, padding not counted (0 for `Choose`); None where
+            a recorded run does not say.
         hit_limit: generation ended at the token limit, not by itself.
         error: one sentence, or None.
         replies: what other models said about `text`, in the order in which they were asked.
+        seconds: wall time of this answer alone, where a recorded run knows it; None: its share of its batch counts.
     """
 
     text: str | None = None
     choice_logprobs: tuple[float, ...] | None = None
     choice_scores: tuple[float | None, ...] | None = None
     choice_greedy: tuple[bool, ...] | None = None
-    prompt_tokens: int = 0
-    new_tokens: int = 0
+    prompt_tokens: int | None = 0
+    new_tokens: int | None = 0
     hit_limit: bool = False
     error: str | None = None
     replies: tuple[Reply, ...] = ()
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """Ask for nothing: the answer was recorded before, and is handed back.
+
+    `messages`: what had been asked, as far as it is known.
+    """
+
+    id: str
+    messages: tuple[Message, ...]
+    output: Output
+
+
+Request = Generate | Choose | Recall
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,14 +186,15 @@ class Score:
 class Answer:
     """One measured item, as a test case sees it through the `answer` fixture.
 
-    `seconds` is the item's share of the wall time of the batch it ran in. `score` is None exactly when `error` is set.
+    `seconds` is the item's share of the wall time of the batch it ran in; None where a recorded run does not say.
+    `score` is None exactly when `error` is set.
     """
 
     item: Item
     model: str
     output: Output
     score: Score | None
-    seconds: float = 0.0
+    seconds: float | None = 0.0
 
     @property
     def error(self) -> str | None:

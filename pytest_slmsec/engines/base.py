@@ -12,17 +12,33 @@ from dataclasses import dataclass, field
 from enum import Flag, auto
 from typing import Protocol
 
-from pytest_slmsec.core.items import Output, Request
+from pytest_slmsec.core.items import Generate, Output, Request
 
 
 class Capability(Flag):
-    """What an engine can measure."""
+    """What an engine can measure.
+
+    CHOICE: the log-probability of any continuation. OPTIONS: only which of several option texts answers a question best.
+    GENERATE: text.
+    """
 
     CHOICE = auto()
+    OPTIONS = auto()
     GENERATE = auto()
     TOP_LOGPROBS = auto()
     PROMPT_TOKENS = auto()
     TIMINGS = auto()
+
+
+def lacking(capabilities: Capability, request: Request) -> str | None:
+    """What a benchmark with such requests needs and an engine cannot do, as the end of a sentence; None: it can."""
+    if isinstance(request, Generate):
+        return None if Capability.GENERATE in capabilities else "it generates no text"
+    if Capability.CHOICE in capabilities or (Capability.OPTIONS in capabilities and request.options):
+        return None
+    if Capability.OPTIONS in capabilities:
+        return "it compares texts, and this benchmark gives no option texts, but asks for log-probabilities"
+    return "it gives no log-probabilities"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +46,14 @@ class Timing:
     """Where the time of one batch went. None: not measured.
 
     Attributes:
-        seconds: wall time of the batch.
+        seconds: wall time of the batch; None for recorded answers, which took their time elsewhere.
         prefill_s, decode_s: wall seconds until the first new token of the batch, and after it.
         prompt_tokens, new_tokens: summed over the batch, padding not counted.
         time_to_first_token_s: seconds from handing the batch over to its first new token.
         items: requests in the batch.
     """
 
-    seconds: float
+    seconds: float | None
     items: int
     prefill_s: float | None = None
     decode_s: float | None = None
@@ -64,7 +80,7 @@ class EngineInfo:
         engine: name and version of the back end, e.g. ``transformers 5.23.0``.
         kernel: what runs the (quantised) linear layers, e.g. ``torch.nn.Linear`` or gptqmodel's kernel class.
         device, dtype: where and in what the model runs.
-        load_s: seconds to load the weights. model_bytes: bytes of the weight files on disk.
+        load_s: seconds to load the weights, where some were loaded. model_bytes: bytes of the weight files on disk.
         context_tokens: longest prompt plus answer.
         weights_sha256, tokenizer_sha256, template_sha256: content identities of what was loaded.
         extra: plain data (quantisation configuration, package versions).
@@ -74,7 +90,7 @@ class EngineInfo:
     kernel: str
     device: str
     dtype: str
-    load_s: float
+    load_s: float | None
     model_bytes: int | None
     context_tokens: int | None
     weights_sha256: str

@@ -180,8 +180,8 @@ class CausalEngine:
             items=len(outputs),
             prefill_s=tally.prefill_s,
             decode_s=tally.decode_s,
-            prompt_tokens=sum(output.prompt_tokens for output in sound),
-            new_tokens=sum(output.new_tokens for output in sound),
+            prompt_tokens=sum(output.prompt_tokens or 0 for output in sound),
+            new_tokens=sum(output.new_tokens or 0 for output in sound),
             time_to_first_token_s=tally.first_token_s,
         )
 
