@@ -50,10 +50,10 @@ def answer_key(model_sha256: str, request: Request) -> str:
 
     Args:
         model_sha256: identity of the loaded model (`model_key`).
-        request: what is asked. Its id does not count: the same prompt has the same answer.
+        request: what is asked. Its id does not count: the same prompt has the same answer; nor do hints to the engine.
     """
     asked = asdict(request)
-    del asked["id"]
+    del asked["id"], asked["shared_chars"]
     return sha256_json([model_sha256, type(request).__name__, asked])
 
 

@@ -6,6 +6,7 @@ runs, because that needs the network and the package `datasets`.
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -112,6 +113,17 @@ class Dataset:
     def sha256(self) -> str:
         """Identity of all items in order."""
         return items_key(self.items)
+
+    @cached_property
+    def shared_chars(self) -> int:
+        """How many characters all prompts begin with; 0 where what precedes them differs.
+
+        Taken from the whole set, so that it does not depend on what is selected.
+        """
+        first = self.items[0]
+        if any((item.system, item.shots, item.raw) != (first.system, first.shots, first.raw) for item in self.items):
+            return 0
+        return len(os.path.commonprefix([item.prompt for item in self.items]))
 
     def _read(self) -> Sequence[Item]:
         if self.kind == "own":
