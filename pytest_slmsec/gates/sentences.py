@@ -109,8 +109,26 @@ def _why(r: GateResult) -> str:
     if d.get("close_to_limit"):
         return "The drop is close to the limit itself; more items will not help soon."
     if d.get("items_needed"):
-        return f"It has {r.n:,} items and would need about {d['items_needed']:,}, or a larger limit."
+        return f"It has {r.n:,} items and {needs(r)}{assuming(r)}; or allow a larger limit."
     return ""
+
+
+def needs(r: GateResult) -> str:
+    """How many items an undecided gate needs: the number that `gates.undecided.items_to_decide` found, in words."""
+    need = r.details.get("items_needed")
+    if not need or (r.details.get("close_to_limit") and not r.details.get("below_floor")):
+        return "is too close to the limit"
+    return f"needs about {need:,}" if need > r.n else "may be decided by a few more"
+
+
+def assuming(r: GateResult) -> str:
+    """What `needs` assumes: that it goes on as measured."""
+    if "lost" not in r.details:
+        return ", if the drop and its spread stay as measured"
+    changed = (r.details["lost"] + r.details["gained"]) / r.n
+    if not changed:
+        return ", if no answer changes"
+    return f", if {_fixed(100 * changed, 1)} % of the answers change and the drop stays {amount(r.estimate or 0.0, r)}"
 
 
 def _broken(r: GateResult, subject: str, _: str) -> str:

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pytest_slmsec.gates.flips import lost_items
 from pytest_slmsec.gates.judge import COMPARISON, Judgement
 from pytest_slmsec.gates.scores import COLLAPSE, Judged
-from pytest_slmsec.gates.sentences import sentence
+from pytest_slmsec.gates.plan import TYPICAL_CHURN
+from pytest_slmsec.gates.sentences import needs, sentence
 from pytest_slmsec.gates.suite import Kind
 from pytest_slmsec.gates.verdict import GateResult, Verdict
 from pytest_slmsec.reports.terminal import size
@@ -129,15 +130,12 @@ def sentences(judgement: Judgement) -> list[str]:
     for wanted in (Verdict.ERROR, Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS):
         chosen = [judged for judged in judgement.gates if judged.result.verdict is wanted and _speaks(judged)]
         if len(chosen) > MOST_SENTENCES and wanted in _BRIEF:
-            found.append(f"{_BRIEF[wanted]}: {'; '.join(_brief(judged) for judged in chosen)}.")
+            found.append(f"{_BRIEF[wanted]}: {'; '.join(_brief(judged) for judged in chosen)}.{_ASSUMED[wanted]}")
             continue
         for judged in chosen:
             (remarks if judged.advisory else found).append(tell(judgement, judged))
     found += _macro(judgement)
-    undecided = sum(
-        judgement.verdicts[judged.result.gate] is Verdict.INCONCLUSIVE and not judged.advisory
-        for judged in judgement.gates
-    )
+    undecided = sum(judged.result.verdict is Verdict.INCONCLUSIVE and not judged.advisory for judged in judgement.gates)
     if undecided:
         gates = f"{undecided} gate{'s' * (undecided > 1)}"
         found.append(f'{gates} could not be decided ("?"). That is not a pass: the test was too small to tell.')
@@ -158,23 +156,29 @@ def _macro(judgement: Judgement) -> list[str]:
 
 
 _BRIEF = {Verdict.INCONCLUSIVE: "Not decided", Verdict.PASS: "Shown to be within its limit"}
+_ASSUMED = {
+    Verdict.PASS: "",
+    Verdict.INCONCLUSIVE: " The numbers needed hold if drop and changed answers stay as measured here; `slmsec plan` "
+    f"assumes no drop, and that {100 * TYPICAL_CHURN:g} % change.",
+}
 
 
 def _brief(judged: Judged) -> str:
     """One gate of many in a few words; its numbers stand in the table."""
-    r, need = judged.result, judged.result.details.get("items_needed")
+    r = judged.result
     name = f"{shown(judged.benchmark)} {shown(judged.what)}".strip()
     if r.verdict is Verdict.PASS or judged.member.kind is Kind.COST:
         return name
-    return f"{name} ({r.n:,} items; " + (f"needs about {max(need, r.n + 1):,})" if need else "too close to the limit)")
+    return f"{name} ({r.n:,} items; {needs(r)})"
 
 
 def _speaks(judged: Judged) -> bool:
-    """Whether a gate has a sentence of its own: bad news always, the rest where it decides."""
+    """Whether a gate has a sentence of its own: bad news always, an undecided one where it counts, else the primary."""
     if judged.result.verdict in (Verdict.FAIL, Verdict.ERROR):
         return True
-    open_one = judged.result.verdict is Verdict.INCONCLUSIVE and not judged.advisory
-    return judged.member.primary or (open_one and judged.member.kind is not Kind.SCORE)
+    if judged.result.verdict is Verdict.INCONCLUSIVE:
+        return not judged.advisory
+    return judged.member.primary
 
 
 def tell(judgement: Judgement, judged: Judged) -> str:

@@ -128,6 +128,21 @@ def test_many_undecided_gates_share_a_sentence():
     assert "Not decided: set-0 accuracy (60 items; needs about 133); set-0 parse rate (60 items; needs" in found
 
 
+def test_the_table_the_list_and_the_count_name_the_same_gates():
+    for n, items, candidate in ((1, "10" * 30, None), (2, "10" * 30, None), (5, "10" * 60, "01" + "10" * 59)):
+        found = many(n, items, candidate)
+        shown_open = sum(line.endswith(" ?") for line in found.splitlines())
+        assert f'{shown_open} gates could not be decided ("?")' in unwrapped(found)
+        if shown_open > 4:
+            listed = unwrapped(found).partition("Not decided: ")[2].partition(". The numbers")[0]
+            assert len(listed.split("; set-")) == shown_open
+
+
+def test_numbers_needed_say_what_they_assume():
+    assert ("The numbers needed hold if drop and changed answers stay as measured here; `slmsec plan` assumes no drop, "
+            "and that 6 % change.") in unwrapped(many(3, "10" * 30))  # fmt: skip
+
+
 def test_the_mean_drop_of_several_benchmarks():
     found = unwrapped(many(2, RIGHT))
     assert ("Over all benchmarks of 300 items or more the mean drop is 0.0 points and at most 0.5 points (95 % sure); "
