@@ -53,7 +53,8 @@ def answer_key(model_sha256: str, request: Request) -> str:
         request: what is asked. Its id does not count: the same prompt has the same answer; nor do hints to the engine.
     """
     asked = asdict(request)
-    del asked["id"], asked["shared_chars"]
+    for hint in ("id", "shared_chars"):
+        asked.pop(hint, None)
     return sha256_json([model_sha256, type(request).__name__, asked])
 
 

@@ -86,8 +86,8 @@ class Generate:
 class Choose:
     """Ask for the log-probability of each of `choices` as the continuation of the conversation.
 
-    `raw`, `shared_chars`: as in `Generate`. `contexts`: instead of the conversation, one raw text before each choice. `question` and
-    `options`: what an encoder compares instead; see `Item`.
+    `raw`, `shared_chars`: as in `Generate`. `contexts`: instead of the conversation, one raw text before each choice.
+    `question` and `options`: what an encoder compares instead; see `Item`.
     """
 
     id: str
@@ -97,6 +97,7 @@ class Choose:
     contexts: tuple[str, ...] = ()
     question: str = ""
     options: tuple[str, ...] = ()
+    shared_chars: int = 0
 
 
 @dataclass(frozen=True, slots=True)
