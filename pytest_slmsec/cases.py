@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pytest_slmsec.core.errors import DataError, DataUnavailable, UsageError
+from pytest_slmsec.core.errors import DataError, DataUnavailable, ModelUnavailable, UsageError
 from pytest_slmsec.core.identity import sha256_text
 from pytest_slmsec.core.items import Item, Request
 from pytest_slmsec.core.models import ModelSpec
-from pytest_slmsec.options import Settings
-from pytest_slmsec.scoring.base import Mode
+from pytest_slmsec.options import RULE, Settings
+from pytest_slmsec.scoring.base import Metric, Mode
 from pytest_slmsec.tasks.base import Task
 from pytest_slmsec.tasks.registry import find_task
 from pytest_slmsec.tasks.sources import Dataset, find
@@ -36,8 +37,10 @@ class Group:
 
     Attributes:
         positions: which items of the data set belong to it, ascending.
-        label: name of the benchmark in tables, entries and gates; whole published sets, samples, our fixtures and
-            official scoring have labels of their own, so that none is compared with another.
+        label: name of the benchmark in tables, entries and gates; whole published sets, samples, our fixtures,
+            official scoring and judging by rule have labels of their own, so that none is compared with another.
+        roles: the models that are asked about the answers; empty where the task has no such questions, or where they
+            are left out (``--slmsec-judge=rule``).
     """
 
     model: ModelSpec
@@ -47,10 +50,17 @@ class Group:
     label: str
     mode: Mode
     max_new_tokens: int | None
+    roles: Mapping[str, ModelSpec] = field(default_factory=dict)
+
+    @property
+    def metric(self) -> Metric:
+        """What the scores become: without a judge a benchmark that needs one has another metric."""
+        return self.task.metric if self.roles or self.task.unjudged is None else self.task.unjudged
 
     def request(self, item: Item) -> Request:
         """What is asked of the engine for one item."""
-        return self.task.request(item, self.mode, self.max_new_tokens)
+        request = self.task.request(item, self.mode, self.max_new_tokens)
+        return replace(request, shared_chars=self.dataset.shared_chars)
 
     @cached_property
     def items(self) -> list[Item]:
@@ -108,16 +118,27 @@ def make_group(task: Task, model: ModelSpec, settings: Settings) -> Group:
     """The group of one benchmark and model.
 
     Raises:
-        DataUnavailable, DataError: see `tasks.sources`.
+        DataUnavailable, DataError: see `tasks.sources`. ModelUnavailable: a judge is needed and none is named.
     """
+    roles = _roles(task, settings)
     dataset = find(task, settings.data, model.embedded)
     n_items, limit, label = len(dataset.ids), settings.limit, dataset.label
     positions = range(n_items) if limit is None else limit.positions(n_items)
     if limit is not None and len(positions) < n_items:
         label += f"@{limit.label}"
+    if task.followups is not None and not roles:
+        label += f"~{RULE}"
     if settings.mode is Mode.OFFICIAL:
         label += "~official"
-    return Group(model, task, dataset, tuple(positions), label, settings.mode, settings.max_new_tokens)
+    return Group(model, task, dataset, tuple(positions), label, settings.mode, settings.max_new_tokens, roles)
+
+
+def _roles(task: Task, settings: Settings) -> Mapping[str, ModelSpec]:
+    if task.followups is None:
+        return {}
+    if not settings.roles and task.unjudged is None:
+        raise ModelUnavailable(f"{task.name}: its answers are judged by a model; name one with --slmsec-judge=MODEL.")
+    return {role: settings.roles[role] for role in task.followups.roles} if settings.roles else {}
 
 
 def cases_of(group: Group) -> list[Case]:
@@ -153,6 +174,8 @@ def _cases(task: Task, model: ModelSpec, settings: Settings) -> list[Any]:
         return cases_of(make_group(task, model, settings))
     except DataUnavailable as error:
         return [_skip(str(error), f"{model_id(model)}-no-data")]
+    except ModelUnavailable as error:
+        return [_skip(str(error), f"{model_id(model)}-no-judge")]
 
 
 def _skip(reason: str, name: str) -> Any:

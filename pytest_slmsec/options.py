@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_slmsec.core.errors import UsageError
-from pytest_slmsec.core.models import ModelSpec, check_entry, parse_model, shipped_registry, split_names
+from pytest_slmsec.core.models import ModelSpec, Registry, check_entry, parse_model, shipped_registry, split_names
 from pytest_slmsec.core.paths import cache_dir
 from pytest_slmsec.engines.settings import EngineSettings
 from pytest_slmsec.gates.config import PRESETS, GateConfig, read_config
@@ -24,6 +24,8 @@ from pytest_slmsec.scoring.base import Mode
 from pytest_slmsec.tasks.sources import Limit
 
 WRONG = ("pass", "xfail", "fail")
+RULE = "rule"
+"""What stands for a judge where no model is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,17 @@ BATCH_TOKENS = Option(
     "float noise.",
     {"type": int, "metavar": "N"},
 )
+JUDGE = Option(
+    "slmsec-judge",
+    "Who judges answers that no rule can score (mitre): rule (default: refusals only, offline), or a model, named as "
+    "for --model. Runs with different judges are not compared.",
+    {"metavar": "rule|NAME"},
+)
+EXPANDER = Option(
+    "slmsec-expander",
+    "The model that examines an answer before the judge sees what it found (default: the judge).",
+    {"metavar": "NAME"},
+)
 RUN_OPTIONS = (
     Option(
         "slmsec-scoring",
@@ -121,6 +134,8 @@ RUN_OPTIONS = (
         "Write every item as one JSON line to FILE: prompt, answer, score, tokens.",
         {"metavar": "FILE"},
     ),
+    JUDGE,
+    EXPANDER,
     Option(
         "slmsec-wrong",
         "How a wrong answer shows: pass (default: the case passes with status `wrong`), xfail, or fail.",
@@ -195,6 +210,7 @@ class Settings:
         mode: scoring mode. limit: sample, or None. max_new_tokens: override, or None.
         window: items handed over at a time. engine: what engines need to know.
         journal: file. resume: reuse its answers. transcript: file, or None. wrong: how a wrong answer shows.
+        roles: the models that are asked about answers, by role (``judge``, ``expander``); empty: none is.
     """
 
     models: tuple[ModelSpec, ...]
@@ -208,6 +224,7 @@ class Settings:
     resume: bool
     transcript: Path | None
     wrong: str
+    roles: Mapping[str, ModelSpec] = field(default_factory=dict)
 
 
 def load_config(root: Path) -> dict[str, Any]:
@@ -277,6 +294,7 @@ def read_settings(given: Mapping[str, Any], root: Path, extra_models: Mapping[st
     registry = {**shipped_registry(), **extra_models, **config.get("models", {})}
     return Settings(
         models=tuple(parse_model(name, registry, tuple(QUANTIZERS)) for name in split_names(chosen["model"] or ())),
+        roles=_roles(chosen["judge"] or RULE, chosen["expander"], registry),
         data=_data(chosen["data"]),
         mode=Mode(_one_of("scoring", chosen["scoring"] or Mode.STRICT.value, [m.value for m in Mode])),
         limit=None if chosen["limit"] is None else Limit.parse(str(chosen["limit"])),
@@ -288,6 +306,16 @@ def read_settings(given: Mapping[str, Any], root: Path, extra_models: Mapping[st
         transcript=Path(chosen["transcript"]) if chosen["transcript"] else None,
         wrong=_one_of("wrong", chosen["wrong"] or "pass", WRONG),
     )
+
+
+def _roles(judge: str, expander: str | None, registry: Registry) -> dict[str, ModelSpec]:
+    if judge == RULE:
+        if expander is not None:
+            raise UsageError(f"{EXPANDER.flag}={expander}: nobody judges what it finds; give {JUDGE.flag}=NAME.")
+        return {}
+    quants = tuple(QUANTIZERS)
+    found = {"judge": parse_model(judge, registry, quants, JUDGE.flag)}
+    return {**found, "expander": parse_model(expander, registry, quants, EXPANDER.flag) if expander else found["judge"]}
 
 
 def engine_settings(device: str | None, batch_tokens: int | None) -> EngineSettings:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cache
 from string import ascii_uppercase
+from typing import Any
 
 from pytest_slmsec.core.errors import DataError, DataUnavailable
 from pytest_slmsec.core.identity import item_key
-from pytest_slmsec.core.items import Item, Output, Score
+from pytest_slmsec.core.items import Item, Output, Reply, Score
 from pytest_slmsec.gates.arm import Arm
 from pytest_slmsec.scoring.base import Mode
 from pytest_slmsec.tasks.base import Task
@@ -38,8 +39,8 @@ class Rescorer:
         if arm.facts["scorer"] != today:
             return f"The stored scores of {arm.name} were not checked: {arm.facts['scorer']} scored it, today {today}."
         try:
-            items = self._items(task, arm)
-            return [task.scorer(item, output, mode) for item, output in zip(items, _outputs(arm, mode), strict=True)]
+            items, outputs = self._items(task, arm), _outputs(task, arm, mode)
+            return [task.scorer(item, output, mode) for item, output in zip(items, outputs, strict=True)]
         except KeyError:  # a scorer that looks up more than the gold answer, of items that are not here
             return f"The stored scores of {arm.name} were not checked: its items are not here; name --slmsec-data."
 
@@ -75,14 +76,22 @@ def _choice_scores(arm: Arm) -> Sequence[Sequence[float | None] | None]:
     return arm.columns.get("choice_scores") or [None] * arm.n
 
 
-def _outputs(arm: Arm, mode: Mode) -> list[Output]:
-    """What was scored: in strict mode an answer that was cut off at the token limit counts like no answer."""
+def _replies(arm: Arm) -> Sequence[Sequence[Mapping[str, Any]]]:
+    """What other models said about each answer; the column is there only where they were asked."""
+    return arm.columns.get("replies") or [()] * arm.n
+
+
+def _outputs(task: Task, arm: Arm, mode: Mode) -> list[Output]:
+    """What was scored."""
     columns = (arm.columns[key] for key in ("text", "logprobs", "hit_limit"))
-    return [
+    outputs = [
         Output(
-            "" if cut and mode is Mode.STRICT else text,
+            text,
             None if logprobs is None else tuple(logprobs),
             None if scores is None else tuple(scores),
+            hit_limit=bool(cut),
+            replies=tuple(Reply(**reply) for reply in replies),
         )
-        for text, logprobs, cut, scores in zip(*columns, _choice_scores(arm), strict=True)
+        for text, logprobs, cut, scores, replies in zip(*columns, _choice_scores(arm), _replies(arm), strict=True)
     ]
+    return [task.as_scored(output, mode) for output in outputs]

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from pytest_slmsec.cases import Case
+from pytest_slmsec.asking import Measured, Resident, ask, sentence
+from pytest_slmsec.cases import Case, Group
 from pytest_slmsec.core.errors import ModelError, SlmsecError
-from pytest_slmsec.core.identity import answer_key, model_key
+from pytest_slmsec.core.identity import model_key
 from pytest_slmsec.core.items import Answer, Output, Request
 from pytest_slmsec.core.journal import Journal, StoredBatch
 from pytest_slmsec.core.models import ModelSpec
-from pytest_slmsec.engines.base import Batch, Engine, EngineInfo
+from pytest_slmsec.engines.base import Engine, EngineInfo
+from pytest_slmsec.followups import follow_up
 from pytest_slmsec.meters.session import Meters
 from pytest_slmsec.options import Settings
 from pytest_slmsec.plan import Window, cut
-from pytest_slmsec.scoring.base import Mode
 
 
 class Progress(Protocol):
@@ -57,14 +58,6 @@ class ModelNotLoaded(ModelError):
     """The model could not be loaded, as an earlier case has already reported in full."""
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """An output, and the batch it was measured in (None for an error)."""
-
-    output: Output
-    batch: StoredBatch | None
-
-
 class Run:
     """Executes windows on demand and keeps the answers until they are reported.
 
@@ -79,10 +72,10 @@ class Run:
         self._windows: Mapping[Case, Window[Case]] = {}
         self._measured: dict[Case, Measured] = {}
         self._answers: dict[Case, Answer] = {}
-        self._engine: tuple[ModelSpec, Engine, str] | None = None
+        self._resident: Resident | None = None
+        self._infos: dict[ModelSpec, EngineInfo] = {}
         self._broken: dict[ModelSpec, str] = {}
         self._journal: Journal | None = None
-        self.meters: Meters | None = None
         self.windows_run = 0
 
     def adopt(self, cases: Iterable[Case]) -> None:
@@ -98,9 +91,7 @@ class Run:
             DataUnavailable, DataError: the items cannot be read. JournalError: answers cannot be stored.
         """
         if case not in self._measured:
-            window = self._windows.get(case)
-            cases = [c for c in window.cases if c not in self._measured] if window else [case]
-            self._run_window(cases)
+            self._answer_all([c for c in self._with(case) if c not in self._measured])
         if case not in self._answers:
             self._answers[case] = _scored(case, self._measured[case])
         return self._answers[case]
@@ -111,8 +102,8 @@ class Run:
         return None if measured is None or answer is None else (answer, measured.batch)
 
     def info(self, model: ModelSpec) -> EngineInfo | None:
-        """Facts about a model, while it is resident."""
-        return self._engine[1].info if self._engine and self._engine[0] == model else None
+        """Facts about a model, once it has been loaded."""
+        return self._infos.get(model)
 
     def close(self) -> None:
         """Free the engine and close the journal."""
@@ -121,86 +112,86 @@ class Run:
             self._journal.close()
             self._journal = None
 
-    def _run_window(self, cases: Sequence[Case]) -> None:
+    def _with(self, case: Case) -> Sequence[Case]:
+        """The cases that are answered together with `case`: its window; where other models are asked about the answers,
+        all of its group, so that each of them is loaded once a group."""
+        window = self._windows.get(case)
+        if window is None:
+            return [case]
+        return [c for c in self._windows if c.group is case.group] if case.group.roles else window.cases
+
+    def _answer_all(self, cases: Sequence[Case]) -> None:
+        """Answer cases of one group, and have the answers judged where the benchmark asks for it."""
         group = cases[0].group
-        engine, identity = self._load(group.model)
-        requests = [group.request(case.item) for case in cases]
-        keys = [answer_key(identity, request) for request in requests]
-        journal = self._open_journal()
+        self._refuse_broken([group.model, *group.roles.values()])
+        size = self.settings.window
+        found = [one for start in range(0, len(cases), size) for one in self._run_window(cases[start : start + size])]
+        if group.roles:
+            items = [case.item for case in cases]
+            outputs = follow_up(group, items, [one.output for one in found], self._ask_about)
+            found = [replace(one, output=output) for one, output in zip(found, outputs, strict=True)]
+            for model in group.roles.values():
+                if model not in self._infos:
+                    self._load(model)  # nothing was asked of it, but the record says who would have judged
+        self._measured.update(zip(cases, found, strict=True))
+
+    def _run_window(self, cases: Sequence[Case]) -> list[Measured]:
+        group = cases[0].group
+        resident = self._load(group.model)
         self.windows_run += 1
-        self._progress.start(f"{group.model.name} {group.label}", len(cases))
+        requests = [group.request(case.item) for case in cases]
+        found = self._ask(resident, requests, f"{group.model.name} {group.label}")
+        fault = group.task.fault
+        faults = [fault(case.item, one.output) if fault else None for case, one in zip(cases, found, strict=True)]
+        return [
+            one if why is None or one.output.error else replace(one, output=replace(one.output, error=why))
+            for one, why in zip(found, faults, strict=True)
+        ]
+
+    def _ask_about(self, group: Group, role: str, requests: Sequence[Request]) -> list[Output]:
+        """Ask the model that has a role; `pytest_slmsec.followups` says what."""
+        resident = self._load(group.roles[role])
+        size, what = self.settings.window, f"{role} {resident.spec.name} on {group.model.name} {group.label}"
+        windows = [requests[start : start + size] for start in range(0, len(requests), size)]
+        return [one.output for window in windows for one in self._ask(resident, window, what)]
+
+    def _ask(self, resident: Resident, requests: Sequence[Request], what: str) -> list[Measured]:
+        journal = self._open_journal()
+        self._progress.start(what, len(requests))
         try:
-            for batch in engine.plan(requests):
-                todo = [index for index in batch if journal.output(keys[index]) is None]
-                failed = self._run_batch(engine, requests, keys, todo, journal)
-                for index in batch:
-                    self._measured[cases[index]] = _outcome(journal, keys[index], failed.get(index))
-                self._progress.advance(len(batch))
+            return ask(resident, requests, journal, self._progress.advance)
         finally:
             self._progress.stop()
 
-    def _run_batch(
-        self, engine: Engine, requests: Sequence[Request], keys: Sequence[str], todo: Sequence[int], journal: Journal
-    ) -> dict[int, Output]:
-        """Answer the requests at `todo` and journal them. Returns the outputs that are errors, by index."""
-        if not todo:
-            return {}
-        assert self.meters is not None
-        before = self.meters.begin()
-        try:
-            batch = engine.run([requests[index] for index in todo])
-        except Exception as error:
-            return self._bisect(engine, requests, keys, todo, journal, error)
-        sound = [row for row, output in enumerate(batch.outputs) if output.error is None]
-        if sound:
-            journal.append(_stored(batch, [keys[todo[row]] for row in sound], sound, self.meters.end(before)))
-        return {todo[row]: output for row, output in enumerate(batch.outputs) if output.error is not None}
+    def _refuse_broken(self, models: Iterable[ModelSpec]) -> None:
+        for model in models:
+            if model in self._broken:
+                raise ModelNotLoaded(f"{model.name} could not be loaded: {self._broken[model]}")
 
-    def _bisect(
-        self,
-        engine: Engine,
-        requests: Sequence[Request],
-        keys: Sequence[str],
-        todo: Sequence[int],
-        journal: Journal,
-        error: Exception,
-    ) -> dict[int, Output]:
-        """Halve a failing batch, so that one bad prompt is one red case."""
-        if len(todo) == 1:
-            return {todo[0]: Output(error=_sentence(requests[todo[0]].id, error))}
-        half = len(todo) // 2
-        return self._run_batch(engine, requests, keys, todo[:half], journal) | self._run_batch(
-            engine, requests, keys, todo[half:], journal
-        )
-
-    def _load(self, model: ModelSpec) -> tuple[Engine, str]:
-        """The engine of a model and its identity; the engine of the model before is closed first."""
-        if self._engine is not None and self._engine[0] == model:
-            return self._engine[1], self._engine[2]
-        if model in self._broken:
-            raise ModelNotLoaded(f"{model.name} could not be loaded: {self._broken[model]}")
+    def _load(self, model: ModelSpec) -> Resident:
+        """The loaded model; the one before is closed first, so that one is in memory at a time."""
+        if self._resident is not None and self._resident.spec == model:
+            return self._resident
+        self._refuse_broken([model])
         self._unload()
         self._progress.say(f"loading {model.name}")
-        self.meters = Meters.start()
+        meters = Meters.start()
         try:
             engine = self._make_engine(model)
         except Exception as error:
-            self._unload()
-            self._broken[model] = sentence = _sentence(model.name, error)
+            meters.stop()
+            self._broken[model] = why = sentence(model.name, error)
             if isinstance(error, SlmsecError):
                 raise
-            raise ModelError(sentence) from error
-        identity = model_key(_identity(engine.info))
-        self._engine = (model, engine, identity)
-        return engine, identity
+            raise ModelError(why) from error
+        self._infos[model] = engine.info
+        self._resident = Resident(model, engine, model_key(_identity(engine.info)), meters)
+        return self._resident
 
     def _unload(self) -> None:
-        if self._engine is not None:
-            self._engine[1].close()
-            self._engine = None
-        if self.meters is not None:
-            self.meters.stop()
-            self.meters = None
+        if self._resident is not None:
+            self._resident.close()
+            self._resident = None
 
     def _open_journal(self) -> Journal:
         if self._journal is None:
@@ -215,37 +206,14 @@ class Run:
         return self._journal
 
 
-def _outcome(journal: Journal, key: str, failed: Output | None) -> Measured:
-    stored = journal.output(key)
-    if failed is not None or stored is None:
-        return Measured(failed or Output(error="the engine gave no answer for this item"), None)
-    return Measured(stored, journal.batch_of(key))
-
-
 def _scored(case: Case, measured: Measured) -> Answer:
-    """Score one output. In strict mode an answer that was cut off at the token limit counts like no answer."""
-    group, item, batch = case.group, case.item, measured.batch
-    if batch is None:
-        return Answer(item, group.model.name, measured.output, None)
-    output = measured.output
-    judged = replace(output, text="") if group.mode is Mode.STRICT and output.hit_limit else output
-    score = group.task.scorer(item, judged, group.mode)
+    group, item, output, batch = case.group, case.item, measured.output, measured.batch
+    if batch is None or output.error is not None:
+        return Answer(item, group.model.name, output, None)
+    score = group.task.scorer(item, group.task.as_scored(output, group.mode), group.mode)
     return Answer(item, group.model.name, output, score, batch.timing["seconds"] / batch.timing["items"])
 
 
 def _identity(info: EngineInfo) -> dict[str, str]:
     parts = ("engine", "kernel", "device", "dtype", "weights_sha256", "tokenizer_sha256", "template_sha256")
     return {part: str(getattr(info, part)) for part in parts}
-
-
-def _stored(batch: Batch, keys: Sequence[str], rows: Sequence[int], meters: Mapping[str, Any]) -> StoredBatch:
-    outputs = tuple(batch.outputs[row] for row in rows)
-    return StoredBatch(tuple(keys), outputs, asdict(batch.timing), meters, batch.notes)
-
-
-def _sentence(name: str, error: Exception) -> str:
-    """An exception as one sentence that names the item or model."""
-    text = " ".join(str(error).split()) or "no reason given"
-    if name in text:
-        return text
-    return f"{name}: {text}" if isinstance(error, SlmsecError) else f"{name}: {type(error).__name__}: {text}"

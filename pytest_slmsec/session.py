@@ -215,10 +215,9 @@ class Session:
             data["batch"] = payload.batch(batch)
         if case.group not in self._headed:
             self._headed.add(case.group)
-            info = self.run.info(case.group.model)
-            header = payload.header(case.group, info, item.nodeid.partition("::")[0])
+            header = payload.header(case.group, self.run.info, item.nodeid.partition("::")[0])
             data["header"] = payload.plain({**header, "gate": gate_mark(item)})
-            self._metrics[case.group.label] = case.group.task.metric
+            self._metrics[case.group.label] = case.group.metric
         if self.settings.transcript:
             data["transcript"] = payload.transcript(case, answer)
         report.duration = answer.seconds

@@ -90,13 +90,14 @@ def split_names(values: Iterable[str]) -> list[str]:
     return list(names)
 
 
-def parse_model(name: str, registry: Registry, quants: Collection[str]) -> ModelSpec:
+def parse_model(name: str, registry: Registry, quants: Collection[str], option: str = "--model") -> ModelSpec:
     """Resolve one name.
 
     Args:
         name: as written by the user.
         registry: names to entries (keys of `ModelSpec`).
         quants: names of known quantisations; dtypes are known here.
+        option: where it was written, for messages.
 
     Raises:
         UnknownModelError: with near matches, or with the known quantisations.
@@ -104,7 +105,7 @@ def parse_model(name: str, registry: Registry, quants: Collection[str]) -> Model
     stem, plus, adapter = name.partition("+")
     if plus:
         raise UsageError(
-            f"--model={name}: LoRA adapters (+{adapter}) cannot be loaded; merge the adapter into its base and name "
+            f"{option}={name}: LoRA adapters (+{adapter}) cannot be loaded; merge the adapter into its base and name "
             "the merged directory."
         )
     known = (*DTYPES, *quants)
@@ -115,7 +116,7 @@ def parse_model(name: str, registry: Registry, quants: Collection[str]) -> Model
             spec = _resolve_base(base, registry)
             spec = spec and replace(spec, quant=quant)
     if spec is None:
-        raise UnknownModelError(_unknown(name, stem, registry, known))
+        raise UnknownModelError(_unknown(name, stem, registry, known, option))
     return replace(spec, name=name)
 
 
@@ -143,19 +144,19 @@ def _place(spec: ModelSpec) -> ModelSpec:
     return replace(spec, source="path", location=str(Path(location).expanduser()))
 
 
-def _unknown(name: str, stem: str, registry: Registry, known: Collection[str]) -> str:
+def _unknown(name: str, stem: str, registry: Registry, known: Collection[str], option: str) -> str:
     for base in sorted(registry, key=len, reverse=True):
         if stem.startswith(base + "-"):
             quant = stem.removeprefix(base + "-")
             near = difflib.get_close_matches(quant, known, 1, 0.5)
             hint = f" (did you mean {base}-{near[0]}?)" if near else ""
-            return f"--model={name}: {quant!r} is no known quantisation{hint}; known: {', '.join(known)}."
+            return f"{option}={name}: {quant!r} is no known quantisation{hint}; known: {', '.join(known)}."
     if os.sep in stem or stem.startswith("."):
-        return f"--model={name}: there is no directory {stem}; name one with config.json and *.safetensors in it."
+        return f"{option}={name}: there is no directory {stem}; name one with config.json and *.safetensors in it."
     every = [*registry, *(f"{b}-{q}" for b in registry for q in known)]
     near = difflib.get_close_matches(stem, every, 3, 0.5)
     hint = f"; did you mean {' or '.join(near)}?" if near else "."
     return (
-        f"--model={name}: no such model{hint} `slmsec list` shows the known names; "
+        f"{option}={name}: no such model{hint} `slmsec list` shows the known names; "
         "a local directory or hf:org/name works too."
     )

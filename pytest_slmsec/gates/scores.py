@@ -96,7 +96,7 @@ def _metrics(pair: Pair, rule: Rule) -> tuple[str, ...]:
 
 
 def _metric_gate(pair: Pair, config: GateConfig, rule: Rule, name: str, primary: bool) -> Judged:
-    judge = _accuracy if name == "accuracy" else _p_correct if name == P_CORRECT else _real
+    judge = _p_correct if name == P_CORRECT else _share if _is_share(pair) else _real
     result, base, candidate = judge(pair, config, rule, f"{pair.base.benchmark} {name}")
     member = Member(result, Kind.SCORE, rule.required, primary, rule.own_margin)
     return Judged(pair.base.benchmark, name, member, base, candidate)
@@ -139,11 +139,20 @@ def _real_valued(config: GateConfig, differences: Floats, margin: float, scale: 
     return real_gate(differences, margin, scale, config.alpha, gate=name, unit=unit, power=config.power)
 
 
-def _accuracy(pair: Pair, config: GateConfig, rule: Rule, name: str) -> Found:
+def _is_share(pair: Pair) -> bool:
+    """Whether the metric is a share of right or of wrong answers."""
+    facts = pair.base.facts
+    return bool(facts.get("binary", facts["metric"] == "accuracy"))
+
+
+def _share(pair: Pair, config: GateConfig, rule: Rule, name: str) -> Found:
+    """Right answers are counted, whichever way the metric runs; shown is the metric itself."""
     before, after = pair.base.flags("correct"), pair.candidate.flags("correct")
-    share = float(before.mean())
-    margin = _margin(pair, config, rule, share)
-    return _binary(config, before, after, margin, name, share), share, float(after.mean())
+    share, up = float(before.mean()), bool(pair.base.facts["higher_is_better"])
+    margin = _margin(pair, config, rule, share) if up or rule.max_increase is None else rule.max_increase
+    result = _binary(config, before, after, margin, name, share)
+    shown = [float(flags.mean()) if up else 1.0 - float(flags.mean()) for flags in (before, after)]
+    return result, shown[0], shown[1]
 
 
 def _p_correct(pair: Pair, config: GateConfig, rule: Rule, name: str) -> Found:

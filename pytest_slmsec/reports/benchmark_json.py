@@ -53,14 +53,15 @@ def entries(group: Group, result: Result, value: float) -> list[Any]:
 def error_rate(group: Group, value: float) -> tuple[float, str]:
     """The headline number as a percentage in which lower is better, and its unit.
 
-    Accuracy and F1 become the share that is wrong; a deviation becomes its share of the scale (1.31 of 10 CVSS points
-    is 13.1). Percent, because values below 1 are printed as milliseconds.
+    Accuracy and F1 become the share that is wrong, a rate of failures stays what it is, and a deviation becomes its
+    share of the scale (1.31 of 10 CVSS points is 13.1). Percent, because values below 1 are printed as milliseconds.
     """
     share = value / group.header["scale"]
     if group.header["higher_is_better"]:
         name = "% wrong" if group.header["metric"] == "accuracy" else f"100 - % {group.header['metric']}"
         return 100 * (1 - share), name
-    return 100 * share, f"{group.header['metric']}, % of scale"
+    metric = group.header["metric"]
+    return 100 * share, f"% {metric}" if group.header["scale"] == 1 else f"{metric}, % of scale"
 
 
 def extra_info(group: Group, result: Result) -> dict[str, Any]:
@@ -105,6 +106,8 @@ def columns(group: Group) -> dict[str, Any]:
     rows = group.measured()
     per_item: dict[str, list[Any]] = {key: [row[key] for row in rows] for key in ITEM_KEYS}
     per_item["sha256"] = group.header["item_sha256"]
+    if any(row.get("replies") for row in rows):
+        per_item["replies"] = [row["replies"] for row in rows]
     for key in ("value", "parsed", "correct", "extracted", "parts"):
         per_item[key] = [row["score"][key] for row in rows]
     return {"benchmark": group.label, "model": group.model, "items": per_item}

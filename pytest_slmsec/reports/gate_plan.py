@@ -44,7 +44,7 @@ class Planned:
         from pytest_slmsec.gates.binary import floor_items
         from pytest_slmsec.gates.plan import real_floor
 
-        binary = self.task.metric.name == "accuracy" and not self.task.by_choice
+        binary = self.task.metric.binary and not self.task.by_choice
         if binary:
             return floor_items(self.limit(config), config.alpha)
         return real_floor(self.limit(config), self.task.metric.scale, config.alpha)
@@ -74,7 +74,7 @@ def plan_table(planned: Sequence[Planned], config: GateConfig) -> list[str]:
 def _row(one: Planned, config: GateConfig) -> tuple[str, ...]:
     limit, metric = one.limit(config), one.task.metric
     start = (shown(one.label), f"{one.n:,}", f"{100 * limit:.3g} pt" if metric.scale == 1 else f"{limit:g}")
-    if metric.name != "accuracy" or one.task.by_choice:
+    if not metric.binary or one.task.by_choice:
         floor = one.floor(config)
         can = "the limit" if one.n >= floor else "nothing"
         return (*start, can, "-", "-", f"{floor:,}+")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -10,7 +10,9 @@ from pytest_slmsec.cases import Case, Group
 from pytest_slmsec.core.identity import item_key, sha256_json
 from pytest_slmsec.core.items import Answer
 from pytest_slmsec.core.journal import StoredBatch
+from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.base import EngineInfo
+from pytest_slmsec.followups import judge_identity
 
 
 def row(case: Case, answer: Answer) -> dict[str, Any]:
@@ -31,6 +33,7 @@ def row(case: Case, answer: Answer) -> dict[str, Any]:
         "text": answer.text,
         "logprobs": output.choice_logprobs and list(output.choice_logprobs),
         "choice_scores": output.choice_scores and list(output.choice_scores),
+        "replies": [asdict(reply) for reply in output.replies],
     }
 
 
@@ -51,9 +54,13 @@ def batch(stored: StoredBatch) -> dict[str, Any]:
     return {"timing": dict(stored.timing), "meters": dict(stored.meters), "notes": list(stored.notes)}
 
 
-def header(group: Group, info: EngineInfo | None, file: str) -> dict[str, Any]:
-    """Facts about a group that every comparison needs, once a group and process. `file`: where its test stands."""
-    task, model = group.task, group.model
+def header(group: Group, info: Callable[[ModelSpec], EngineInfo | None], file: str) -> dict[str, Any]:
+    """Facts about a group that every comparison needs, once a group and process.
+
+    Args:
+        info: facts about a model that was loaded. file: where the test of the group stands.
+    """
+    task, model, metric = group.task, group.model, group.metric
     constant = task.constant(group.items, group.mode) if task.constant else None
     keys = [item_key(item) for item in group.items]
     example = asdict(group.request(group.items[0]))
@@ -62,9 +69,10 @@ def header(group: Group, info: EngineInfo | None, file: str) -> dict[str, Any]:
         "file": file,
         "task": task.name,
         "by_choice": task.by_choice,
-        "metric": task.metric.name,
-        "higher_is_better": task.metric.higher_is_better,
-        "scale": task.metric.scale,
+        "metric": metric.name,
+        "higher_is_better": metric.higher_is_better,
+        "scale": metric.scale,
+        "binary": metric.binary,
         "base": model.base,
         "quant": model.quant,
         "n_expected": len(group.positions),
@@ -77,8 +85,14 @@ def header(group: Group, info: EngineInfo | None, file: str) -> dict[str, Any]:
         "item_sha256": [key[:16] for key in keys],
         "decoding": decoding,
         "decoding_sha256": sha256_json(decoding),
-        "engine": None if info is None else {**asdict(info), "extra": dict(info.extra)},
+        "engine": _engine(info(model)),
+        "judge": judge_identity(group, info),
+        "judges": {role: {"model": spec.name, **(_engine(info(spec)) or {})} for role, spec in group.roles.items()},
     }
+
+
+def _engine(info: EngineInfo | None) -> dict[str, Any] | None:
+    return None if info is None else {**asdict(info), "extra": dict(info.extra)}
 
 
 def plain(value: Mapping[str, Any]) -> dict[str, Any]:

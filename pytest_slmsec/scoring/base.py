@@ -56,9 +56,14 @@ class Metric:
         aggregate: scores of all items of a benchmark, and the mode, to a `Result`.
         higher_is_better: direction.
         scale: size of the whole scale (1 for accuracy and F1, 10 for CVSS points): worst minus best.
+        binary: the number is the share of the right (or, where lower is better, of the wrong) answers, so that the gate
+            counts answers instead of averaging values.
+        tell_extras: the extras of the result are printed below the tables.
     """
 
     name: str
     aggregate: Callable[[Sequence[Score], Mode], Result]
     higher_is_better: bool = True
     scale: float = 1.0
+    binary: bool = False
+    tell_extras: bool = False

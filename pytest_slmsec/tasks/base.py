@@ -77,7 +77,7 @@ class Task:
         constant: the best constant answer and its score on given items, for the baseline column; None: no baseline.
         version: of the scorer; changes whenever a score could change.
         followups: questions that other models are asked about each answer, or None.
-        unjudged: the metric where no such model is named (``--slmsec-judge=rule``); None: the benchmark is then skipped.
+        unjudged: the metric where no such model is named (``--slmsec-judge=rule``); None: it is then skipped.
         cut_counts: in strict mode an answer that was cut off at the token limit is scored as it stands, because its
             beginning decides; otherwise it counts like no answer.
         fault: a sentence where an answer is no valid measurement at all (empty, or the text of an error), or None.
