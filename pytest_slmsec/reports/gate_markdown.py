@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from pytest_slmsec.gates.judge import Judgement
-from pytest_slmsec.reports.gate_text import HEADINGS, NOTE, cells, heading, sentences, shown
+from pytest_slmsec.reports.gate_text import HEADINGS, cells, heading, notes, sentences, shown
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+|!~-])")
 
@@ -33,7 +33,7 @@ def _section(judgement: Judgement) -> str:
     for judged in judgement.gates:
         name = judged.benchmark or "the whole model"
         lines.append(_row([escaped(name), *(escaped(cell.strip()) for cell in cells(judgement, judged))]))
-    lines += ["", escaped(NOTE), ""]
+    lines += ["", *(f"{escaped(note)}  " for note in notes(judgement)), ""]
     return "\n".join([*lines, *(f"* {escaped(text)}" for text in sentences(judgement)), ""])
 
 

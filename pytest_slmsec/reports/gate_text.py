@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from pytest_slmsec.gates.flips import lost_items
 from pytest_slmsec.gates.judge import COMPARISON, Judgement
-from pytest_slmsec.gates.scores import COLLAPSE, Judged
 from pytest_slmsec.gates.plan import TYPICAL_CHURN
+from pytest_slmsec.gates.scores import COLLAPSE, Judged
 from pytest_slmsec.gates.sentences import needs, sentence
 from pytest_slmsec.gates.suite import Kind
 from pytest_slmsec.gates.verdict import GateResult, Verdict
@@ -20,6 +20,10 @@ MOST_SENTENCES = 4
 HEADINGS = ("gate", "base", "cand.", "lost/won", "drop", "bounds", "limit", "verdict")
 NOTE = "(in brackets): shown, but no part of the verdict"
 UNKNOWN = "-"
+_METHODS = {
+    "bca": "BCa bootstrap, for there are {floor} items or more; below that betting bounds take its place",
+    "betting": "betting, which holds for any number of items; from {floor} items on BCa bootstrap, which is narrower",
+}
 
 
 def shown(text: object) -> str:
@@ -30,12 +34,31 @@ def shown(text: object) -> str:
 def report(judgement: Judgement, width: int = WIDTH) -> str:
     """Everything about one candidate: heading, table, verdict, sentences."""
     width = max(width, WIDTH)
-    lines = [*heading(judgement), "", *table(judgement), NOTE, "", f"SUITE: {judgement.verdict.value}"]
-    for text in sentences(judgement):
-        lines += textwrap.wrap(
-            text, width, initial_indent="* ", subsequent_indent="  ", break_on_hyphens=False, break_long_words=False
-        )
+    lines = [line for text in heading(judgement) for line in wrapped(text, width, indent=" " * 11)]
+    lines += ["", *table(judgement)]
+    lines += [line for note in notes(judgement) for line in wrapped(note, width)]
+    lines += ["", f"SUITE: {judgement.verdict.value}"]
+    lines += [line for text in sentences(judgement) for line in wrapped(f"* {text}", width)]
     return "\n".join(lines)
+
+
+def wrapped(text: str, width: int, indent: str = "  ") -> list[str]:
+    """`text` as lines of at most `width` columns, the second and further ones indented; no word is cut."""
+    return textwrap.wrap(
+        text, width, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
+    )  # fmt: skip
+
+
+def notes(judgement: Judgement) -> list[str]:
+    """What has to be known to read the table: brackets, and how bounds of real-valued scores were found."""
+    found = [NOTE]
+    for method, text in _METHODS.items():
+        gates = [judged for judged in judgement.gates if judged.result.method == method]
+        if gates:
+            floors = sorted({judged.result.details["floor_items"] for judged in gates})
+            names = ", ".join(f"{shown(judged.benchmark)} {shown(judged.what)}" for judged in gates)
+            found.append(f"bounds of {names}: {text.format(floor=' or '.join(f'{floor:,}' for floor in floors))}")
+    return found
 
 
 def heading(judgement: Judgement) -> list[str]:

@@ -143,6 +143,30 @@ def test_numbers_needed_say_what_they_assume():
             "and that 6 % change.") in unwrapped(many(3, "10" * 30))  # fmt: skip
 
 
+def deviations(n):
+    base, candidate = (side("1" * n, metric="MAD", scale=10.0, higher_is_better=False) for side in (arm, quantised))
+    for one, step in ((base, 0.0), (candidate, 0.3)):
+        one.columns["value"][:] = [1.0 + step * (row % 2) for row in range(n)]
+        one.facts["score"] = None
+    return base, candidate
+
+
+def test_a_note_says_how_bounds_of_real_valued_scores_were_found_and_why():
+    assert ("bounds of cti-mcq MAD: betting, which holds for any number of items; from 299 items on BCa bootstrap, which "
+            "is narrower") in unwrapped(text(*deviations(298)))  # fmt: skip
+    assert "bounds of cti-mcq MAD: BCa bootstrap, for there are 299 items or more" in unwrapped(text(*deviations(299)))
+    assert "bounds of" not in text(arm(RIGHT), quantised(RIGHT))
+
+
+def test_everything_but_the_table_is_wrapped_to_the_width():
+    base, candidate = deviations(298)
+    for width in (80, 160):
+        found = report(judge([base], [candidate], read_config({}, "[gate]"), date(2026, 11, 21)), width)
+        assert max(map(len, found.splitlines())) <= width
+    long = quantised(RIGHT, where="folder with blanks " * 10)
+    assert max(map(len, text(arm(RIGHT), long).splitlines())) <= 80
+
+
 def test_the_mean_drop_of_several_benchmarks():
     found = unwrapped(many(2, RIGHT))
     assert ("Over all benchmarks of 300 items or more the mean drop is 0.0 points and at most 0.5 points (95 % sure); "
