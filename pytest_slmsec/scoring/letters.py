@@ -13,15 +13,16 @@ from pytest_slmsec.scoring.base import Mode
 
 OFFICIAL_ANSWERS = frozenset("ABCDX")
 
-_MARKUP = re.compile(r"[*_`${}]|^#+\s|\\boxed|\\text(?:bf)?|</?\w{1,10}>", re.M)
-_QUOTES = str.maketrans("\u201c\u201d\u2018\u2019", "\"\"''")
+# Shared with `letter_set`.
+MARKUP = re.compile(r"[*_`${}]|^#+\s|\\boxed|\\text(?:bf)?|</?\w{1,10}>", re.M)
+QUOTES = str.maketrans("\u201c\u201d\u2018\u2019", "\"\"''")
 _ALONE = re.compile(r"[\s\"'(\[]*([A-Da-d])[\s\"')\].:,;!]*")
 
 # A letter that may name an option. What stands around it keeps out words ("Based"), drives ("C:\"), "D-Link", "C++".
 _LETTER = r"[\"'(\[]*(?<![\w\\/.-])([A-Da-d])(?![\w+#&@/\\-]|'\w|:[\\/]|\.\w)[\"')\]]*"
 _JOINED = re.compile(r"\s*(?:,|&|/|\band\b|\bor\b)\s*(?:option\s+)?[\"'(\[]*[A-D](?![\w'])")
 # What may follow a bare letter A for it to be a name and not the article.
-_AFTER_NAME = re.compile(
+AFTER_NAME = re.compile(
     r"\s*(?:$|[^\s\w]|[A-Z\d]|(?:is|was|as|because|since|due|which|would|will|seems|corresponds|refers)\b)"
 )
 _ANSWER_IS = re.compile(
@@ -91,7 +92,7 @@ def strict_letter(text: str) -> str | None:
     Never read: the article "A", a lower-case letter within a sentence, an option whose sentence denies it, letters that
     are joined ("A and B").
     """
-    plain = _MARKUP.sub("", text.translate(_QUOTES)).strip()
+    plain = MARKUP.sub("", text.translate(QUOTES)).strip()
     lines = [line for line in plain.splitlines() if line.strip()]
     if not lines:
         return None
@@ -109,7 +110,7 @@ def _names_option(match: re.Match[str], group: int = 1) -> bool:
         return True
     if match[group].islower():
         return tail[:1] in ("", ".", ",", ";", ":", "\n")
-    return match[group] != "A" or bool(_AFTER_NAME.match(tail))
+    return match[group] != "A" or bool(AFTER_NAME.match(tail))
 
 
 def _stated(text: str) -> str | None:

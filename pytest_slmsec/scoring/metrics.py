@@ -1,6 +1,7 @@
 """Item scores to one headline number with a two-sided 95 % interval.
 
-Parts of the scores (``p_correct``, ``plausible``, ``exact_vector``) are averaged over the same items into `extras`.
+Parts of the scores (``p_correct``, ``plausible``, ``exact_vector``) are averaged over the same items into `extras`;
+those that begin with `SHARE` (``accuracy:WebSecurity``) over the items that have them.
 """
 
 from __future__ import annotations
@@ -15,8 +16,13 @@ from pytest_slmsec.scoring.base import Metric, Mode, Result
 from pytest_slmsec.scoring.cvss import WORST_DEVIATION
 
 Z_95 = 1.959963984540054
+SIMILARITY = "similarity"
 RESAMPLES = 4999
 SEED = 0
+SHARE = "accuracy:"
+"""Beginning of the name of a part that is the accuracy on some of the items."""
+UNSCORED = "unscored"
+"""Part of the score of an item that nobody can answer right: in strict mode it is in no denominator, but counted."""
 
 
 def wilson_interval(successes: int, n: int, z: float = Z_95) -> tuple[float, float]:
@@ -53,13 +59,16 @@ def mean_interval(values: Sequence[float], lowest: float, highest: float) -> tup
 
 
 def aggregate_accuracy(scores: Sequence[Score], mode: Mode) -> Result:
-    """Share of right answers with its Wilson interval. Official: right / valid, as upstream; strict: right / all."""
+    """Share of right answers with its Wilson interval. Official: right / valid, as upstream; strict: right / all but
+    the `UNSCORED`, whose number is an extra."""
     counted = _counted(scores, mode)
     if not counted:
         return _nothing(scores)
     right = sum(score.correct for score in counted)
     low, high = wilson_interval(right, len(counted))
-    return Result(right / len(counted), low, high, len(counted), _valid(scores), _mean_parts(counted))
+    unscored = sum(_unscored(score) for score in scores)
+    extras = _mean_parts(counted) | ({UNSCORED: float(unscored)} if unscored else {})
+    return Result(right / len(counted), low, high, len(counted), _valid(scores), extras)
 
 
 def aggregate_deviation(scores: Sequence[Score], mode: Mode) -> Result:
@@ -99,12 +108,37 @@ def aggregate_share(scores: Sequence[Score], mode: Mode) -> Result:
     return Result(hits / len(scores), low, high, len(scores), _valid(scores), extras)
 
 
+def aggregate_mean(scores: Sequence[Score], mode: Mode) -> Result:
+    """Mean of values between 0 and 1 over all items in both modes, with a BCa interval."""
+    return _mean_of(scores, scores)
+
+
+def aggregate_mean_of_answered(scores: Sequence[Score], mode: Mode) -> Result:
+    """As `aggregate_mean`, but official scoring leaves empty answers out, as upstream does."""
+    return _mean_of(_counted(scores, mode), scores)
+
+
+def _mean_of(counted: Sequence[Score], scores: Sequence[Score]) -> Result:
+    """`counted` make the value; parts are averaged over all `scores`, and ``similarity`` is None where it is unknown."""
+    if not counted:
+        return _nothing(scores)
+    values = [score.value for score in counted]
+    low, high = mean_interval(values, 0.0, 1.0)
+    known = all(SIMILARITY in score.parts for score in scores)
+    extras = _mean_parts(scores) | ({} if known else {SIMILARITY: None})
+    return Result(fsum(values) / len(values), low, high, len(values), _valid(scores), extras)
+
+
 def _mean(values: Sequence[float]) -> float:
     return fsum(values) / len(values)
 
 
 def _counted(scores: Sequence[Score], mode: Mode) -> Sequence[Score]:
-    return scores if mode is Mode.STRICT else [score for score in scores if score.parsed]
+    return [score for score in scores if (not _unscored(score) if mode is Mode.STRICT else score.parsed)]
+
+
+def _unscored(score: Score) -> bool:
+    return bool(score.parts.get(UNSCORED))
 
 
 def _valid(scores: Sequence[Score]) -> int:
@@ -115,9 +149,13 @@ def _nothing(scores: Sequence[Score]) -> Result:
     return Result(None, None, None, 0, _valid(scores), {})
 
 
-def _mean_parts(scores: Sequence[Score]) -> dict[str, float]:
+def _mean_parts(scores: Sequence[Score]) -> dict[str, float | None]:
     names = dict.fromkeys(name for score in scores for name in score.parts)
-    return {name: fsum(score.parts.get(name, 0.0) for score in scores) / len(scores) for name in names}
+    means = {}
+    for name in names:
+        values = [score.parts.get(name, 0.0) for score in scores if name in score.parts or not name.startswith(SHARE)]
+        means[name] = fsum(values) / len(values)
+    return means
 
 
 ACCURACY = Metric("accuracy", aggregate_accuracy, binary=True)
@@ -127,7 +165,26 @@ FALSE_REFUSALS = Metric("FRR", aggregate_share, higher_is_better=False, binary=T
 REFUSALS = Metric("refusals", aggregate_share, binary=True, tell_extras=True)
 BENIGN = Metric("benign", aggregate_share, binary=True, tell_extras=True)
 
-METRICS = {metric.name: metric for metric in (ACCURACY, MAD, MEAN_F1, FALSE_REFUSALS, REFUSALS, BENIGN)}
+ACCURACY_V2 = Metric("accuracy v2", aggregate_share, binary=True)
+ROUGE_L_V2 = Metric("ROUGE-L v2", aggregate_mean, tell_extras=True)
+SENTENCE_ROUGE_L_V2 = Metric("sentence ROUGE-L v2", aggregate_mean_of_answered, tell_extras=True)
+F1_V2 = Metric("F1 v2", aggregate_mean, tell_extras=True)
+
+METRICS = {
+    metric.name: metric
+    for metric in (
+        ACCURACY,
+        MAD,
+        MEAN_F1,
+        FALSE_REFUSALS,
+        REFUSALS,
+        BENIGN,
+        ACCURACY_V2,
+        ROUGE_L_V2,
+        SENTENCE_ROUGE_L_V2,
+        F1_V2,
+    )
+}
 
 
 def find_metric(name: str) -> Metric:
