@@ -114,7 +114,7 @@ def attend(
 
 @lru_cache(maxsize=512)
 def mask_of(structure: tuple[int, int, tuple[int, ...]], device: str) -> Tensor:
-    """Which key each token of a segment may see ([tokens, prefix + tokens], bool): the prefix, its ancestors, itself."""
+    """Which keys each token of a segment may see ([tokens, prefix + tokens], bool): prefix, ancestors and itself."""
     shared, own, parents = structure
     length = own + len(parents)
     mask = torch.zeros(length, shared + length, dtype=torch.bool)

@@ -56,7 +56,7 @@ def _probe(model: Any, seed: int) -> Encoded:
 def _deviation(model: Any, one: Encoded, got: Chosen) -> float:
     """Largest difference to plain forwards, one a choice, without any cache."""
     device = next(model.parameters()).device
-    differences = []
+    differences: list[float] = []
     for choice, packed in zip(one.choices, got.logprobs, strict=True):
         ids = torch.tensor([[*one.prompt, *choice]], device=device)
         logprobs = model(input_ids=ids, use_cache=False).logits[0].float().log_softmax(-1)

@@ -126,7 +126,7 @@ class PackedChooser:
         ids = torch.tensor([tokens + [PAD] * padding], device=self.device)
         places = torch.tensor([positions + [0] * padding], device=self.device)
         with working_on(tile):
-            hidden = self._decoder(input_ids=ids, position_ids=places, use_cache=False).last_hidden_state[0]
+            hidden: Tensor = self._decoder(input_ids=ids, position_ids=places, use_cache=False).last_hidden_state[0]
         self.counts.fed += ids.shape[1]
         if tile.sliding_window is not None:
             self.longest = min(tile.sliding_window, self.longest or tile.sliding_window)
