@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -36,7 +36,7 @@ class Result:
         value: the headline number in `unit` terms (accuracy and F1 as a share of 1; MAD in CVSS points).
         low, high: bounds of the two-sided 95 % interval, same unit; None where none can be given (n = 0).
         n: items in the denominator. valid: items whose answer was parsed (of all items).
-        extras: further aggregates (``micro_f1``, ``plausible``, ``p_correct``).
+        extras: further aggregates (``micro_f1``, ``plausible``, ``p_correct``); None: not available in this run.
     """
 
     value: float | None
@@ -44,7 +44,7 @@ class Result:
     high: float | None
     n: int
     valid: int
-    extras: dict[str, float]
+    extras: Mapping[str, float | None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,13 +119,13 @@ def aggregate_mean_of_answered(scores: Sequence[Score], mode: Mode) -> Result:
 
 
 def _mean_of(counted: Sequence[Score], scores: Sequence[Score]) -> Result:
-    """`counted` make the value; parts are averaged over all `scores`, and ``similarity`` is None where it is unknown."""
+    """`counted` make the value; parts are averaged over all `scores`; ``similarity`` is None where it is not known."""
     if not counted:
         return _nothing(scores)
     values = [score.value for score in counted]
     low, high = mean_interval(values, 0.0, 1.0)
     known = all(SIMILARITY in score.parts for score in scores)
-    extras = _mean_parts(scores) | ({} if known else {SIMILARITY: None})
+    extras = {**_mean_parts(scores), **({} if known else {SIMILARITY: None})}
     return Result(fsum(values) / len(values), low, high, len(values), _valid(scores), extras)
 
 
@@ -149,7 +149,7 @@ def _nothing(scores: Sequence[Score]) -> Result:
     return Result(None, None, None, 0, _valid(scores), {})
 
 
-def _mean_parts(scores: Sequence[Score]) -> dict[str, float | None]:
+def _mean_parts(scores: Sequence[Score]) -> dict[str, float]:
     names = dict.fromkeys(name for score in scores for name in score.parts)
     means = {}
     for name in names:
