@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import Flag, auto
 from typing import Protocol
 
-from pytest_slmsec.core.items import Generate, Output, Request
+from pytest_slmsec.core.items import Choose, Generate, Output, Request
 
 
 class Capability(Flag):
@@ -34,6 +34,8 @@ def lacking(capabilities: Capability, request: Request) -> str | None:
     """What a benchmark with such requests needs and an engine cannot do, as the end of a sentence; None: it can."""
     if isinstance(request, Generate):
         return None if Capability.GENERATE in capabilities else "it generates no text"
+    if not isinstance(request, Choose):
+        return None  # nothing is asked: the answer is there already
     if Capability.CHOICE in capabilities or (Capability.OPTIONS in capabilities and request.options):
         return None
     if Capability.OPTIONS in capabilities:

@@ -15,6 +15,7 @@ from pytest_slmsec.engines.settings import EngineSettings
 ENGINES: Mapping[str, str] = {
     "transformers": "pytest_slmsec.engines.transformers_",
     "gptq": "pytest_slmsec.engines.gptq",
+    "encoders": "pytest_slmsec.engines.encoders.weights",
 }
 """Modules, imported when a model is loaded. Each has ``load(directory, spec, settings) -> Engine``."""
 
@@ -40,11 +41,15 @@ def make_engine(spec: ModelSpec, settings: EngineSettings) -> Engine:
 
 
 def engine_for(spec: ModelSpec, directory: Path) -> str:
-    """The engine of a model that is loaded as it is: by its quantisation where it is a quantised checkpoint."""
+    """The engine of a model that is loaded as it is: by its quantisation where it is a quantised checkpoint, and by its
+    architecture where it is an encoder."""
     from pytest_slmsec.engines.checkpoint import read_checkpoint
+    from pytest_slmsec.engines.encoders.kinds import find_kind
 
-    method = read_checkpoint(directory).quant_method
-    return method if method is not None and method in ENGINES else spec.engine
+    checkpoint = read_checkpoint(directory)
+    if checkpoint.quant_method in ENGINES:
+        return str(checkpoint.quant_method)
+    return "encoders" if find_kind(checkpoint) is not None else spec.engine
 
 
 def load_directory(directory: Path, engine: str, spec: ModelSpec, settings: EngineSettings) -> Engine:

@@ -12,6 +12,7 @@ import transformers
 
 from pytest_slmsec.core.errors import ModelError
 from pytest_slmsec.core.models import ModelSpec
+from pytest_slmsec.engines import torchao_
 from pytest_slmsec.engines.base import EngineInfo
 from pytest_slmsec.engines.causal import CausalEngine
 from pytest_slmsec.engines.checkpoint import Checkpoint, read_checkpoint
@@ -40,12 +41,9 @@ def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> CausalEn
             missing, left over or of another shape is an error.
     """
     checkpoint = read_checkpoint(directory)
-    if checkpoint.quant_method is not None:
-        raise ModelError(
-            f"{directory} is quantised with {checkpoint.quant_method}, which is not loaded here: name the unquantised "
-            "model, or a GPTQ checkpoint."
-        )
+    refuse_quantised(checkpoint)
     device = pick_device(settings.device)
+    torchao_.check_machine(checkpoint, device)
     dtype = pick_dtype(spec, settings, device, checkpoint)
     config = load_config(checkpoint)
     tokenizer = load_tokenizer(directory)
@@ -55,8 +53,22 @@ def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> CausalEn
     load_s = time.perf_counter() - began
     check_vocabulary(directory, tokenizer, model.get_input_embeddings().num_embeddings)
     engine = f"transformers {transformers.__version__}"
-    info = describe(spec, settings, checkpoint, model, tokenizer, engine, "torch.nn.Linear", load_s)
+    kernel = torchao_.kernel(model) or "torch.nn.Linear"
+    info = describe(spec, settings, checkpoint, model, tokenizer, engine, kernel, load_s, **torchao_.facts(checkpoint))
     return CausalEngine(model, tokenizer, info, settings)
+
+
+def refuse_quantised(checkpoint: Checkpoint) -> None:
+    """Refuse what transformers cannot load faithfully by itself; torchao's tensors it can.
+
+    Raises:
+        ModelError: naming the quantisation.
+    """
+    if checkpoint.quant_method not in (None, torchao_.METHOD):
+        raise ModelError(
+            f"{checkpoint.directory} is quantised with {checkpoint.quant_method}, which is not loaded here: name the "
+            "unquantised model, or a GPTQ checkpoint."
+        )
 
 
 def load_config(checkpoint: Checkpoint) -> Any:

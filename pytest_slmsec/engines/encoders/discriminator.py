@@ -1,0 +1,45 @@
+"""ELECTRA's discriminator: how original each option looks after the question.
+
+Clark et al., "ELECTRA: Pre-training Text Encoders as Discriminators Rather Than Generators", ICLR 2020
+(arXiv:2003.10555): the discriminator gives each token a logit of having been replaced. Xia et al., "Prompting ELECTRA:
+Few-Shot Learning with Discriminative Pre-Trained Models", EMNLP 2022 (arXiv:2205.15223): an option is put into the text
+and scored by these logits; over several tokens, by their mean (`mean_prob` in the authors' code).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from pytest_slmsec.engines.encoders.masked import regrouped
+from pytest_slmsec.engines.encoders.network import Encoder
+from pytest_slmsec.engines.encoders.texts import Text, Texts
+
+
+class DiscriminatorScorer:
+    """Scores options by the mean log-odds of their tokens being original: minus ELECTRA's logit, mean over the tokens."""
+
+    name = "mean originality log-odds"
+
+    def __init__(self, encoder: Encoder, texts: Texts) -> None:
+        self._encoder, self._texts = encoder, texts
+
+    def read(self, question: str, options: Sequence[str]) -> list[Text]:
+        """The texts that are fed for one question."""
+        return self._texts.answered(question, options)
+
+    def rows(self, texts: Sequence[Text]) -> int:
+        """How many rows are fed."""
+        return len(texts)
+
+    def score(self, asked: Sequence[Sequence[Text]]) -> list[list[float]]:
+        """One score for each option of each question."""
+        flat = [text for texts in asked for text in texts]
+
+        def originality(output: Any, mask: Tensor, rows: Sequence[int]) -> list[float]:
+            logits = output.logits.float()
+            return [-logits[at, list(flat[row].option)].mean().item() for at, row in enumerate(rows)]
+
+        return regrouped(self._encoder.feed([text.ids for text in flat], originality), asked)

@@ -1,0 +1,49 @@
+"""Sentence-embedding models: the cosine of the question's vector and each option's.
+
+Reimers & Gurevych, "Sentence-BERT", EMNLP 2019 (arXiv:1908.10084).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pytest_slmsec.engines.encoders.network import Encoder
+from pytest_slmsec.engines.encoders.pooling import Pooling
+from pytest_slmsec.engines.encoders.texts import Text, Texts
+
+
+class EmbeddingScorer:
+    """Scores options by the cosine of their vector and the question's, from -1 to 1. The option stands by itself."""
+
+    def __init__(self, encoder: Encoder, texts: Texts, pooling: Pooling) -> None:
+        self._encoder, self._texts, self.pooling = encoder, texts, pooling
+        self.name = f"cosine of {pooling.mode}-pooled vectors" + (" of lower-cased texts" if pooling.lower_case else "")
+
+    def read(self, question: str, options: Sequence[str]) -> list[Text]:
+        """The texts that are fed for one question: itself, then its options."""
+        texts = [question, *options]
+        return self._texts.plain([text.lower() for text in texts] if self.pooling.lower_case else texts)
+
+    def rows(self, texts: Sequence[Text]) -> int:
+        """How many rows are fed."""
+        return len(texts)
+
+    def score(self, asked: Sequence[Sequence[Text]]) -> list[list[float]]:
+        """One score for each option of each question."""
+        rows = list(dict.fromkeys(text.ids for texts in asked for text in texts))
+        vectors = dict(zip(rows, self.vectors(rows), strict=True))
+        return [[float(vectors[question.ids] @ vectors[text.ids]) for text in options] for question, *options in asked]
+
+    def vectors(self, rows: Sequence[Sequence[int]]) -> Tensor:
+        """Vectors of length 1 of tokenised texts: [texts, width], fp32, on the CPU."""
+
+        def pooled(output: Any, mask: Tensor, numbers: Sequence[int]) -> list[Tensor]:
+            hidden, weight = output.last_hidden_state.float(), mask[..., None].float()
+            vector = hidden[:, 0] if self.pooling.mode == "cls" else (hidden * weight).sum(1) / weight.sum(1)
+            return list(torch.nn.functional.normalize(vector, dim=-1).cpu())
+
+        return torch.stack(self._encoder.feed(rows, pooled))

@@ -1,0 +1,141 @@
+"""The engine over encoder-only models: they rank the options of a question, and generate nothing."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+
+from pytest_slmsec.core.items import Choose, Output, Request
+from pytest_slmsec.engines.base import Batch, Capability, EngineInfo, Timing, lacking
+from pytest_slmsec.engines.batching import Size, cut
+from pytest_slmsec.engines.causal import BATCH_TOKENS, NOT_FINITE
+from pytest_slmsec.engines.encoders.network import Encoder
+from pytest_slmsec.engines.encoders.texts import Text
+from pytest_slmsec.engines.settings import EngineSettings
+
+
+class Scorer(Protocol):
+    """One way to score options.
+
+    Attributes:
+        name: of the method, for the record; part of an answer's identity.
+    """
+
+    name: str
+
+    def read(self, question: str, options: Sequence[str]) -> list[Text]:
+        """The texts that are read for one question."""
+        ...
+
+    def rows(self, texts: Sequence[Text]) -> int:
+        """How many rows of tokens are fed for them."""
+        ...
+
+    def score(self, asked: Sequence[Sequence[Text]]) -> list[list[float]]:
+        """From what `read` gave for each question to one score for each of its options; more is better."""
+        ...
+
+
+class EncoderEngine:
+    """Ranks the options of requests with a loaded encoder; see `engines.base.Engine`.
+
+    Read are the question and the text of each option (`Choose.question`, `Choose.options`), not the prompt with its
+    instructions and letters, and no system turn: an encoder follows no instructions. Options are read one by one, so
+    none is scored in view of the others.
+
+    Prompt tokens of an output are those of all texts that were read, each counted once: what masking repeats is the
+    method's cost and shows in the seconds.
+
+    Args:
+        scorer: how options are scored. context: most tokens of one text, special tokens included.
+    """
+
+    capabilities = Capability.OPTIONS | Capability.PROMPT_TOKENS | Capability.TIMINGS
+
+    def __init__(self, encoder: Encoder, scorer: Scorer, info: EngineInfo, settings: EngineSettings) -> None:
+        self.encoder, self.scorer, self.info = encoder, scorer, info
+        self._budget_tokens = batch_tokens(settings, encoder.device)
+        self._max_batch = settings.max_batch
+
+    def plan(self, requests: Sequence[Request]) -> list[list[int]]:
+        """Cut a window into batches of similar length under the token budget."""
+        return cut([self._size(request) for request in requests], self._budget_tokens, self._max_batch)
+
+    def run(self, requests: Sequence[Request]) -> Batch:
+        """Rank the options of one batch; what does not fit the context is an output with an error."""
+        began = time.perf_counter()
+        texts = [self._read(request) for request in requests]
+        refused = {
+            index: why for index, request in enumerate(requests) if (why := self._refusal(request, texts[index]))
+        }
+        asked = [index for index in range(len(requests)) if index not in refused]
+        scores = dict(zip(asked, self.scorer.score([texts[index] for index in asked]) if asked else (), strict=True))
+        outputs = tuple(
+            Output(prompt_tokens=_tokens(texts[index]), error=refused[index])
+            if index in refused
+            else _output(request, texts[index], scores[index])
+            for index, request in enumerate(requests)
+        )
+        if self.encoder.device.type == "cuda":
+            torch.cuda.synchronize(self.encoder.device)
+        seconds = time.perf_counter() - began
+        read = sum(output.prompt_tokens or 0 for output in outputs if output.error is None)
+        return Batch(outputs, Timing(seconds, len(outputs), prefill_s=seconds, prompt_tokens=read, new_tokens=0))
+
+    def close(self) -> None:
+        """Free the model's memory."""
+        del self.encoder, self.scorer
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _read(self, request: Request) -> list[Text]:
+        if not isinstance(request, Choose):
+            return []
+        options = _with_text(request)
+        return self.scorer.read(request.question, [request.options[place] for place in options]) if options else []
+
+    def _size(self, request: Request) -> Size:
+        texts = self._read(request)
+        return Size("options", self.scorer.rows(texts), max((len(text.ids) for text in texts), default=0))
+
+    def _refusal(self, request: Request, texts: Sequence[Text]) -> str | None:
+        if why := lacking(self.capabilities, request):
+            return f"{request.id} cannot be asked: {why}."
+        if not texts:
+            return f"{request.id}: none of its options has a text that could be scored."
+        longest, context = max(len(text.ids) for text in texts), self.info.context_tokens
+        if context is not None and longest > context:
+            return (
+                f"{request.id}: its longest text (the question, with its option where both are read together) has "
+                f"{longest} tokens and the model's context holds {context}; nothing was cut. Use a model with a longer "
+                "context, or deselect the item."
+            )
+        return None
+
+
+def batch_tokens(settings: EngineSettings, device: torch.device) -> int:
+    """Rows times padded length of one forward pass."""
+    return settings.batch_tokens or BATCH_TOKENS.get(device.type, BATCH_TOKENS["cpu"])
+
+
+def _with_text(request: Choose) -> list[int]:
+    """Places of the options that have a text; published files hold a few empty ones."""
+    return [place for place, option in enumerate(request.options) if option.strip()]
+
+
+def _tokens(texts: Sequence[Text]) -> int:
+    return sum(len(text.ids) for text in texts)
+
+
+def _output(request: Request, texts: Sequence[Text], scores: Sequence[float]) -> Output:
+    assert isinstance(request, Choose)
+    if not all(map(math.isfinite, scores)):
+        return Output(prompt_tokens=_tokens(texts), error=NOT_FINITE.format(id=request.id))
+    found = dict(zip(_with_text(request), scores, strict=True))
+    return Output(
+        choice_scores=tuple(found.get(place) for place in range(len(request.options))), prompt_tokens=_tokens(texts)
+    )

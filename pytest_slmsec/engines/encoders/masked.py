@@ -1,0 +1,83 @@
+"""Masked language models: the pseudo-log-likelihood of each option after the question.
+
+PLL: Salazar et al., "Masked Language Model Scoring", ACL 2020 (arXiv:1910.14659): each token is masked in turn, and the
+log-probabilities of the tokens that stood there are summed. Only the option's tokens are scored; those of the question
+are the same for all options. Within-word variant (PLL-word-l2r): Kauf & Ivanova, "A Better Way to Do Masked Language
+Model Scoring", ACL 2023 (arXiv:2305.10588): with a token, the later tokens of its word are masked too. Otherwise a rare
+word in many pieces ("mimi ##ka ##tz") looks likely, for each piece gives the others away; and the right options of
+security questions are full of such names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from pytest_slmsec.core.errors import ModelError
+from pytest_slmsec.engines.encoders.network import Encoder
+from pytest_slmsec.engines.encoders.texts import Text, Texts
+
+
+class Masking(NamedTuple):
+    """A text with the token at `position` hidden, and its own id, which stood there."""
+
+    text: int
+    row: tuple[int, ...]
+    position: int
+    token: int
+
+
+class MaskedScorer:
+    """Scores options by PLL-word-l2r, in nats, summed over the option's tokens; never above 0.
+
+    Raises:
+        ModelError: the tokenizer has no mask token.
+    """
+
+    name = "PLL-word-l2r"
+
+    def __init__(self, encoder: Encoder, texts: Texts) -> None:
+        if texts.tokenizer.mask_token_id is None:
+            raise ModelError(
+                f"{texts.tokenizer.name_or_path}: its tokenizer has no mask token, without which a masked language model "
+                "cannot be asked: complete tokenizer_config.json."
+            )
+        self._encoder, self._texts = encoder, texts
+        self.mask: int = texts.tokenizer.mask_token_id
+
+    def read(self, question: str, options: Sequence[str]) -> list[Text]:
+        """The texts that are fed for one question."""
+        return self._texts.answered(question, options)
+
+    def rows(self, texts: Sequence[Text]) -> int:
+        """How many rows are fed: one for each token of each option."""
+        return sum(len(text.option) for text in texts)
+
+    def score(self, asked: Sequence[Sequence[Text]]) -> list[list[float]]:
+        """One score for each option of each question."""
+        flat = [text for texts in asked for text in texts]
+        maskings = [masking for number, text in enumerate(flat) for masking in self._maskings(number, text)]
+
+        def logprob(logits: Tensor, row: int) -> float:
+            scores = logits.float()
+            return float(scores[maskings[row].token] - scores.logsumexp(dim=-1))
+
+        rows, positions = [masking.row for masking in maskings], [masking.position for masking in maskings]
+        totals = [0.0] * len(flat)
+        for masking, value in zip(maskings, self._encoder.logits_at(rows, positions, logprob), strict=True):
+            totals[masking.text] += value
+        return regrouped(totals, asked)
+
+    def _maskings(self, number: int, text: Text) -> Iterator[Masking]:
+        for position in text.option:
+            hidden = [at for at in text.option if at >= position and text.words[at] == text.words[position]]
+            row = tuple(self.mask if at in hidden else token for at, token in enumerate(text.ids))
+            yield Masking(number, row, position, text.ids[position])
+
+
+def regrouped(values: Sequence[Any], like: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    """A flat list cut into parts as long as those of `like`."""
+    left = iter(values)
+    return [[next(left) for _ in part] for part in like]

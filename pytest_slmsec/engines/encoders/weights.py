@@ -1,0 +1,139 @@
+"""Encoders through transformers, with every weight accounted for."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+
+from pytest_slmsec.core.errors import ModelError
+from pytest_slmsec.core.models import ModelSpec
+from pytest_slmsec.engines import torchao_
+from pytest_slmsec.engines.checkpoint import Checkpoint, read_checkpoint
+from pytest_slmsec.engines.encoders.discriminator import DiscriminatorScorer
+from pytest_slmsec.engines.encoders.embeddings import EmbeddingScorer
+from pytest_slmsec.engines.encoders.engine import EncoderEngine, Scorer, batch_tokens
+from pytest_slmsec.engines.encoders.kinds import Kind, find_kind
+from pytest_slmsec.engines.encoders.masked import MaskedScorer
+from pytest_slmsec.engines.encoders.network import Encoder
+from pytest_slmsec.engines.encoders.pooling import read_pooling
+from pytest_slmsec.engines.encoders.texts import Texts
+from pytest_slmsec.engines.loading import check_vocabulary, first_line, load_tokenizer, pick_device, pick_dtype
+from pytest_slmsec.engines.quiet import quiet
+from pytest_slmsec.engines.settings import EngineSettings
+from pytest_slmsec.engines.transformers_ import (
+    check_keys,
+    describe,
+    import_architecture,
+    load_config,
+    refuse_quantised,
+)
+
+LOADERS: Mapping[Kind, str] = {
+    Kind.MASKED: "AutoModelForMaskedLM",
+    Kind.DISCRIMINATOR: "ElectraForPreTraining",
+    Kind.EMBEDDING: "AutoModel",
+}
+POOLER = re.compile(r"(?:^|\.)pooler\.")
+"""The layer over the first token for classification. None of the methods reads it, so it may be stored or not."""
+LEFT_OVER = (
+    POOLER,
+    re.compile(r"(?:^|\.)position_ids$"),  # 0, 1, 2, ..., which older versions of transformers stored as if learned
+    re.compile(r"^cls\.seq_relationship\."),  # BERT's head for the order of two sentences
+    re.compile(r"^sop_classifier\."),  # ALBERT's
+)
+"""What may be stored although the architecture has no place for it: nothing that a score depends on."""
+OFFSET_TYPES = ("roberta", "xlm-roberta", "camembert", "mpnet")
+"""Their positions count from the padding id on, so that many fewer tokens fit."""
+
+
+def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> EncoderEngine:
+    """Load an encoder's directory.
+
+    Raises:
+        ModelError: it is no encoder that can score options, or see `transformers_.load`; every weight that a score
+            depends on must be there, and nothing may be left over but `LEFT_OVER`.
+    """
+    checkpoint = read_checkpoint(directory)
+    refuse_quantised(checkpoint)
+    kind = find_kind(checkpoint)
+    if kind is None:
+        raise ModelError(f"{directory}: {checkpoint.config.get('model_type')!r} is no encoder: leave its engine open.")
+    device = pick_device(settings.device)
+    torchao_.check_machine(checkpoint, device)
+    dtype = pick_dtype(spec, settings, device, checkpoint)
+    config = load_config(checkpoint)
+    tokenizer = load_tokenizer(directory)
+    texts = Texts(tokenizer)
+    import_architecture(config)
+    began = time.perf_counter()
+    model = load_weights(checkpoint, kind, config, dtype).to(device)
+    load_s = time.perf_counter() - began
+    check_vocabulary(directory, tokenizer, model.get_input_embeddings().num_embeddings)
+    encoder = Encoder(model, tokenizer.pad_token_id or 0, batch_tokens(settings, device))
+    scorer, max_tokens = make_scorer(kind, directory, encoder, texts)
+    engine = f"transformers {transformers.__version__}, {scorer.name}"
+    info = describe(
+        spec, settings, checkpoint, model, tokenizer, engine, torchao_.kernel(model) or "torch.nn.Linear", load_s,
+        kind=kind.value, choice_scores=scorer.name, **torchao_.facts(checkpoint),
+    )  # fmt: skip
+    known = [n for n in (_positions(model.config, info.context_tokens), max_tokens) if n is not None]
+    return EncoderEngine(encoder, scorer, replace(info, context_tokens=min(known, default=None)), settings)
+
+
+def make_scorer(kind: Kind, directory: Path, encoder: Encoder, texts: Texts) -> tuple[Scorer, int | None]:
+    """How a sort of encoder scores options, and the longest text it was made for, where that is said.
+
+    Raises:
+        ModelError: the tokenizer has no mask token, or the files on pooling cannot be used.
+    """
+    if kind is Kind.MASKED:
+        return MaskedScorer(encoder, texts), None
+    if kind is Kind.DISCRIMINATOR:
+        return DiscriminatorScorer(encoder, texts), None
+    pooling = read_pooling(directory)
+    return EmbeddingScorer(encoder, texts, pooling), pooling.max_tokens
+
+
+def load_weights(checkpoint: Checkpoint, kind: Kind, config: Any, dtype: torch.dtype) -> Any:
+    """The model in eval mode, every one of its weights read from the checkpoint.
+
+    Raises:
+        ModelError: weights and architecture do not fit.
+    """
+    try:
+        with quiet():
+            made: Any = getattr(transformers, LOADERS[kind]).from_pretrained(
+                checkpoint.directory,
+                config=config,
+                dtype=dtype,
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+            )
+    except Exception as error:
+        where, why = checkpoint.directory, first_line(error)
+        raise ModelError(f"{where} cannot be loaded as a {kind.value}: {why}.") from error
+    model, loaded = made
+    missing = [key for key in loaded["missing_keys"] if not POOLER.search(key)]
+    check_keys(checkpoint.directory, missing, _not_allowed(loaded["unexpected_keys"]), loaded["mismatched_keys"])
+    return model.eval()
+
+
+def _not_allowed(keys: Iterable[str]) -> list[str]:
+    return [key for key in keys if not any(pattern.search(key) for pattern in LEFT_OVER)]
+
+
+def _positions(config: Any, context: int | None) -> int | None:
+    """Tokens that have a position of their own."""
+    if context is None or config.model_type not in OFFSET_TYPES:
+        return context
+    return min(context, config.max_position_embeddings - config.pad_token_id - 1)

@@ -1,0 +1,77 @@
+"""Checkpoints whose linear layers torchao quantised: what they need to load, and what runs them.
+
+transformers loads them itself, through the engine that would load their unquantised base.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections import Counter
+from typing import Any
+
+import torch
+
+from pytest_slmsec.core.errors import MissingExtraError, ModelError
+from pytest_slmsec.engines.checkpoint import MANIFEST, Checkpoint, read_json
+from pytest_slmsec.engines.quiet import quiet
+
+METHOD = "torchao"
+"""`quant_method` in the configuration of such a checkpoint."""
+
+
+def import_torchao() -> Any:
+    """The package torchao, imported without its notes on kernels for other machines.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    if importlib.util.find_spec("torchao") is None:
+        raise MissingExtraError("A model quantised by torchao", "torchao", "torchao")
+    with quiet():
+        import torchao.quantization
+    return torchao.quantization
+
+
+def check_machine(checkpoint: Checkpoint, device: torch.device) -> None:
+    """Refuse integer activations on a CPU whose integer products overflow silently.
+
+    Raises:
+        ModelError: the checkpoint wants them, in the full range of 8 bits, and this CPU lacks VNNI instructions.
+        MissingExtraError: torchao is not installed.
+    """
+    if checkpoint.quant_method != METHOD:
+        return
+    import_torchao()
+    from torchao.utils import should_reduce_range
+
+    if quant_type(checkpoint).get("_type", "").startswith("Int8DynamicActivation") and should_reduce_range(device):
+        raise ModelError(
+            f"{checkpoint.directory} multiplies 8-bit activations by 8-bit weights, and this CPU has no VNNI "
+            "instructions, without which the sums overflow: use int8wo, or another machine."
+        )
+
+
+def quant_type(checkpoint: Checkpoint) -> dict[str, Any]:
+    """torchao's own description of the quantisation, or {}."""
+    inside = checkpoint.config.get("quantization_config") or {}
+    kind = (inside.get("quant_type") or {}).get("default") if inside.get("quant_method") == METHOD else None
+    return dict(kind or {})
+
+
+def kernel(model: Any) -> str | None:
+    """The classes of the quantised weights, most frequent first; None where none is torchao's."""
+    kinds = Counter(type(parameter.data).__name__ for parameter in model.parameters() if _is_ours(parameter.data))
+    return "+".join(f"torchao.{name}" for name, _ in kinds.most_common()) or None
+
+
+def _is_ours(tensor: torch.Tensor) -> bool:
+    return type(tensor).__module__.startswith("torchao.")
+
+
+def facts(checkpoint: Checkpoint) -> dict[str, object]:
+    """For the record: the quantisation, and how it was verified where this project made it. {} for other models."""
+    if checkpoint.quant_method != METHOD:
+        return {}
+    manifest = checkpoint.directory / MANIFEST
+    found: dict[str, object] = {"method": METHOD, "quant_type": quant_type(checkpoint)}
+    return {"quantization": found | ({"manifest": read_json(manifest)} if manifest.is_file() else {})}
