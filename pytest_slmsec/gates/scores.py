@@ -8,22 +8,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_slmsec.core.errors import CompareError, UsageError
+from pytest_slmsec.core.errors import CompareError
 from pytest_slmsec.gates.binary import binary_gate
 from pytest_slmsec.gates.comparable import Pair
 from pytest_slmsec.gates.config import GateConfig, Rule
+from pytest_slmsec.gates.fits import P_CORRECT, Scale, check_rule
 from pytest_slmsec.gates.real import real_gate
 from pytest_slmsec.gates.sequential import benchmark_gate
 from pytest_slmsec.gates.suite import Kind, Member
-from pytest_slmsec.gates.units import DEFAULT_MARGINS
+from pytest_slmsec.gates.units import DEFAULT_MARGINS, METRIC_UNITS
 from pytest_slmsec.gates.verdict import GateResult
 
 Floats = NDArray[np.float64]
 
-P_CORRECT = "p_correct"
 PARSE_RATE = "parse rate"
 COLLAPSE = "answers"
-UNITS = {"MAD": "CVSS points"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +53,24 @@ def score_gates(pair: Pair, config: GateConfig) -> list[Judged]:
 
     Raises:
         CompareError: an unparsed answer where the configuration allows none, or a margin that a score makes useless.
-        UsageError: the configuration names a metric that the benchmark does not have.
+        UsageError: what the configuration says does not fit the benchmark; see `check_rule`.
     """
     base = pair.base
     _check_parsed(pair, config)
     rule = config.rule(base.benchmark, str(base.facts.get("task", base.benchmark)))
+    check_rule(rule, base.benchmark, _scale(pair))
     names = _metrics(pair, rule)
     found = [_metric_gate(pair, config, rule, name, place == 0) for place, name in enumerate(names)]
     found.append(_parse_gate(pair, config, rule))
     if base.facts["metric"] == "accuracy" and (collapse := _collapse_gate(pair, config)) is not None:
         found.append(collapse)
     return found
+
+
+def _scale(pair: Pair) -> Scale:
+    facts = pair.base.facts
+    return Scale(str(facts["metric"]), bool(facts["higher_is_better"]), _is_share(pair), float(facts["scale"]),
+                 _has_p_correct(pair))  # fmt: skip
 
 
 def _check_parsed(pair: Pair, config: GateConfig) -> None:
@@ -88,10 +94,6 @@ def _metrics(pair: Pair, rule: Rule) -> tuple[str, ...]:
     known = {own.casefold(): own} | ({P_CORRECT: P_CORRECT} if _has_p_correct(pair) else {})
     if rule.metrics is None:
         return (P_CORRECT, own) if P_CORRECT in known and pair.base.facts["by_choice"] else (own,)
-    for name in rule.metrics:
-        if name.casefold() not in known:
-            raise UsageError(f"{rule.where}: {pair.base.benchmark} has no metric {name!r}; it has "
-                             f"{', '.join(known.values())}.")  # fmt: skip
     return tuple(dict.fromkeys(known[name.casefold()] for name in rule.metrics))
 
 
@@ -174,7 +176,7 @@ def _real(pair: Pair, config: GateConfig, rule: Rule, name: str) -> Found:
     else:
         differences = before - after
         margin = default if rule.max_increase is None else rule.max_increase
-    unit = "points" if scale == 1 else UNITS.get(metric, metric)
+    unit = "points" if scale == 1 else METRIC_UNITS.get(metric, metric)
     result = _real_valued(config, differences, margin, scale, name, unit)
     return result, float(before.mean()), float(after.mean())
 

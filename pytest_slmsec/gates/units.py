@@ -13,6 +13,9 @@ from pytest_slmsec.gates.memory import Allowance
 DEFAULT_MARGINS = {"MAD": 0.10, "F1": 0.05}
 """Tolerated change of metrics whose scale says little about what matters, in their own unit."""
 
+METRIC_UNITS = {"MAD": "CVSS points"}
+"""Units of metrics whose scale is not 1."""
+
 _AMOUNT = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(pt|pts|points|%)\s*")
 _BYTES = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(B|KiB|MiB|GiB)\s*")
 _UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
