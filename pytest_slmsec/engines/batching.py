@@ -7,7 +7,7 @@ from itertools import zip_longest
 from typing import NamedTuple
 
 from pytest_slmsec.core.items import Generate, Request
-from pytest_slmsec.engines.prompts import Encoded
+from pytest_slmsec.engines.encoded import Encoded
 
 RESERVED_NEW_TOKENS = 128
 """Of a generation limit, at most this much counts against the budget: the cache grows with what is generated, answers
@@ -26,7 +26,7 @@ def size(request: Request, encoded: Encoded) -> Size:
     """Rows and tokens of a request. Choices of one token share the prompt's row; longer ones have a row each."""
     if isinstance(request, Generate):
         return Size("generate", 1, len(encoded.prompt) + min(request.max_new_tokens, RESERVED_NEW_TOKENS))
-    rows = len(continuation_rows(encoded.choices)) or 1
+    rows = sum(len(continuation_rows(tree.choices)) or 1 for tree in encoded.trees())
     return Size("choose", rows, encoded.longest)
 
 

@@ -13,10 +13,11 @@ from pytest_slmsec.core.errors import EngineError
 from pytest_slmsec.core.items import Choose, Generate, Output, Request
 from pytest_slmsec.engines.base import Batch, Capability, EngineInfo, Timing
 from pytest_slmsec.engines.batching import cut, size
-from pytest_slmsec.engines.choosing import choose
-from pytest_slmsec.engines.decoding import Row, StopStrings, generate
+from pytest_slmsec.engines.choosing import Chosen, choose
+from pytest_slmsec.engines.decoding import RawStopStrings, Row, StopStrings, generate
+from pytest_slmsec.engines.encoded import Encoded
 from pytest_slmsec.engines.network import Network
-from pytest_slmsec.engines.prompts import Encoded, Prompts, refusal
+from pytest_slmsec.engines.prompts import Prompts, refusal
 from pytest_slmsec.engines.settings import EngineSettings
 
 BATCH_TOKENS = {"cpu": 8192, "cuda": 65536}
@@ -127,8 +128,12 @@ class CausalEngine:
         def prompts_done() -> None:
             tally.prefill_s += self._now() - began
 
-        values = choose(self.network, [one for _, one in chosen], prompts_done)
-        return [_chosen(request, one, row) for (request, one), row in zip(chosen, values, strict=True)]
+        trees = [one.trees() for _, one in chosen]
+        found = iter(choose(self.network, [tree for some in trees for tree in some], prompts_done))
+        return [
+            _chosen(request, one, [next(found) for _ in some])
+            for (request, one), some in zip(chosen, trees, strict=True)
+        ]
 
     def _generate(self, chosen: Sequence[tuple[Any, Encoded]], tally: Tally) -> list[Output]:
         rows = [self._row(request, one) for request, one in chosen]
@@ -149,7 +154,10 @@ class CausalEngine:
     def _row(self, request: Generate, encoded: Encoded) -> Row:
         context = self.info.context_tokens
         room = request.max_new_tokens if context is None else context - len(encoded.prompt)
-        return Row(encoded.prompt, min(request.max_new_tokens, room), StopStrings(self._tokenizer, request.stop))
+        return Row(encoded.prompt, min(request.max_new_tokens, room), self._stop(request))
+
+    def _stop(self, request: Generate) -> StopStrings:
+        return (RawStopStrings if request.raw else StopStrings)(self._tokenizer, request.stop)
 
     def _generated(self, request: Generate, encoded: Encoded, row: Row) -> Output:
         if not row.finite:
@@ -157,7 +165,7 @@ class CausalEngine:
         spoken = row.tokens[:-1] if row.tokens and row.tokens[-1] in self._ends else row.tokens
         text = self._tokenizer.decode(spoken, skip_special_tokens=True)
         return Output(
-            text=StopStrings(self._tokenizer, request.stop).cut(text),
+            text=self._stop(request).cut(text),
             prompt_tokens=encoded.prompt_tokens,
             new_tokens=len(row.tokens),
             hit_limit=not row.ended,
@@ -192,10 +200,13 @@ class CausalEngine:
         return time.perf_counter()
 
 
-def _chosen(request: Choose, encoded: Encoded, values: tuple[float, ...]) -> Output:
+def _chosen(request: Choose, encoded: Encoded, parts: Sequence[Chosen]) -> Output:
+    """The output of a question from what was found in each of its trees."""
+    values = tuple(value for part in parts for value in part.logprobs)
     if any(value != value or value in (float("inf"), float("-inf")) for value in values):
         return Output(prompt_tokens=encoded.prompt_tokens, error=NOT_FINITE.format(id=request.id))
-    return Output(choice_logprobs=values, prompt_tokens=encoded.prompt_tokens)
+    greedy = tuple(best for part in parts for best in part.greedy)
+    return Output(choice_logprobs=values, choice_greedy=greedy, prompt_tokens=encoded.prompt_tokens)
 
 
 def end_ids(model: Any, tokenizer: Any) -> frozenset[int]:

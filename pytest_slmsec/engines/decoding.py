@@ -90,6 +90,7 @@ class StopStrings:
     """
 
     MARGIN = 4
+    hides_special = True
 
     def __init__(self, tokenizer: Any, strings: Sequence[str]) -> None:
         self._tokenizer = tokenizer
@@ -100,9 +101,32 @@ class StopStrings:
         """Whether a stop string stands in the last tokens."""
         if not self.strings:
             return False
-        text = self._tokenizer.decode(list(tokens[-self._tail :]), skip_special_tokens=True)
+        text = self._tokenizer.decode(list(tokens[-self._tail :]), skip_special_tokens=self.hides_special)
         return any(string in text for string in self.strings)
 
     def cut(self, text: str) -> str:
         """`text` up to its first stop string."""
         return text[: min((at for string in self.strings if (at := text.find(string)) >= 0), default=len(text))]
+
+
+class RawStopStrings(StopStrings):
+    """Stop strings as lm-evaluation-harness means them, for raw requests.
+
+    A special token stops too where its text is a stop string (``<|im_end|>``), and so does the text of the
+    end-of-text token. The answer is cut at each string in turn, in their order.
+    Source: lm_eval 0.4.13, ``models/utils.py`` (`handle_stop_sequences`, `postprocess_generated_text`) and
+    ``models/utils_hf.py`` (`MultiTokenEOSCriteria`), at batch size 1: in larger batches a row goes on behind a special
+    token until every row is done.
+    """
+
+    hides_special = False
+
+    def __init__(self, tokenizer: Any, strings: Sequence[str]) -> None:
+        eos = tokenizer.eos_token
+        super().__init__(tokenizer, (*strings, *([eos] if eos and eos not in strings else [])))
+
+    def cut(self, text: str) -> str:
+        """`text` up to a stop string."""
+        for string in self.strings:
+            text = text.split(string)[0]
+        return text

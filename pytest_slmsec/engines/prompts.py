@@ -1,51 +1,19 @@
-"""From conversations to token ids: the chat template applied once, and where a choice begins."""
+"""From conversations and raw texts to token ids: the chat template applied once, and where a choice begins."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pytest_slmsec.core.errors import PromptTooLong
-from pytest_slmsec.core.items import Choose, Message, Request
+from pytest_slmsec.core.items import Choose, Generate, Message, Request
+from pytest_slmsec.engines.encoded import Encoded, common_beginning
+from pytest_slmsec.engines.raw_texts import RawTexts, encodable
 
 BLANK_LINE = "\n\n"
 TEMPLATE_DATE = "26 Jul 2024"
 """Some templates print today's date unless given one; a prompt must be the same tomorrow. This is Llama 3's default."""
 PROBE = "probe-of-the-system-turn"
-
-
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """Token ids of one request.
-
-    Attributes:
-        prompt: fed first. For `Choose`, the longest common beginning of the tokenised prompt and of the tokenised
-            prompt with each choice.
-        choices: what follows `prompt` for each choice; () for `Generate`.
-        scored: for each choice how many of its last tokens count; () where all do.
-        shared: leading tokens of `prompt` that all prompts of the benchmark begin with, as far as its text tells; what
-            is selected does not matter.
-        prompt_tokens: tokens of the rendered prompt alone.
-        error: why nothing can be asked, or None.
-    """
-
-    prompt: tuple[int, ...]
-    choices: tuple[tuple[int, ...], ...] = ()
-    prompt_tokens: int = 0
-    error: str | None = None
-    scored: tuple[int, ...] = ()
-    shared: int = 0
-
-    @property
-    def counted(self) -> tuple[int, ...]:
-        """For each choice how many of its last tokens count."""
-        return self.scored or tuple(map(len, self.choices))
-
-    @property
-    def longest(self) -> int:
-        """Tokens of the longest sequence fed or scored."""
-        return len(self.prompt) + max(map(len, self.choices), default=0)
 
 
 class Prompts:
@@ -54,16 +22,24 @@ class Prompts:
     With a chat template: rendered to text by the template, generation prompt included, and tokenised without further
     special tokens. A template that refuses or drops the system turn gets it in front of the user turn, parted by a
     blank line. Without a template: the turns, parted by blank lines, tokenised with the tokenizer's own special tokens.
-    Never two begin-of-text tokens.
+    Never two begin-of-text tokens. Raw requests have no template and rules of their own: see `raw_texts`.
     """
 
     def __init__(self, tokenizer: Any) -> None:
         self.tokenizer = tokenizer
         self.has_template = bool(tokenizer.chat_template)
         self.takes_system = self.has_template and self._shows_system()
+        self._raw = RawTexts(tokenizer)
 
     def encode(self, requests: Sequence[Request]) -> list[Encoded]:
-        """Tokenise a window in one call of the tokenizer.
+        """Token ids of each request, in their order."""
+        raw = [request for request in requests if isinstance(request, Generate | Choose) and request.raw]
+        chats = [request for request in requests if not (isinstance(request, Generate | Choose) and request.raw)]
+        known = dict(zip([*raw, *chats], [*self._raw.encode(raw), *self._encode_chats(chats)], strict=True))
+        return [known[request] for request in requests]
+
+    def _encode_chats(self, requests: Sequence[Request]) -> list[Encoded]:
+        """Tokenise a window of conversations in one call of the tokenizer.
 
         The log-probability of a choice is that of the tokens of the *whole* text prompt + choice after the part that
         all of the request's texts have in common, so a token that spans the boundary (a blank joined to the letter)
@@ -98,7 +74,7 @@ class Prompts:
         """Token ids of rendered texts. Lone surrogates, which no tokenizer takes, become U+FFFD."""
         if not texts:
             return []
-        clean = [_encodable(text) for text in texts]
+        clean = [encodable(text) for text in texts]
         rows = self.tokenizer(clean, add_special_tokens=not self.has_template, return_attention_mask=False)["input_ids"]
         return [self._trimmed(row, text) for row, text in zip(rows, clean, strict=True)]
 
@@ -143,25 +119,10 @@ def _encoded(request: Request, ids: Sequence[tuple[int, ...]]) -> Encoded:
     assert isinstance(request, Choose)
     if "" in request.choices:
         return Encoded((), error=f"{request.id}: choice {request.choices.index('') + 1} is empty: it has no tokens.")
-    shared = min(_common(prompt, wholes), min(map(len, wholes)) - 1)
+    shared = min(common_beginning([prompt, *wholes]), min(map(len, wholes)) - 1)
     if shared < 1:
         return Encoded((), error=f"{request.id}: prompt and choices have no first token in common.")
     return Encoded(wholes[0][:shared], tuple(whole[shared:] for whole in wholes), len(prompt))
-
-
-def _common(prompt: tuple[int, ...], wholes: Sequence[tuple[int, ...]]) -> int:
-    for position, column in enumerate(zip(prompt, *wholes, strict=False)):
-        if len(set(column)) > 1:
-            return position
-    return min(len(prompt), *map(len, wholes))
-
-
-def _encodable(text: str) -> str:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
 
 
 def refusal(request: Request, encoded: Encoded, context: int | None) -> str | None:
