@@ -55,6 +55,11 @@ def gold_letters(gold: str) -> frozenset[str]:
     return letters or frozenset("ABCDEFGH"[int(place) - 1] if place in tuple("12345678") else "")
 
 
+def letters_share(gold: str) -> str:
+    """Which accuracy an item counts for besides the whole: that of the items with one right letter, or with several."""
+    return "several letters" if len(gold_letters(gold)) > 1 else "one letter"
+
+
 def official_seceval(text: str) -> str:
     """All of A-D that occur in the text once ``Answer:`` is taken out, in order: ``ABD``; may be empty."""
     return "".join(sorted(set(re.findall(r"[A-D]", text.replace("Answer:", "")))))

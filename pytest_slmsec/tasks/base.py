@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from pytest_slmsec.core.errors import MissingExtraError
 from pytest_slmsec.core.items import Choose, Generate, Item, Output, Request
 from pytest_slmsec.scoring.base import Metric, Mode, Scorer
 
@@ -24,12 +26,20 @@ class Loader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HubSource:
-    """Where the same rows are on the Hugging Face hub: data set, configuration, split and pinned revision."""
+    """Where the same rows are on the Hugging Face hub.
+
+    Attributes:
+        dataset, config, split, revision: as `datasets.load_dataset` takes them; the revision is pinned.
+        shots_split: rows of the examples that stand before each question; `Task.from_rows` takes them second.
+        data_files: the one file of a data set that holds several of different form.
+    """
 
     dataset: str
     config: str | None
     split: str
     revision: str
+    shots_split: str | None = None
+    data_files: str | None = None
 
 
 class FollowUp(NamedTuple):
@@ -81,6 +91,8 @@ class Task:
         cut_counts: in strict mode an answer that was cut off at the token limit is scored as it stands, because its
             beginning decides; otherwise it counts like no answer.
         fault: a sentence where an answer is no valid measurement at all (empty, or the text of an error), or None.
+        chat: its raw prompts may be asked as the user turn of the model's own chat template as well.
+        needs: packages that its scorer imports, and the `extra` of this project that brings them.
     """
 
     name: str
@@ -90,7 +102,7 @@ class Task:
     load: Loader | None = None
     files: tuple[str, ...] = ()
     hub: HubSource | None = None
-    from_rows: Callable[[Sequence[dict[str, object]]], Sequence[Item]] | None = None
+    from_rows: Callable[..., Sequence[Item]] | None = None
     n_items: int = 0
     max_new_tokens: int = 256
     official_max_new_tokens: int = 2048
@@ -101,18 +113,36 @@ class Task:
     unjudged: Metric | None = None
     cut_counts: bool = False
     fault: Callable[[Item, Output], str | None] | None = None
+    chat: bool = False
+    needs: tuple[str, ...] = ()
+    extra: str = ""
 
     @property
     def by_choice(self) -> bool:
         """Scored by option log-probability, without generation."""
         return self.max_new_tokens == 0
 
-    def request(self, item: Item, mode: Mode, max_new_tokens: int | None = None) -> Request:
-        """The request that asks `item`: `max_new_tokens` overrides the limit of the task and mode."""
+    def check_installed(self) -> None:
+        """See that the packages of its scorer are there, without importing them.
+
+        Raises:
+            MissingExtraError: names the first that is not.
+        """
+        for package in self.needs:
+            if find_spec(package) is None:
+                raise MissingExtraError(self.name, package, self.extra)
+
+    def request(self, item: Item, mode: Mode, max_new_tokens: int | None = None, chat: bool = False) -> Request:
+        """The request that asks `item`.
+
+        Args:
+            max_new_tokens: overrides the limit of the task and mode.
+            chat: a raw prompt is asked as the user turn of the model's chat template; see `chat` of the task.
+        """
         if self.by_choice:
             return Choose(item.id, item.messages(), item.choices, item.raw, item.contexts, item.question, item.options)
         limit = self.official_max_new_tokens if mode is Mode.OFFICIAL else self.max_new_tokens
-        return Generate(item.id, item.messages(), max_new_tokens or limit, self.stop, item.raw)
+        return Generate(item.id, item.messages(), max_new_tokens or limit, self.stop, item.raw and not chat)
 
     def as_scored(self, output: Output, mode: Mode) -> Output:
         """The output as the scorer sees it: in strict mode an answer that was cut off counts like no answer."""

@@ -10,6 +10,7 @@ from pytest_slmsec.core.items import Item
 from pytest_slmsec.scoring.attack_techniques import f1, technique_ids
 from pytest_slmsec.scoring.base import Mode
 from pytest_slmsec.scoring.cvss import base_score
+from pytest_slmsec.scoring.letter_set import gold_letters
 
 
 def modal_gold(items: Sequence[Item], mode: Mode) -> tuple[str, float]:
@@ -17,6 +18,16 @@ def modal_gold(items: Sequence[Item], mode: Mode) -> tuple[str, float]:
     del mode  # a constant answer is always valid, so both modes count the same
     [(answer, count)] = Counter(item.gold for item in items).most_common(1)
     return answer, count / len(items)
+
+
+def modal_letters(items: Sequence[Item], mode: Mode) -> tuple[str, float]:
+    """The most frequent set of right letters and its accuracy over the items that have an answer. Official: the most
+    frequent answer as published, over all items, as the released scorers compare."""
+    official = mode is Mode.OFFICIAL
+    sets = [item.gold if official else "".join(sorted(gold_letters(item.gold))) for item in items]
+    known = [letters for letters in sets if letters or official]
+    [(answer, count)] = Counter(known).most_common(1) or [("", 0)]
+    return answer, count / max(len(known), 1)
 
 
 def best_base_score(items: Sequence[Item], mode: Mode) -> tuple[str, float]:

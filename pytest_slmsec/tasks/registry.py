@@ -10,7 +10,15 @@ from importlib import import_module
 from pytest_slmsec.core.errors import UsageError
 from pytest_slmsec.tasks.base import Task
 
-FAMILIES = ("pytest_slmsec.tasks.ctibench",)
+FAMILIES = (
+    "pytest_slmsec.tasks.ctibench",
+    "pytest_slmsec.tasks.sevenllm",
+    "pytest_slmsec.tasks.mmlu_style",
+    "pytest_slmsec.tasks.cybermetric",
+    "pytest_slmsec.tasks.seceval",
+    "pytest_slmsec.tasks.secbench",
+    "pytest_slmsec.tasks.opseval",
+)
 
 
 @cache

@@ -169,14 +169,16 @@ def _from_hub(task: Task) -> Sequence[Item]:
     assert from_rows is not None
     import datasets
 
+    options = {"revision": hub.revision, "data_files": hub.data_files}
+    splits = [hub.split, *([hub.shots_split] if hub.shots_split else [])]
     try:
-        rows = datasets.load_dataset(hub.dataset, hub.config, split=hub.split, revision=hub.revision)
+        rows = [list(datasets.load_dataset(hub.dataset, hub.config, split=split, **options)) for split in splits]
     except Exception as error:  # the library raises many kinds, of which several are not its own
         raise DataUnavailable(
             f"{task.name}: {hub.dataset} could not be read from the Hugging Face hub "
             f"({type(error).__name__}: {' '.join(str(error).split())[:200]}): {DATA_REMEDY}."
         ) from error
-    items = from_rows(list(rows))
+    items = from_rows(*rows)
     if len(items) != task.n_items:
         raise DataError(
             f"{task.name}: {hub.dataset} has {len(items)} rows and {task.n_items} are published: {DATA_REMEDY}."
