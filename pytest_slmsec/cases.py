@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from pytest_slmsec.core.errors import DataError, DataUnavailable, ModelUnavailable, UsageError
-from pytest_slmsec.core.identity import sha256_text
+from pytest_slmsec.core.errors import DataError, DataUnavailable, MissingExtraError, ModelUnavailable, UsageError
+from pytest_slmsec.core.identity import item_key, sha256_text
 from pytest_slmsec.core.items import Item, Request
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.options import RULE, Settings
+from pytest_slmsec.replay.match import Known, Replayed, match, part_label, recording_of
 from pytest_slmsec.scoring.base import Metric, Mode
 from pytest_slmsec.tasks.base import Task
 from pytest_slmsec.tasks.registry import find_task
@@ -41,6 +42,8 @@ class Group:
             official scoring and judging by rule have labels of their own, so that none is compared with another.
         roles: the models that are asked about the answers; empty where the task has no such questions, or where they
             are left out (``--slmsec-judge=rule``).
+        chat: raw prompts are put into the model's chat template.
+        replayed: the recorded answers that stand for the model, or None.
     """
 
     model: ModelSpec
@@ -51,6 +54,8 @@ class Group:
     mode: Mode
     max_new_tokens: int | None
     roles: Mapping[str, ModelSpec] = field(default_factory=dict)
+    chat: bool = False
+    replayed: Replayed | None = None
 
     @property
     def metric(self) -> Metric:
@@ -59,12 +64,32 @@ class Group:
 
     def request(self, item: Item) -> Request:
         """What is asked of the engine for one item."""
-        request = self.task.request(item, self.mode, self.max_new_tokens)
+        if self.replayed is not None:
+            return self.replayed.request(item)
+        request = self.task.request(item, self.mode, self.max_new_tokens, self.chat)
         return replace(request, shared_chars=self.dataset.shared_chars)
 
     @cached_property
     def items(self) -> list[Item]:
-        """The items of this group, in file order."""
+        """The items of this group, in file order; of recorded answers as they were asked then.
+
+        Raises:
+            ReplayError: recorded answers belong to other items.
+        """
+        return [known.item for known in self.known] if self.replayed is not None else self._chosen
+
+    @cached_property
+    def known(self) -> list[Known]:
+        """The items of recorded answers as they were asked, with their identities; else none."""
+        return [] if self.replayed is None else self.replayed.known(self._chosen)
+
+    @cached_property
+    def keys(self) -> list[str]:
+        """Identity of each item: what was asked and what is right."""
+        return [item_key(item) for item in self.items] if self.replayed is None else [k.sha256 for k in self.known]
+
+    @property
+    def _chosen(self) -> list[Item]:
         items = self.dataset.items
         return [items[position] for position in self.positions]
 
@@ -83,6 +108,13 @@ class Case:
         return self.group.items[self.row]
 
 
+def case_of(item: pytest.Item) -> Case | None:
+    """The case of a collected test, or None for all other tests."""
+    callspec = getattr(item, "callspec", None)
+    case = callspec.params.get("answer") if callspec else None
+    return case if isinstance(case, Case) else None
+
+
 def safe_id(text: str) -> str:
     """`text` as part of a pytest id: ASCII without brackets, colons, blanks and slashes, at most 100 characters.
 
@@ -96,6 +128,8 @@ def safe_id(text: str) -> str:
 
 def model_id(spec: ModelSpec) -> str:
     """The model's name in ids: a local directory goes by its last folder."""
+    if spec.source == "replay":
+        return safe_id(re.sub("[:/]+", "-", spec.name))
     name = spec.name if spec.source == "hub" or spec.embedded else spec.name.replace(spec.base, Path(spec.base).name)
     return safe_id(name)
 
@@ -118,19 +152,30 @@ def make_group(task: Task, model: ModelSpec, settings: Settings) -> Group:
     """The group of one benchmark and model.
 
     Raises:
-        DataUnavailable, DataError: see `tasks.sources`. ModelUnavailable: a judge is needed and none is named.
+        DataUnavailable, DataError: see `tasks.sources`; recorded answers hold none of this benchmark, or are damaged.
+        ModelUnavailable: a judge is needed and none is named. MissingExtraError: a package of its scorer is missing.
     """
+    task.check_installed()
     roles = _roles(task, settings)
-    dataset = find(task, settings.data, model.embedded)
-    n_items, limit, label = len(dataset.ids), settings.limit, dataset.label
-    positions = range(n_items) if limit is None else limit.positions(n_items)
-    if limit is not None and len(positions) < n_items:
+    recording = recording_of(model, task.name) if model.source == "replay" else None
+    embedded = model.embedded or (recording is not None and recording.source == "fixture")
+    dataset = find(task, settings.data, embedded)
+    replayed = match(recording, task.name, dataset.ids) if recording is not None else None
+    known = range(len(dataset.ids)) if replayed is None else replayed.positions
+    label = dataset.label if replayed is None else part_label(dataset, replayed)
+    limit, positions = settings.limit, tuple(known)
+    if limit is not None and limit.n < len(known):
+        positions = tuple(known[place] for place in limit.positions(len(known)))
         label += f"@{limit.label}"
     if task.followups is not None and not roles:
         label += f"~{RULE}"
-    if settings.mode is Mode.OFFICIAL:
-        label += "~official"
-    return Group(model, task, dataset, tuple(positions), label, settings.mode, settings.max_new_tokens, roles)
+    chat = settings.chat and task.chat
+    label += "~chat" * chat + "~official" * (settings.mode is Mode.OFFICIAL)
+    group = Group(model, task, dataset, positions, label, settings.mode, settings.max_new_tokens, roles, chat,
+                  replayed)  # fmt: skip
+    if dataset.kind != "hub":
+        _ = group.known  # recorded answers to other items are refused before anything runs
+    return group
 
 
 def _roles(task: Task, settings: Settings) -> Mapping[str, ModelSpec]:
@@ -176,6 +221,8 @@ def _cases(task: Task, model: ModelSpec, settings: Settings) -> list[Any]:
         return [_skip(str(error), f"{model_id(model)}-no-data")]
     except ModelUnavailable as error:
         return [_skip(str(error), f"{model_id(model)}-no-judge")]
+    except MissingExtraError as error:
+        return [_skip(str(error), f"{model_id(model)}-no-package")]
 
 
 def _skip(reason: str, name: str) -> Any:

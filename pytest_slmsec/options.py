@@ -15,7 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from pytest_slmsec.core.errors import UsageError
-from pytest_slmsec.core.models import ModelSpec, Registry, check_entry, parse_model, shipped_registry, split_names
+from pytest_slmsec.core.models import (
+    ModelSpec,
+    Registry,
+    check_entry,
+    distinct,
+    parse_model,
+    shipped_registry,
+    split_names,
+)
 from pytest_slmsec.core.paths import cache_dir
 from pytest_slmsec.engines.settings import EngineSettings
 from pytest_slmsec.gates.config import PRESETS, GateConfig, read_config
@@ -24,6 +32,7 @@ from pytest_slmsec.scoring.base import Mode
 from pytest_slmsec.tasks.sources import Limit
 
 WRONG = ("pass", "xfail", "fail")
+PROMPTS = ("published", "chat")
 RULE = "rule"
 """What stands for a judge where no model is asked."""
 
@@ -63,8 +72,9 @@ class Option:
 
 MODEL = Option(
     "model",
-    "Model to evaluate: base[-quant], a local directory, or hf:org/name[@revision]; repeated or comma-separated "
-    "(tinysec, tinysec-gptq4, phi3-gptq4, ./my-model, hf:org/name@main). `slmsec list` shows the known names.",
+    "Model to evaluate: base[-quant], a local directory, hf:org/name[@revision], or replay:PATH[::NAME] for recorded "
+    "answers; repeated or comma-separated (tinysec, tinysec-gptq4, phi3-gptq4, ./my-model, hf:org/name@main, "
+    "replay:run.jsonl). `slmsec list` shows the known names.",
     {"action": "append", "metavar": "NAME"},
     configurable=False,
 )
@@ -99,6 +109,12 @@ RUN_OPTIONS = (
         "strict (default): an unparsed or cut-off answer is wrong. official: bit-exact with the authors' scorer and "
         "their token limit, for comparison with published tables.",
         {"choices": [m.value for m in Mode]},
+    ),
+    Option(
+        "slmsec-prompt",
+        "published (default): prompts that the authors sent without a chat template (SEvenLLM) are sent so. chat: they "
+        "become the user turn of the model's own chat template; the group is then named sevenllm-gen-en~chat.",
+        {"choices": PROMPTS},
     ),
     Option(
         "slmsec-limit",
@@ -211,6 +227,7 @@ class Settings:
         window: items handed over at a time. engine: what engines need to know.
         journal: file. resume: reuse its answers. transcript: file, or None. wrong: how a wrong answer shows.
         roles: the models that are asked about answers, by role (``judge``, ``expander``); empty: none is.
+        chat: prompts that were published without a chat template are put into the model's own.
     """
 
     models: tuple[ModelSpec, ...]
@@ -225,6 +242,7 @@ class Settings:
     transcript: Path | None
     wrong: str
     roles: Mapping[str, ModelSpec] = field(default_factory=dict)
+    chat: bool = False
 
 
 def load_config(root: Path) -> dict[str, Any]:
@@ -293,7 +311,7 @@ def read_settings(given: Mapping[str, Any], root: Path, extra_models: Mapping[st
     chosen = {option.key: value(option) for option in PLUGIN_OPTIONS}
     registry = {**shipped_registry(), **extra_models, **config.get("models", {})}
     return Settings(
-        models=tuple(parse_model(name, registry, tuple(QUANTIZERS)) for name in split_names(chosen["model"] or ())),
+        models=distinct(parse_model(name, registry, tuple(QUANTIZERS)) for name in split_names(chosen["model"] or ())),
         roles=_roles(chosen["judge"] or RULE, chosen["expander"], registry),
         data=_data(chosen["data"]),
         mode=Mode(_one_of("scoring", chosen["scoring"] or Mode.STRICT.value, [m.value for m in Mode])),
@@ -305,6 +323,7 @@ def read_settings(given: Mapping[str, Any], root: Path, extra_models: Mapping[st
         resume=bool(chosen["resume"]),
         transcript=Path(chosen["transcript"]) if chosen["transcript"] else None,
         wrong=_one_of("wrong", chosen["wrong"] or "pass", WRONG),
+        chat=_one_of("prompt", chosen["prompt"] or PROMPTS[0], PROMPTS) == "chat",
     )
 
 

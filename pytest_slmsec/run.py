@@ -211,7 +211,13 @@ def _scored(case: Case, measured: Measured) -> Answer:
     if batch is None or output.error is not None:
         return Answer(item, group.model.name, output, None)
     score = group.task.scorer(item, group.task.as_scored(output, group.mode), group.mode)
-    return Answer(item, group.model.name, output, score, batch.timing["seconds"] / batch.timing["items"])
+    return Answer(item, group.model.name, output, score, _seconds(output, batch))
+
+
+def _seconds(output: Output, batch: StoredBatch) -> float | None:
+    """The time of one answer: its own, where a recorded run knows it, else its share of its batch."""
+    spent: float | None = batch.timing["seconds"]
+    return output.seconds if output.seconds is not None or spent is None else spent / batch.timing["items"]
 
 
 def _identity(info: EngineInfo) -> dict[str, str]:

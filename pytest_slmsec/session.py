@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import pytest
 
-from pytest_slmsec.cases import Case, Group
-from pytest_slmsec.core.errors import DataUnavailable, JournalError, SlmsecError, UsageError
+from pytest_slmsec.cases import Case, Group, case_of
+from pytest_slmsec.core.errors import DataUnavailable, EngineError, JournalError, SlmsecError
 from pytest_slmsec.core.items import Answer
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.base import Engine
-from pytest_slmsec.gates.config import read_rule
+from pytest_slmsec.gatemarks import GateRules, marked
 from pytest_slmsec.options import PLUGIN_OPTIONS, Settings, read_settings
 from pytest_slmsec.plan import together
 from pytest_slmsec.reports import payload
@@ -29,38 +29,6 @@ from pytest_slmsec.tasks.base import Task
 
 if TYPE_CHECKING:
     from pytest_slmsec.gating import Gating
-
-GATE_MARKER = "slmsec_gate"
-GATE_MARKER_HELP = (
-    "slmsec_gate(max_drop='2pt', max_increase=0.1, metric=..., required=True, reason=..., expires=...): what the gate "
-    "tolerates on the benchmark of this test; the keys are those of [tool.slmsec.gate.BENCHMARK]."
-)
-
-
-def case_of(item: pytest.Item) -> Case | None:
-    """The case of a collected test, or None for all other tests."""
-    callspec = getattr(item, "callspec", None)
-    case = callspec.params.get("answer") if callspec else None
-    return case if isinstance(case, Case) else None
-
-
-def gate_mark(item: pytest.Item) -> dict[str, Any] | None:
-    """What the marker ``slmsec_gate`` of a test says about its benchmark, or None without one.
-
-    Raises:
-        pytest.UsageError: it says something that cannot be used.
-    """
-    marker = item.get_closest_marker(GATE_MARKER)
-    if marker is None:
-        return None
-    where = f"{item.nodeid.partition('[')[0]} @pytest.mark.{GATE_MARKER}"
-    try:
-        if marker.args:
-            raise UsageError(f"{where} takes keys only, such as max_drop='2pt'.")
-        read_rule(marker.kwargs, where)
-    except UsageError as error:
-        raise pytest.UsageError(str(error)) from None
-    return dict(marker.kwargs)
 
 
 class Session:
@@ -112,8 +80,11 @@ class Session:
         return make_engine(spec, settings)
 
     def pytest_configure(self, config: pytest.Config) -> None:
-        """Judge at the end, in the main process."""
-        if self.is_worker or config.option.slmsec_no_gate:
+        """Check the rules of the gate at collection, and judge at the end, in the main process."""
+        if config.option.slmsec_no_gate:
+            return
+        config.pluginmanager.register(GateRules(config), "slmsec-gate-rules")
+        if self.is_worker:
             return
         from pytest_slmsec.gating import Gating
 
@@ -124,7 +95,13 @@ class Session:
         config.pluginmanager.register(self.gating, "slmsec-gating")
 
     def _load_beside(self, spec: ModelSpec) -> Engine:
-        """A model beside another one, once the run is over."""
+        """A model beside another one, once the run is over.
+
+        Raises:
+            EngineError: there is no model, only recorded answers.
+        """
+        if spec.source == "replay":
+            raise EngineError(f"{spec.name} holds recorded answers: nothing can be measured beside another model.")
         self.run.close()
         return self._make_engine(spec)
 
@@ -161,12 +138,10 @@ class Session:
         items[:] = together(items, keys)  # type: ignore[arg-type]
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Plan what is finally selected, and check what its marks say about the gate."""
-        cases = [(item, case) for item in session.items if (case := case_of(item))]
-        self.run.adopt(case for _, case in cases)
-        for item, case in {case.group: (item, case) for item, case in cases}.values():
-            gate_mark(item)
-            self._own_tasks[case.group.task.name] = case.group.task
+        """Plan what is finally selected."""
+        cases = [case for item in session.items if (case := case_of(item))]
+        self.run.adopt(cases)
+        self._own_tasks.update({group.task.name: group.task for group in dict.fromkeys(case.group for case in cases)})
         self._open_transcript()
 
     # -- one case
@@ -216,11 +191,11 @@ class Session:
         if case.group not in self._headed:
             self._headed.add(case.group)
             header = payload.header(case.group, self.run.info, item.nodeid.partition("::")[0])
-            data["header"] = payload.plain({**header, "gate": gate_mark(item)})
+            data["header"] = payload.plain({**header, "gate": marked(item)})
             self._metrics[case.group.label] = case.group.metric
         if self.settings.transcript:
             data["transcript"] = payload.transcript(case, answer)
-        report.duration = answer.seconds
+        report.duration = answer.seconds or 0.0
         score = answer.score
         if score is not None:
             item.user_properties += [("correct", score.correct), ("score", score.value), ("parsed", score.parsed)]

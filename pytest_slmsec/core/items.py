@@ -129,8 +129,8 @@ class Output:
             option without text, which cannot be chosen.
         choice_greedy: whether greedy decoding would write just this choice, for `Choose`; None where it is not known.
         prompt_tokens: tokens of the rendered prompt, padding not counted; None where a recorded run does not say.
-        new_tokens: generated tokens up to and with the end-of-text token, padding not counted (0 for `Choose`); None where
-            a recorded run does not say.
+        new_tokens: generated tokens up to and with the end-of-text token, padding not counted (0 for `Choose`); None
+            where a recorded run does not say.
         hit_limit: generation ended at the token limit, not by itself.
         error: one sentence, or None.
         replies: what other models said about `text`, in the order in which they were asked.

@@ -1,4 +1,4 @@
-"""The names of models: ``base[-quant][+adapter]``.
+"""The names of models: ``base[-quant][+adapter]``, or ``replay:PATH[::NAME]`` for recorded answers.
 
 `base` is a name of the registry (`models.toml`, or ``[tool.slmsec.models.NAME]``), a local directory, or
 ``hf:org/name[@revision]``. `quant` is a quantisation or a dtype.
@@ -22,6 +22,9 @@ from pytest_slmsec.core.paths import PACKAGE, fixtures_dir
 DTYPES = ("fp32", "bf16", "fp16")
 FIXTURE_PREFIX = "fixture:"
 HUB_PREFIX = "hf:"
+REPLAY_PREFIX = "replay:"
+MEMBER = "::"
+MOST_PARTS = 64
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -30,10 +33,11 @@ class ModelSpec:
     """A model as the user named it, resolved to a place.
 
     Attributes:
-        name: as written on the command line; what tables and ids show.
+        name: as written on the command line; what tables and ids show. Recorded answers go by a short name.
         base, quant, adapter: the parts of the name.
-        source: ``path`` (a directory) or ``hub``.
-        location: the directory, or the hub id.
+        source: ``path`` (a directory), ``hub``, or ``replay`` (recorded answers).
+        location: the directory, the hub id, or the file or folder of recorded answers.
+        member: which of several models in a file of recorded answers.
         revision: pinned hub revision, or None for the newest.
         engine: the back end that loads it unquantised.
         gptq_group_size: columns that share a scale when GPTQ is made of it.
@@ -46,8 +50,9 @@ class ModelSpec:
     base: str
     quant: str | None = None
     adapter: str | None = None
-    source: Literal["path", "hub"] = "hub"
+    source: Literal["path", "hub", "replay"] = "hub"
     location: str = ""
+    member: str | None = None
     revision: str | None = None
     engine: str = "transformers"
     gptq_group_size: int = 128
@@ -56,9 +61,16 @@ class ModelSpec:
     gated: bool = False
     embedded: bool = False
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every way to write it: recorded answers by their short name and by their path."""
+        if self.source != "replay":
+            return (self.name,)
+        return self.name, f"{REPLAY_PREFIX}{self.location}{MEMBER + self.member if self.member else ''}"
+
 
 Registry = Mapping[str, Mapping[str, Any]]
-ENTRY_KEYS = {f.name for f in fields(ModelSpec)} - {"name", "base", "quant", "adapter", "source", "embedded"}
+ENTRY_KEYS = {f.name for f in fields(ModelSpec)} - {"name", "base", "quant", "adapter", "source", "member", "embedded"}
 
 
 @cache
@@ -83,7 +95,7 @@ def split_names(values: Iterable[str]) -> list[str]:
     """Model names from repeated and comma-separated option values, in order, each once."""
     names: dict[str, None] = {}
     for value in values:
-        whole = Path(value).is_dir()
+        whole = Path(value).is_dir() or (value.startswith(REPLAY_PREFIX) and _recorded_place(value)[0].exists())
         for name in [value] if whole else value.split(","):
             if name.strip():
                 names[name.strip()] = None
@@ -102,6 +114,8 @@ def parse_model(name: str, registry: Registry, quants: Collection[str], option: 
     Raises:
         UnknownModelError: with near matches, or with the known quantisations.
     """
+    if name.startswith(REPLAY_PREFIX):
+        return _replayed(name, option)
     stem, plus, adapter = name.partition("+")
     if plus:
         raise UsageError(
@@ -118,6 +132,45 @@ def parse_model(name: str, registry: Registry, quants: Collection[str], option: 
     if spec is None:
         raise UnknownModelError(_unknown(name, stem, registry, known, option))
     return replace(spec, name=name)
+
+
+def _replayed(name: str, option: str) -> ModelSpec:
+    place, member = _recorded_place(name)
+    if not place.exists():
+        raise UnknownModelError(f"{option}={name}: there is no file or folder {place} of recorded answers.")
+    short = REPLAY_PREFIX + (member or _tail(place, 2))
+    return ModelSpec(short, short, source="replay", location=str(place), member=member, engine="replay")
+
+
+def _recorded_place(name: str) -> tuple[Path, str | None]:
+    """File or folder, and the model in it, of ``replay:PATH[::NAME]``. What exists as a whole is not parted."""
+    text = name.removeprefix(REPLAY_PREFIX)
+    whole = Path(text or "(nothing)").expanduser()
+    path, mark, member = text.rpartition(MEMBER)
+    return (whole, None) if whole.exists() or not mark else (Path(path).expanduser(), member or None)
+
+
+def _tail(path: Path, parts: int) -> str:
+    """The last parts of a path."""
+    return "/".join([part for part in path.resolve().parts if part != os.sep][-parts:])
+
+
+def distinct(specs: Iterable[ModelSpec]) -> tuple[ModelSpec, ...]:
+    """The same models, each once; recorded answers whose short names are equal get longer ones."""
+    found = list(dict.fromkeys(specs))
+    for parts in range(3, MOST_PARTS):
+        names = [spec.name for spec in found]
+        if len(set(names)) == len(names):
+            break
+        found = [_longer(spec, parts) if names.count(spec.name) > 1 else spec for spec in found]
+    return tuple(found)
+
+
+def _longer(spec: ModelSpec, parts: int) -> ModelSpec:
+    if spec.source != "replay":
+        return spec
+    name = f"{REPLAY_PREFIX}{_tail(Path(spec.location), parts)}{MEMBER + spec.member if spec.member else ''}"
+    return replace(spec, name=name, base=name)
 
 
 def _resolve_base(base: str, registry: Registry) -> ModelSpec | None:

@@ -16,6 +16,7 @@ ENGINES: Mapping[str, str] = {
     "transformers": "pytest_slmsec.engines.transformers_",
     "gptq": "pytest_slmsec.engines.gptq",
     "encoders": "pytest_slmsec.engines.encoders.weights",
+    "replay": "pytest_slmsec.engines.replay",
 }
 """Modules, imported when a model is loaded. Each has ``load(directory, spec, settings) -> Engine``."""
 
@@ -28,6 +29,8 @@ def make_engine(spec: ModelSpec, settings: EngineSettings) -> Engine:
         QuantizeError: the quantised model could not be made. MissingExtraError: a package is missing.
         UsageError: device, dtype or engine is unknown.
     """
+    if spec.source == "replay":
+        return load_directory(Path(spec.location), spec.engine, spec, settings)
     from pytest_slmsec.engines.loading import locate
     from pytest_slmsec.quantize.registry import QUANTIZERS
 

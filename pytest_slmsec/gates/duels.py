@@ -41,10 +41,10 @@ def live_duels(models: Sequence[ModelSpec], base_name: str | None) -> list[Duel]
         UsageError: no model of the run has that name.
     """
     if base_name is not None:
-        named = [spec for spec in models if spec.name == base_name]
+        named = [spec for spec in models if base_name in spec.names]
         if not named:
             raise UsageError(f'[tool.slmsec.gate] baseline = "{LIVE}{base_name}": this run has no --model={base_name}.')
-        return [Duel(spec, named[0]) for spec in models if spec.name != base_name]
+        return [Duel(spec, named[0]) for spec in models if spec is not named[0]]
     unquantised = {spec.base: spec for spec in reversed(models) if not is_quantised(spec)}
     bases = unquantised | {spec.base: spec for spec in models if is_plain(spec)}
     found = [(spec, bases.get(spec.base)) for spec in models if not is_plain(spec)]

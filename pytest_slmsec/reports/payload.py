@@ -7,12 +7,13 @@ from dataclasses import asdict
 from typing import Any
 
 from pytest_slmsec.cases import Case, Group
-from pytest_slmsec.core.identity import item_key, sha256_json
+from pytest_slmsec.core.identity import sha256_json
 from pytest_slmsec.core.items import Answer
 from pytest_slmsec.core.journal import StoredBatch
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.base import EngineInfo
 from pytest_slmsec.followups import judge_identity
+from pytest_slmsec.replay.match import Replayed
 
 
 def row(case: Case, answer: Answer) -> dict[str, Any]:
@@ -41,7 +42,8 @@ def transcript(case: Case, answer: Answer) -> dict[str, Any]:
     """The texts of one case, for ``--slmsec-transcript``."""
     item = answer.item
     return {
-        "item_sha256": item_key(item),
+        "item_sha256": case.group.keys[case.row],
+        "decoding": _decoding(case.group),
         "system": item.system,
         "shots": [list(turn) for turn in item.shots],
         "prompt": item.prompt,
@@ -62,9 +64,7 @@ def header(group: Group, info: Callable[[ModelSpec], EngineInfo | None], file: s
     """
     task, model, metric = group.task, group.model, group.metric
     constant = task.constant(group.items, group.mode) if task.constant else None
-    keys = [item_key(item) for item in group.items]
-    example = asdict(group.request(group.items[0]))
-    decoding = {key: example.get(key) for key in ("max_new_tokens", "stop")}
+    keys, decoding = group.keys, _decoding(group)
     return {
         "file": file,
         "task": task.name,
@@ -80,6 +80,7 @@ def header(group: Group, info: Callable[[ModelSpec], EngineInfo | None], file: s
         "mode": group.mode.value,
         "scorer": f"{task.name}/{group.mode.value}/{task.version}",
         "source": group.dataset.origin,
+        "recorded": None if group.replayed is None else _recorded(group, group.replayed),
         "dataset_sha256": group.dataset.sha256,
         "items_sha256": sha256_json(keys),
         "item_sha256": [key[:16] for key in keys],
@@ -88,6 +89,26 @@ def header(group: Group, info: Callable[[ModelSpec], EngineInfo | None], file: s
         "engine": _engine(info(model)),
         "judge": judge_identity(group, info),
         "judges": {role: {"model": spec.name, **(_engine(info(spec)) or {})} for role, spec in group.roles.items()},
+    }
+
+
+def _decoding(group: Group) -> dict[str, Any]:
+    """How answers are generated; of recorded ones, as far as it was recorded."""
+    if group.replayed is not None:
+        return dict(group.replayed.recording.decoding)
+    example = asdict(group.request(group.items[0]))
+    return {key: example.get(key) for key in ("max_new_tokens", "stop", "raw")}
+
+
+def _recorded(group: Group, replayed: Replayed) -> dict[str, Any]:
+    """Where recorded answers come from, and what their run measured."""
+    recording = replayed.recording
+    return {
+        "file": recording.path.name,
+        "model": recording.model,
+        "costs": dict(recording.costs),
+        "reasons": dict(recording.reasons),
+        "notes": replayed.notes(group.known),
     }
 
 

@@ -1,0 +1,75 @@
+"""Files that pytest-benchmark wrote in a run of ours (``--benchmark-json``, ``--benchmark-autosave``).
+
+Read through `gates.stored`, so that what is damaged is refused in the same way as in a comparison.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pytest_slmsec.core.errors import CompareError, ReplayError
+from pytest_slmsec.core.items import Output, Reply, Score
+from pytest_slmsec.gates.arm import Arm
+from pytest_slmsec.gates.stored import arms_from_json
+from pytest_slmsec.replay.base import Recorded, Recording
+from pytest_slmsec.replay.files import json_of, text_of
+
+FORM = "a file of --benchmark-json"
+COSTS = (
+    "prefill_tokens_per_s", "decode_tokens_per_s", "time_to_first_token_s", "peak_rss_bytes", "peak_private_bytes",
+    "peak_gpu_bytes", "gpu_process_bytes", "gpu_used_bytes", "energy_j", "largest_batch",
+)  # fmt: skip
+
+
+def reads(path: Path) -> bool:
+    """By the keys of the whole file, which is one JSON object."""
+    if path.suffix != ".json":
+        return False
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and "benchmarks" in value
+
+
+def read(path: Path) -> list[Recording]:
+    """See `base.Reader`."""
+    try:
+        arms = arms_from_json(json_of(text_of(path), str(path)), str(path))
+    except CompareError as error:
+        raise ReplayError(str(error)) from error
+    return [_recording(path, arm) for arm in arms]
+
+
+def _recording(path: Path, arm: Arm) -> Recording:
+    facts, n = arm.facts, arm.n
+    return Recording(
+        path,
+        str(facts.get("task") or arm.benchmark),
+        tuple(_answer(arm, row) for row in range(n)),
+        model=arm.model,
+        decoding=facts["decoding"] or {},
+        label=arm.benchmark,
+        source=facts.get("source"),
+        mode=facts["mode"],
+        costs={key: facts[key] for key in COSTS if facts.get(key) is not None},
+        reasons={key: str(why) for key, why in (facts.get("reasons") or {}).items()},
+    )
+
+
+def _answer(arm: Arm, row: int) -> Recorded:
+    at: dict[str, Any] = {key: column[row] for key, column in arm.columns.items()}
+    scores = at.get("choice_scores")
+    output = Output(
+        text=at["text"],
+        choice_logprobs=None if at["logprobs"] is None else tuple(at["logprobs"]),
+        choice_scores=None if scores is None else tuple(scores),
+        prompt_tokens=at["prompt_tokens"],
+        new_tokens=at["new_tokens"],
+        hit_limit=bool(at["hit_limit"]),
+        replies=tuple(Reply(**reply) for reply in at.get("replies") or ()),
+    )
+    score = Score(at["value"], at["parsed"], at["correct"], at["extracted"], at["parts"])
+    return Recorded(f"item {at['item']}", output, item=at["item"], sha256=at["sha256"], gold=at["gold"], score=score)

@@ -1,0 +1,189 @@
+"""Recorded answers brought together with the items of a benchmark: by id or row, and checked by what was asked.
+
+What was recorded as asked must hold the item's own prompt, else rows are shifted or the file belongs to other items.
+Around it another harness may have put a template, examples or a system turn that nobody wrote down: such an item has an
+identity of its own, so that it is never taken for one that was asked here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+
+from pytest_slmsec.core.errors import DataUnavailable, ReplayError
+from pytest_slmsec.core.identity import item_key, sha256_json
+from pytest_slmsec.core.items import Item, Message, Output, Recall, duplicates
+from pytest_slmsec.core.models import ModelSpec
+from pytest_slmsec.replay.base import Recorded, Recording, some
+from pytest_slmsec.replay.registry import read_recordings
+from pytest_slmsec.tasks.sources import Dataset, Limit
+
+RECORDED = "recorded"
+"""In front of the identity of an item that was not asked here."""
+SAMPLE = re.compile(r"@(\d+(?::\d+)?)")
+
+
+class Asked(Enum):
+    """How what was recorded as asked is related to what would be asked today."""
+
+    SAME = "they were asked as today"
+    KNOWN = "their prompts were recorded, template and system turn were not"
+    UNKNOWN = "their prompts were not recorded"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An item as it was asked then, and its identity."""
+
+    item: Item
+    sha256: str
+    asked: Asked
+
+
+@dataclass(frozen=True, eq=False)
+class Replayed:
+    """The recorded answers to the items of one benchmark.
+
+    Attributes:
+        recording: where they come from.
+        positions: of the items in the data set, ascending; those whose answer is missing too.
+        answers: by id of the item.
+    """
+
+    recording: Recording
+    positions: tuple[int, ...]
+    answers: Mapping[str, Recorded]
+
+    def request(self, item: Item) -> Recall:
+        """What stands for the question: the recorded answer, or the error that there is none."""
+        found = self.answers.get(item.id)
+        messages = () if found is None or found.prompt is None else (Message("user", found.prompt),)
+        return Recall(item.id, messages, self._output(item.id, found))
+
+    def _output(self, item: str, found: Recorded | None) -> Output:
+        if found is None:
+            why = f"{item}: {self.recording.path.name} holds no answer to it"
+            return Output(prompt_tokens=None, new_tokens=None, error=why)
+        error = found.output.error
+        return found.output if error is None else replace(found.output, error=f"{item}: {error}")
+
+    def known(self, items: Sequence[Item]) -> list[Known]:
+        """Items as they were asked then.
+
+        Raises:
+            ReplayError: some of them were not asked; names the records.
+        """
+        found = [(item, _known(item, self.answers.get(item.id))) for item in items]
+        if other := [self.answers[item.id].where for item, known in found if known is None]:
+            raise ReplayError(f"{self.recording.path}: {len(other)} prompts are not those of the items ({some(other)})"
+                              ": name the data that was asked with --slmsec-data.")  # fmt: skip
+        return [known for _, known in found if known is not None]
+
+    def missing(self, items: Sequence[Item]) -> list[str]:
+        """Ids of items without a recorded answer."""
+        return [item.id for item in items if item.id not in self.answers]
+
+    def notes(self, known: Sequence[Known]) -> list[str]:
+        """For the summary: how it was asked, and what is missing."""
+        missing = self.missing([one.item for one in known])
+        kinds = {one.asked for one in known if one.item.id in self.answers}
+        notes = [f"recorded answers; {kind.value}" for kind in Asked if kind in kinds]
+        return notes + ([f"{len(missing)} items have no recorded answer ({some(missing)})"] if missing else [])
+
+
+def match(recording: Recording, task: str, ids: Sequence[str]) -> Replayed:
+    """Find the item of each recorded answer.
+
+    Args:
+        task: name of the benchmark. ids: of all its items, in file order.
+
+    Raises:
+        ReplayError: an item is not there, or was answered twice, or every answer is an error.
+    """
+    known = set(ids)
+    found = [(_item(recording, answer, task, ids, known), answer) for answer in recording.answers]
+    _once(recording, [name for name, _ in found])
+    answers = dict(found)
+    failed = [answer for answer in recording.answers if answer.output.error is not None]
+    if len(failed) == len(recording.answers):
+        raise ReplayError(f"{recording.path}: all {len(failed)} answers are errors and no answers ({failed[0].where}: "
+                          f"{failed[0].output.error}): record the run again.")  # fmt: skip
+    wanted = {ids[row - 1] for row in recording.rows or () if row <= len(ids)} | answers.keys()
+    return Replayed(recording, tuple(position for position, name in enumerate(ids) if name in wanted), answers)
+
+
+def _item(recording: Recording, answer: Recorded, task: str, ids: Sequence[str], known: Collection[str]) -> str:
+    """The id of the item that was answered."""
+    if answer.item is None:
+        row = answer.row or 0
+        found, what = ids[row - 1] if 1 <= row <= len(ids) else None, f"{len(ids)} items and no row {row}"
+    else:
+        found, what = answer.item if answer.item in known else None, f"no item {answer.item!r}"
+    if found is None:
+        raise ReplayError(f"{recording.path}, {answer.where}: {task} has {what} here: name the data that was asked "
+                          "with --slmsec-data.")  # fmt: skip
+    return found
+
+
+def _once(recording: Recording, ids: Sequence[str]) -> None:
+    if twice := list(dict.fromkeys(duplicates(ids))):
+        raise ReplayError(f"{recording.path}: {len(twice)} items occur twice ({some(twice)}); every item must occur "
+                          "once: record the run again.")  # fmt: skip
+
+
+def _known(item: Item, answer: Recorded | None) -> Known | None:
+    """The item as it was asked, or None where something else was asked."""
+    if answer is None:
+        return Known(item, item_key(item), Asked.SAME)
+    asked = item if answer.prompt is None else replace(item, prompt=answer.prompt, system=answer.system, shots=())
+    kinds = (
+        Known(item, item_key(item), Asked.SAME),
+        Known(asked, sha256_json([RECORDED, item_key(asked)]), Asked.KNOWN),
+        Known(item, sha256_json([RECORDED, item_key(item)]), Asked.UNKNOWN),
+    )
+    if answer.sha256:
+        return next((kind for kind in kinds if kind.sha256.startswith(answer.sha256)), None)
+    if answer.choices is not None and item.choices and answer.choices != item.choices:
+        return None
+    if answer.prompt is None:
+        return kinds[2]
+    if item.raw and answer.raw and answer.prompt == (item.contexts[0] if item.contexts else item.prompt):
+        return kinds[0]
+    return kinds[1] if _words(item.prompt) in _words(answer.prompt) else None
+
+
+def _words(text: str) -> str:
+    """A text without differences in white space."""
+    return " ".join(text.split())
+
+
+def recording_of(model: ModelSpec, task: str) -> Recording:
+    """The recorded answers of a model to a benchmark.
+
+    Raises:
+        DataUnavailable: there are none. ReplayError: see `registry.read_recordings`.
+    """
+    recordings = read_recordings(Path(model.location), model.member)
+    for recording in recordings:
+        if recording.covers(task):
+            return recording
+    held = ", ".join(recording.benchmark for recording in recordings)
+    raise DataUnavailable(f"{model.name} holds no recorded answers to {task}; it holds answers to {held}.")
+
+
+def part_label(dataset: Dataset, replayed: Replayed) -> str:
+    """The label of recorded answers: a part of a data set is never called by the name of the whole.
+
+    A sample of a run of ours (``--slmsec-limit``) keeps its label where just its items are there.
+    """
+    n_items, positions = len(dataset.ids), replayed.positions
+    if len(positions) == n_items:
+        return dataset.label
+    label = re.split("~", replayed.recording.label or "", maxsplit=1)[0]
+    sample = SAMPLE.fullmatch(label.removeprefix(dataset.label))
+    if sample and label.startswith(dataset.label) and Limit.parse(sample[1]).positions(n_items) == list(positions):
+        return label
+    return f"{dataset.label}@{len(positions)}rows"
