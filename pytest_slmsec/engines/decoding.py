@@ -20,7 +20,7 @@ class Row:
     """One answer being generated.
 
     Attributes:
-        prompt: token ids. limit: most new tokens.
+        prompt: token ids. limit: most new tokens. shared: leading tokens of the prompt that other rows have as well.
         stopped: whether the tokens so far hold a stop string.
         tokens: generated so far, the end-of-text token included.
         ended: it ended by itself. finite: all logits it came from were finite.
@@ -32,6 +32,7 @@ class Row:
     tokens: list[int] = field(default_factory=list)
     ended: bool = False
     finite: bool = True
+    shared: int = 0
 
     @property
     def running(self) -> bool:

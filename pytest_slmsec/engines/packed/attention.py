@@ -6,7 +6,7 @@ gets does not depend on its neighbours. The linear layers of the model, quantise
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -20,6 +20,8 @@ from torch.nn.functional import scaled_dot_product_attention
 from pytest_slmsec.engines.packed.layout import Segment
 
 NAME = "slmsec_packed"
+KeysAndValues = dict[int, tuple[Tensor, Tensor]]
+"""By layer: keys and values, each [1, key-value heads, tokens, head size]."""
 REFUSED_OPTIONS = ("softcap", "s_aux")
 """What some architectures ask of their attention beyond scaling; scaled_dot_product_attention cannot do it."""
 
@@ -39,8 +41,8 @@ class Tile:
     """
 
     segments: Sequence[Segment]
-    prefix: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
-    captured: dict[int, tuple[Tensor, Tensor]] | None = None
+    prefix: KeysAndValues = field(default_factory=dict)
+    captured: KeysAndValues | None = None
     sliding_window: int | None = None
 
 
@@ -57,13 +59,13 @@ def working_on(tile: Tile) -> Iterator[None]:
         _in_work.reset(token)
 
 
-def register() -> None:
-    """Make the function known to transformers under `NAME`; it needs no mask from there."""
+def register(name: str, function: Callable[..., tuple[Tensor, None]]) -> None:
+    """Make an attention function known to transformers under a name; it needs no mask from there."""
     from transformers import AttentionInterface
     from transformers.masking_utils import AttentionMaskInterface
 
-    AttentionInterface.register(NAME, attend)
-    AttentionMaskInterface.register(NAME, _no_mask)
+    AttentionInterface.register(name, function)
+    AttentionMaskInterface.register(name, _no_mask)
 
 
 def _no_mask(*_args: Any, **_options: Any) -> None:
@@ -86,14 +88,11 @@ def attend(
         NotPackable: the layer asks for more than scaled dot products.
     """
     tile = _in_work.get()
-    for name in REFUSED_OPTIONS:
-        if options.get(name) is not None:
-            raise NotPackable(f"its attention uses {name}")
+    refuse_options(options)
     if (window := options.get("sliding_window")) is not None:
         tile.sliding_window = min(window, tile.sliding_window or window)
     if tile.captured is not None:
-        length = len(tile.segments[0].tokens)
-        tile.captured[module.layer_idx] = key[:, :, :length].contiguous(), value[:, :, :length].contiguous()
+        tile.captured[module.layer_idx] = key, value
     out = torch.zeros_like(query)
     prefix = tile.prefix.get(getattr(module, "layer_idx", -1))
     start = 0
@@ -110,6 +109,17 @@ def attend(
             enable_gqa=query.shape[1] != key.shape[1],
         )  # fmt: skip
     return out.transpose(1, 2), None
+
+
+def refuse_options(options: Mapping[str, Any]) -> None:
+    """Refuse what scaled dot products cannot do.
+
+    Raises:
+        NotPackable: naming the option.
+    """
+    for name in REFUSED_OPTIONS:
+        if options.get(name) is not None:
+            raise NotPackable(f"its attention uses {name}")
 
 
 @lru_cache(maxsize=512)

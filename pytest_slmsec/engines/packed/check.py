@@ -7,9 +7,11 @@ from typing import Any
 
 import torch
 
+from pytest_slmsec.engines.choosing import Chosen
+from pytest_slmsec.engines.encoded import Encoded
 from pytest_slmsec.engines.packed.attention import NotPackable
-from pytest_slmsec.engines.packed.chooser import Chosen, PackedChooser
-from pytest_slmsec.engines.prompts import Encoded
+from pytest_slmsec.engines.packed.chooser import PackedChooser
+from pytest_slmsec.engines.packed.model import PackedModel
 
 TOLERANCE_NATS = {torch.float32: 2e-3, torch.float16: 0.1, torch.bfloat16: 0.5}
 """Largest difference of a choice's log-probability to the plain forward. A wrong mask or position is off by more."""
@@ -17,14 +19,15 @@ SHARED, OWN, BRANCHES = 12, 9, (1, 2, 3, 3)
 SEED = 0
 
 
-def checked_chooser(model: Any, tile_tokens: int | None = None) -> tuple[PackedChooser, float]:
-    """A chooser whose results are those of the model itself, and its largest deviation from them in nats.
+def checked_model(model: Any, tile_tokens: int | None = None) -> tuple[PackedModel, float]:
+    """A packed model whose results are those of the model itself, and its largest deviation from them in nats.
 
     Raises:
         NotPackable: they are not, or the model does not let its attention be replaced; says why.
     """
     try:
-        chooser = PackedChooser(model, tile_tokens)
+        made = PackedModel(model, tile_tokens)
+        chooser = PackedChooser(made)
         first, second = _probe(model, SEED), _probe(model, SEED + 1)
         packed = chooser.choose([first, second])
         alone = chooser.choose([first])
@@ -38,7 +41,7 @@ def checked_chooser(model: Any, tile_tokens: int | None = None) -> tuple[PackedC
     dtype = next(model.parameters()).dtype
     if not deviation <= TOLERANCE_NATS.get(dtype, TOLERANCE_NATS[torch.bfloat16]):
         raise NotPackable(f"packed and plain log-probabilities differ by {deviation:.3g} nats in {dtype}")
-    return chooser, deviation
+    return made, deviation
 
 
 def _probe(model: Any, seed: int) -> Encoded:

@@ -34,7 +34,7 @@ class Head:
 
     def logits(self, hidden: Tensor) -> Iterator[Tensor]:
         """Logits of hidden states ([positions, size]), a block of positions at a time ([block, vocabulary])."""
-        for block in hidden.split(self._rows):
+        for block in torch.split(hidden, self._rows):
             missing = self._rows - len(block)
             full = torch.cat([block, block.new_zeros(missing, block.shape[1])]) if missing else block
             yield self._apply(full)[: len(block)]

@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pytest_slmsec.engines.prompts import Encoded
+from pytest_slmsec.engines.encoded import Encoded, Tokens
 
-Tokens = tuple[int, ...]
 LONE_STEP_TOKENS = 64
 """A segment longer than a tile has a tile of its own, rounded up to this many tokens."""
 

@@ -5,30 +5,13 @@ import random
 import pytest
 import torch
 import transformers
+from architectures import GROUPED, PACKABLE, made
 
+from pytest_slmsec.engines.encoded import Encoded
 from pytest_slmsec.engines.packed.attention import NotPackable
-from pytest_slmsec.engines.packed.check import checked_chooser
+from pytest_slmsec.engines.packed.check import checked_model
 from pytest_slmsec.engines.packed.chooser import PackedChooser
-from pytest_slmsec.engines.prompts import Encoded
-
-SIZES = {
-    "vocab_size": 97, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
-    "max_position_embeddings": 2048, "initializer_range": 0.3, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
-}  # fmt: skip
-GROUPED = SIZES | {"num_key_value_heads": 2}
-PACKABLE = {
-    "Llama": transformers.LlamaConfig(**GROUPED),
-    "Qwen3": transformers.Qwen3Config(**GROUPED, head_dim=8),
-    "Mistral": transformers.MistralConfig(**GROUPED, sliding_window=None),
-    "Phi3": transformers.Phi3Config(**GROUPED),
-    "Gemma3": transformers.Gemma3TextConfig(**GROUPED, head_dim=8, sliding_window=64),
-    "GPTNeoX": transformers.GPTNeoXConfig(**SIZES),
-}
-
-
-def made(config, dtype=torch.float32):
-    torch.manual_seed(0)
-    return transformers.AutoModelForCausalLM.from_config(config).to(dtype).eval()
+from pytest_slmsec.engines.packed.model import PackedModel
 
 
 def questions(n, shared=20, longest=60):
@@ -58,7 +41,8 @@ def plain(model, one):
 @pytest.mark.parametrize("name", PACKABLE)
 def test_packed_equals_one_plain_forward_a_choice(name):
     model = made(PACKABLE[name])
-    chooser, deviation = checked_chooser(model, 128)
+    packed, deviation = checked_model(model, 128)
+    chooser = PackedChooser(packed)
     assert deviation < 1e-3
     asked = questions(9, longest=30)
     for one, got in zip(asked, chooser.choose(asked), strict=True):
@@ -67,7 +51,8 @@ def test_packed_equals_one_plain_forward_a_choice(name):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_order_selection_and_budget_change_no_bit(dtype):
-    chooser, _ = checked_chooser(made(PACKABLE["Llama"], dtype), 128)
+    packed, _ = checked_model(made(PACKABLE["Llama"], dtype), 128)
+    chooser = PackedChooser(packed)
     asked = questions(30)
     whole = chooser.choose(asked)
     order = random.Random(1).sample(range(30), 30)
@@ -83,14 +68,14 @@ def test_greedy_says_whether_the_model_would_write_the_choice():
     with torch.inference_mode():
         best = model(torch.tensor([one.prompt])).logits[0, -1].argmax().item()
     asked = Encoded(one.prompt, ((best,), ((best + 1) % 97,)), len(one.prompt))
-    assert PackedChooser(model, 128).choose([asked])[0].greedy == (True, False)
+    assert PackedChooser(PackedModel(model, 128)).choose([asked])[0].greedy == (True, False)
 
 
 def test_tokens_fed_stay_within_two_percent_of_those_needed():
-    chooser = PackedChooser(made(PACKABLE["Llama"]), 512)
+    packed = PackedModel(made(PACKABLE["Llama"]), 512)
     asked = questions(400, shared=64, longest=200)
-    chooser.choose(asked)
-    assert chooser.counts.fed / chooser.counts.needed <= 1.02
+    PackedChooser(packed).choose(asked)
+    assert packed.counts.fed / packed.counts.needed <= 1.02
 
 
 def test_a_question_longer_than_a_tile_is_scored_like_any_other():
@@ -98,20 +83,20 @@ def test_a_question_longer_than_a_tile_is_scored_like_any_other():
     asked = questions(3, longest=300)
     long = max(asked, key=lambda one: len(one.prompt))
     assert len(long.prompt) > 64
-    got = PackedChooser(model, 64).choose(asked)[asked.index(long)]
+    got = PackedChooser(PackedModel(model, 64)).choose(asked)[asked.index(long)]
     assert got.logprobs == pytest.approx(plain(model, long), abs=1e-3)
 
 
 def test_the_model_is_left_as_it_was():
     model = made(PACKABLE["Llama"])
     before = model.config._attn_implementation
-    PackedChooser(model, 128).choose(questions(2))
+    PackedChooser(PackedModel(model, 128)).choose(questions(2))
     assert model.config._attn_implementation == before
 
 
 def test_the_smallest_sliding_window_is_the_longest_packed_text():
-    chooser, _ = checked_chooser(made(transformers.MistralConfig(**GROUPED, sliding_window=48)), 128)
-    assert chooser.longest == 48
+    packed, _ = checked_model(made(transformers.MistralConfig(**GROUPED, sliding_window=48)), 128)
+    assert packed.longest == 48
 
 
 @pytest.mark.parametrize(
@@ -124,4 +109,4 @@ def test_the_smallest_sliding_window_is_the_longest_packed_text():
 )
 def test_a_model_that_cannot_be_packed_says_why(config, why):
     with pytest.raises(NotPackable, match=why):
-        checked_chooser(made(config), 128)
+        checked_model(made(config), 128)

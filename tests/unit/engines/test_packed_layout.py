@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_slmsec.engines.encoded import Encoded
 from pytest_slmsec.engines.packed.layout import LONE_STEP_TOKENS, needed_tokens, pack, segment, tile_tokens
-from pytest_slmsec.engines.prompts import Encoded
 
 TOKENS = st.integers(0, 5)
 CHOICES = st.lists(st.lists(TOKENS, min_size=1, max_size=4).map(tuple), min_size=1, max_size=5).map(tuple)

@@ -1,0 +1,153 @@
+"""Greedy generation in a fixed number of slots: a finished answer's slot goes to the next prompt at once."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pytest_slmsec.engines.decoding import Row
+from pytest_slmsec.engines.encoded import Tokens
+from pytest_slmsec.engines.packed import attention, slots
+from pytest_slmsec.engines.packed.attention import KeysAndValues, Tile
+from pytest_slmsec.engines.packed.layout import Segment
+from pytest_slmsec.engines.packed.model import PackedModel
+from pytest_slmsec.engines.packed.slots import Slots, stepping
+
+SLOTS = {"cpu": 32, "cuda": 128}
+SHRINK_BELOW = 0.5
+"""Once nothing waits, slots are given up when less than this share of them is in use: it copies the cache once."""
+
+
+@dataclass(slots=True)
+class Spent:
+    """Where the time went: seconds reading prompts and writing answers, and until the first token of all."""
+
+    prefill_s: float = 0.0
+    decode_s: float = 0.0
+    first_token_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A prompt that is read and waits for a slot: its keys and values, and where they stand in their tile."""
+
+    row: Row
+    captured: KeysAndValues
+    start: int
+    length: int
+
+    def taken(self) -> KeysAndValues:
+        """Its own part of the tile."""
+        part = slice(self.start, self.start + self.length)
+        return {layer: (keys[:, :, part], values[:, :, part]) for layer, (keys, values) in self.captured.items()}
+
+
+class SlotGenerator:
+    """Generates with a packed model.
+
+    Prompts are read in packed tiles, ahead of need; every step feeds one token of every slot. A row ends by itself or
+    at its own limit, whatever the others do.
+
+    Args:
+        slots: answers in work at a time, or None for the device's default.
+    """
+
+    def __init__(self, model: PackedModel, slots: int | None = None) -> None:
+        self.model = model
+        self.slots = slots or SLOTS.get(model.device.type, SLOTS["cuda"])
+
+    @torch.inference_mode()
+    def generate(self, rows: Sequence[Row], ends: Collection[int]) -> Spent:
+        """Generate all rows greedily, in place.
+
+        Args:
+            ends: ids that end a text.
+        """
+        spent = Spent()
+        for prefix in dict.fromkeys(_prefix(row) for row in rows):
+            self._generate([row for row in rows if _prefix(row) == prefix], prefix, ends, spent)
+        return spent
+
+    def _generate(self, rows: Sequence[Row], prefix: Tokens, ends: Collection[int], spent: Spent) -> None:
+        began = time.perf_counter()
+        with self.model.attention(attention.NAME):
+            known = self.model.prefix(prefix)
+        spent.prefill_s += time.perf_counter() - began
+        waiting, ready = deque(rows), deque[Ready]()
+        cache = Slots(min(self.slots, len(rows)), known, self.model.device)
+        running: list[Row | None] = [None] * cache.count
+        while True:
+            began = time.perf_counter()
+            free = [slot for slot, row in enumerate(running) if row is None]
+            while free and (ready or waiting):
+                if not ready:
+                    ready += self._read(waiting, prefix, known, ends)
+                elif (one := ready.popleft()).row.running:
+                    slot = free.pop(0)
+                    cache.fill(slot, one.taken(), one.length)
+                    running[slot] = one.row
+            now = time.perf_counter()
+            spent.prefill_s += now - began
+            if spent.first_token_s is None:
+                spent.first_token_s = now - began
+            live = [slot for slot, row in enumerate(running) if row is not None]
+            if not live:
+                return
+            if not waiting and not ready and len(live) <= SHRINK_BELOW * cache.count:
+                cache.keep(live)
+                running = [running[slot] for slot in live]
+            self._step(running, len(prefix), cache, ends)
+            spent.decode_s += time.perf_counter() - now
+
+    def _read(self, waiting: deque[Row], prefix: Tokens, known: KeysAndValues, ends: Collection[int]) -> list[Ready]:
+        """Read as many of the next prompts as fill a tile, and take the first token of each answer."""
+        segments: list[Segment] = []
+        rows: list[Row] = []
+        room = self.model.tile
+        while waiting and (not rows or len(waiting[0].prompt) - len(prefix) <= room):
+            row = waiting.popleft()
+            own = tuple(row.prompt[len(prefix) :])
+            segments.append(Segment(prefix, own, len(own), (), ()))
+            rows.append(row)
+            room -= len(own)
+        captured: KeysAndValues = {}
+        with self.model.attention(attention.NAME):
+            hidden = self.model.feed(Tile(segments, known, captured))
+        starts = [0]
+        for one in segments:
+            starts.append(starts[-1] + one.own)
+        self._take(rows, hidden[[start - 1 for start in starts[1:]]], ends)
+        self.model.counts.needed += starts[-1]
+        return [Ready(row, captured, start, one.own) for row, start, one in zip(rows, starts, segments, strict=False)]
+
+    def _step(self, running: list[Row | None], ahead: int, cache: Slots, ends: Collection[int]) -> None:
+        """One more token for every running row; the slots of those that end are free afterwards."""
+        fed = [0 if row is None else row.tokens[-1] for row in running]
+        ids = torch.tensor(fed, device=self.model.device)[:, None]
+        with self.model.attention(slots.NAME), stepping(cache):
+            hidden = self.model.decode(ids, (cache.lengths + ahead)[:, None])[:, 0]
+        live = [slot for slot, row in enumerate(running) if row is not None]
+        self.model.counts.needed += len(live)
+        self._take([row for row in running if row is not None], hidden[live], ends)
+        for slot in live:
+            if not running[slot].running:  # type: ignore[union-attr]
+                running[slot] = None
+                cache.free(slot)
+
+    def _take(self, rows: Sequence[Row], hidden: Tensor, ends: Collection[int]) -> None:
+        """The maximum is enough to see trouble: NaN and +inf win it, and a row of -inf has no other."""
+        rest = iter(rows)
+        for logits in self.model.head.logits(hidden):
+            best = logits.max(dim=-1)
+            finite = torch.isfinite(best.values).tolist()
+            for token, sound in zip(best.indices.tolist(), finite, strict=True):
+                next(rest).take(token, sound, ends)
+
+
+def _prefix(row: Row) -> Tokens:
+    return tuple(row.prompt[: min(row.shared, len(row.prompt) - 1)])

@@ -1,0 +1,103 @@
+"""A transformers causal language model whose attention is replaced while a tile or a step is fed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pytest_slmsec.engines.encoded import Tokens
+from pytest_slmsec.engines.packed import attention, slots
+from pytest_slmsec.engines.packed.attention import KeysAndValues, NotPackable, Tile, working_on
+from pytest_slmsec.engines.packed.head import Head
+from pytest_slmsec.engines.packed.layout import LONE_STEP_TOKENS, Segment, tile_tokens
+
+TILE_TOKENS = {"cpu": 512, "cuda": 8192}
+REMEMBERED_PREFIXES = 4
+PAD = 0
+
+
+@dataclass(slots=True)
+class Counts:
+    """Tokens fed to the model, padding and prefixes included, and needed at the least."""
+
+    fed: int = 0
+    needed: int = 0
+
+
+class PackedModel:
+    """Feeds tiles and steps to a model, and remembers shared prefixes.
+
+    Args:
+        model: in eval mode, on its device. tile_tokens: tokens of a tile, or None for the device's default.
+
+    Attributes:
+        tile: tokens of a tile. counts: of all that was fed so far.
+        longest: tokens of the longest text that can be packed (the smallest sliding window), or None for no limit.
+
+    Raises:
+        NotPackable: the model has no decoder of the usual form.
+    """
+
+    def __init__(self, model: Any, tile_tokens: int | None = None) -> None:
+        decoder = model.get_decoder() if hasattr(model, "get_decoder") else None
+        if decoder is None or decoder is model or model.get_output_embeddings() is None:
+            raise NotPackable("it has no decoder and output head of its own")
+        attention.register(attention.NAME, attention.attend)
+        attention.register(slots.NAME, slots.attend_step)
+        self._model, self._decoder = model, decoder
+        self.device: torch.device = next(model.parameters()).device
+        self.tile = tile_tokens or TILE_TOKENS.get(self.device.type, TILE_TOKENS["cuda"])
+        self.head = Head(model)
+        self.longest: int | None = None
+        self.counts = Counts()
+        self._prefixes: dict[Tokens, KeysAndValues] = {}
+
+    @contextmanager
+    def attention(self, name: str) -> Iterator[None]:
+        """The model attends by this registered function, and as before afterwards."""
+        before = self._model.config._attn_implementation
+        self._model.set_attn_implementation(name)
+        try:
+            yield
+        finally:
+            self._model.set_attn_implementation(before)
+
+    def feed(self, tile: Tile, smallest: int | None = None) -> Tensor:
+        """Hidden states of a tile ([tokens of the tile, size]), which is at least `smallest` tokens long."""
+        tokens = [token for one in tile.segments for token in one.tokens]
+        positions = [position for one in tile.segments for position in one.positions()]
+        padding = tile_tokens(len(tokens), smallest or self.tile) - len(tokens)
+        ids = torch.tensor([tokens + [PAD] * padding], device=self.device)
+        places = torch.tensor([positions + [0] * padding], device=self.device)
+        with working_on(tile):
+            hidden = self.decode(ids, places)[0]
+        if tile.sliding_window is not None:
+            self.longest = min(tile.sliding_window, self.longest or tile.sliding_window)
+        return hidden
+
+    def decode(self, ids: Tensor, positions: Tensor) -> Tensor:
+        """Hidden states behind token ids ([rows, n] to [rows, n, size]), under the attention in force."""
+        self.counts.fed += ids.numel()
+        hidden: Tensor = self._decoder(input_ids=ids, position_ids=positions, use_cache=False).last_hidden_state
+        return hidden
+
+    def prefix(self, tokens: Tokens) -> KeysAndValues:
+        """Keys and values of a shared prefix; those of the last few are remembered. Under the attention of tiles."""
+        if not tokens:
+            return {}
+        if tokens not in self._prefixes:
+            captured: KeysAndValues = {}
+            self.feed(Tile([Segment((), tokens, len(tokens), (), ())], captured=captured), LONE_STEP_TOKENS)
+            while len(self._prefixes) >= REMEMBERED_PREFIXES:
+                del self._prefixes[next(iter(self._prefixes))]
+            self._prefixes[tokens] = {
+                layer: (keys[:, :, : len(tokens)].contiguous(), values[:, :, : len(tokens)].contiguous())
+                for layer, (keys, values) in captured.items()
+            }
+            self.counts.needed += len(tokens)
+        return self._prefixes[tokens]

@@ -1,0 +1,148 @@
+"""Keys and values of running answers, one slot each, and the attention of a step of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pytest_slmsec.engines.packed.attention import KeysAndValues, refuse_options
+
+NAME = "slmsec_slots"
+STEP_TOKENS = 64
+"""Room grows, and attention looks, in steps of this many tokens."""
+
+
+class Slots:
+    """A cache with a fixed number of slots behind one shared prefix.
+
+    Args:
+        count: slots. prefix: keys and values of the shared prefix by layer; may be empty.
+
+    Attributes:
+        lengths: tokens in each slot behind the prefix ([slots]).
+    """
+
+    def __init__(self, count: int, prefix: KeysAndValues, device: torch.device) -> None:
+        self.count, self._prefix = count, prefix
+        self.lengths = torch.zeros(count, dtype=torch.long, device=device)
+        self._every = torch.arange(count, device=device)
+        self._keys: dict[int, Tensor] = {}
+        self._values: dict[int, Tensor] = {}
+        self._looked_at = 0
+        self._hidden = torch.empty(0)
+
+    def fill(self, slot: int, taken: KeysAndValues, length: int) -> None:
+        """Begin a slot with the keys and values of a prompt's own tokens ([1, heads, length, size])."""
+        for layer, (keys, values) in taken.items():
+            self._room(layer, keys, length + 1)
+            self._keys[layer][slot, :, :length] = keys[0]
+            self._values[layer][slot, :, :length] = values[0]
+        self.lengths[slot] = length
+
+    def free(self, slot: int) -> None:
+        """Forget what is in a slot; it is fed padding until it is filled again.
+
+        Values are wiped: one that is not finite would come through even a weight of zero.
+        """
+        self.lengths[slot] = 0
+        for values in self._values.values():
+            values[slot] = 0
+
+    def keep(self, slots: Sequence[int]) -> None:
+        """Drop all other slots."""
+        index = torch.tensor(slots, device=self.lengths.device)
+        self.count, self.lengths = len(slots), self.lengths[index]
+        self._every = self._every[: len(slots)]
+        self._keys = {layer: keys[index] for layer, keys in self._keys.items()}
+        self._values = {layer: values[index] for layer, values in self._values.items()}
+
+    def begin_step(self) -> None:
+        """Make room for one more token in every slot; what lies behind a slot's end is hidden."""
+        longest = int(self.lengths.max()) + 1
+        self._looked_at = -(-longest // STEP_TOKENS) * STEP_TOKENS
+        for layer, keys in list(self._keys.items()):
+            self._room(layer, keys, self._looked_at)
+        places = torch.arange(self._looked_at, device=self.lengths.device)
+        self._hidden = (places > self.lengths[:, None])[:, None, None]
+
+    def end_step(self) -> None:
+        """Every slot has one token more."""
+        self.lengths += 1
+
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
+        """Attention of the newest token of every slot to the prefix and to its own slot.
+
+        Keys times queries, not queries times keys: the product over a view of the cache is several times faster that
+        way round on a CPU.
+
+        Args:
+            query: [slots, heads, 1, size]; key, value: [slots, key-value heads, 1, size].
+
+        Returns:
+            [slots, heads, 1, size].
+        """
+        keys, values = self._keys[layer], self._values[layer]
+        keys[self._every, :, self.lengths] = key[:, :, 0]
+        values[self._every, :, self.lengths] = value[:, :, 0]
+        keys, values = keys[:, :, : self._looked_at], values[:, :, : self._looked_at]
+        slots, heads, _, size = query.shape
+        grouped = query.reshape(slots, key.shape[1], heads // key.shape[1], size)
+        scores = torch.matmul(keys, grouped.transpose(2, 3)).transpose(2, 3).float() * scaling
+        scores = scores.masked_fill(self._hidden, float("-inf"))
+        if layer not in self._prefix:
+            out = torch.matmul(scores.softmax(-1).to(value.dtype), values)
+            return out.reshape(slots, heads, 1, size)
+        before, says = self._prefix[layer]
+        ahead = grouped.transpose(0, 1).flatten(1, 2)  # [key-value heads, slots x group, size]
+        earlier = torch.matmul(ahead, before[0].transpose(1, 2)).reshape(len(ahead), slots, -1, before.shape[2])
+        weights = torch.cat([earlier.transpose(0, 1).float() * scaling, scores], dim=-1).softmax(-1).to(value.dtype)
+        n = before.shape[2]
+        shared = torch.matmul(weights[..., :n].transpose(0, 1).flatten(1, 2), says[0])
+        out = torch.matmul(weights[..., n:], values) + shared.reshape(len(ahead), slots, -1, size).transpose(0, 1)
+        return out.reshape(slots, heads, 1, size)
+
+    def _room(self, layer: int, like: Tensor, tokens: int) -> None:
+        """Grow a layer's cache to at least `tokens`, in steps, by doubling."""
+        have = self._keys[layer].shape[2] if layer in self._keys else 0
+        if have >= tokens:
+            return
+        want = max(-(-tokens // STEP_TOKENS) * STEP_TOKENS, 2 * have)
+        for cache in (self._keys, self._values):
+            grown = like.new_zeros(self.count, like.shape[1], want, like.shape[3])
+            if have:
+                grown[:, :, :have] = cache[layer]
+            cache[layer] = grown
+
+
+_in_work: ContextVar[Slots] = ContextVar("slmsec_slots")
+
+
+@contextmanager
+def stepping(slots: Slots) -> Iterator[None]:
+    """Attention sees these slots, which have one token more afterwards."""
+    token = _in_work.set(slots)
+    slots.begin_step()
+    try:
+        yield
+    finally:
+        _in_work.reset(token)
+    slots.end_step()
+
+
+def attend_step(
+    module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None = None,
+    scaling: float | None = None, dropout: float = 0.0, **options: Any,
+) -> tuple[Tensor, None]:  # fmt: skip
+    """Attention of one layer over one step of all slots; see `Slots.attend`.
+
+    Raises:
+        NotPackable: the layer asks for more than scaled dot products.
+    """
+    refuse_options(options)
+    out = _in_work.get().attend(module.layer_idx, query, key, value, scaling or query.shape[-1] ** -0.5)
+    return out.transpose(1, 2), None
