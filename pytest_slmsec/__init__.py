@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from pytest_slmsec.core.errors import FeasibilityWarning as FeasibilityWarning
     from pytest_slmsec.core.errors import SlmsecError as SlmsecError
     from pytest_slmsec.core.items import Answer as Answer
     from pytest_slmsec.core.items import Item as Item
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Answer": "core.items",
+    "FeasibilityWarning": "core.errors",
     "Item": "core.items",
     "Metric": "scoring.base",
     "Mode": "scoring.base",

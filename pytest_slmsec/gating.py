@@ -10,20 +10,21 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_slmsec.cases import case_of
 from pytest_slmsec.core.errors import UsageError
 from pytest_slmsec.core.models import ModelSpec
+from pytest_slmsec.core.wrap import wrapped
 from pytest_slmsec.engines.base import Engine
+from pytest_slmsec.gatemarks import gate_config, screen
 from pytest_slmsec.gates.duels import LIVE, Duel, live_duels, stored_duels
 from pytest_slmsec.gates.stored import NUMBER, read_arms, stored_path
-from pytest_slmsec.options import Settings, read_gate
+from pytest_slmsec.options import Settings
 from pytest_slmsec.reports.groups import Groups
-from pytest_slmsec.session import case_of
 from pytest_slmsec.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -47,10 +48,8 @@ class Gating:
     ) -> None:  # fmt: skip
         self._config, self._groups, self._data, self._own = config, groups, settings.data, own
         self._make_engine = make_engine
-        option, root = config.option, config.rootpath
-        self.gate = read_gate(root, option.slmsec_preset)
-        if option.slmsec_strict:
-            self.gate = replace(self.gate, on_inconclusive="fail")
+        option = config.option
+        self.gate = gate_config(config)
         self.baseline = option.slmsec_baseline or self.gate.baseline
         self.judgements: list[Judgement] = []
         self.accepted: dict[str, Any] | None = None
@@ -100,13 +99,16 @@ class Gating:
             return []
         from pytest_slmsec.reports.gate_plan import Planned, plan_table, too_small
 
+        width = screen(self._config)
+
         cases = [case for item in items if (case := case_of(item)) is not None]
         counts = Counter((case.group.label, case.group.task, case.group.model) for case in cases)
         planned = {label: Planned(label, task, n) for (label, task, _), n in counts.items()}
         if plan:
-            return plan_table(list(planned.values()), self.gate)
-        sentence = too_small(list(planned.values()), self.gate)
-        return [] if sentence is None or self._config.get_verbosity() < 0 else [sentence]
+            return plan_table(list(planned.values()), self.gate, width)
+        if self._config.get_verbosity() < 0:
+            return []
+        return [line for text in too_small(list(planned.values()), self.gate) for line in wrapped(text, width)]
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:

@@ -41,7 +41,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Read the settings: conftests are in by now, and pytest-benchmark, which asks for machine facts, comes later."""
     from pytest_slmsec.cases import MARKER_HELP
     from pytest_slmsec.core.errors import UsageError
-    from pytest_slmsec.session import GATE_MARKER_HELP, Session
+    from pytest_slmsec.gatemarks import GATE_MARKER_HELP
+    from pytest_slmsec.session import Session
 
     config.addinivalue_line("markers", MARKER_HELP)
     config.addinivalue_line("markers", GATE_MARKER_HELP)

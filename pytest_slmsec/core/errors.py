@@ -73,3 +73,7 @@ class JournalError(SlmsecError):
 
 class CompareError(SlmsecError):
     """Two runs that must not be compared; names what differs."""
+
+
+class FeasibilityWarning(UserWarning):
+    """A benchmark that is to be judged has too few items to PASS; said at collection, before anything runs."""

@@ -5,18 +5,37 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pytest_slmsec.core.wrap import WIDTH, wrapped
+from pytest_slmsec.gates.binary import floor_items
 from pytest_slmsec.gates.config import GateConfig, Rule
+from pytest_slmsec.gates.fits import P_CORRECT
+from pytest_slmsec.gates.plan import (
+    TYPICAL_CHURN,
+    TYPICAL_P_CORRECT_SPREAD,
+    TYPICAL_SPREAD,
+    feasibility,
+    items_to_pass,
+    real_floor,
+    real_items_to_pass,
+)
 from pytest_slmsec.gates.units import DEFAULT_MARGINS
 from pytest_slmsec.reports.gate_text import shown
 from pytest_slmsec.tasks.base import Task
 
 HEADINGS = ("benchmark", "items", "limit", "can prove", "unchanged", "fails from", "needed")
-LEGEND = (
-    "can prove: the smallest limit that these items prove if no answer changes",
-    "unchanged: how often a model passes of whose answers 6 % flip without any drop",
-    "fails from: the drop that fails in 80 of 100 runs",
-    "needed: items with which such an unchanged model passes in 80 of 100 runs",
-)
+
+
+def legend(config: GateConfig) -> tuple[str, ...]:
+    """What the columns mean."""
+    often = f"in {100 * config.power:g} of 100 runs"
+    return (
+        "can prove: the smallest limit that these items prove if no answer changes",
+        f"unchanged: how often a model passes of whose answers {100 * TYPICAL_CHURN:g} % flip without any drop",
+        f"fails from: the drop that fails {often}",
+        f"needed: items with which an unchanged model passes {often}, if {100 * TYPICAL_CHURN:g} % of its answers "
+        f"flip; for scores that are no shares, if differences spread by {100 * TYPICAL_SPREAD:g} % of the scale "
+        f"({100 * TYPICAL_P_CORRECT_SPREAD:g} % for p_correct)",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,27 +58,48 @@ class Planned:
         default = DEFAULT_MARGINS.get(self.task.metric.name, config.preset.margin(self.n) * scale)
         return default if rule.max_increase is None else rule.max_increase
 
+    def primary(self, config: GateConfig) -> str:
+        """The metric that decides."""
+        names = self.rule(config).metrics
+        return names[0] if names else P_CORRECT if self.task.by_choice else self.task.metric.name
+
+    def binary(self, config: GateConfig) -> bool:
+        """Whether what decides is a share of right or wrong answers."""
+        return self.task.metric.binary and self.primary(config) != P_CORRECT
+
     def floor(self, config: GateConfig) -> int:
         """The fewest items that can PASS at the limit."""
-        from pytest_slmsec.gates.binary import floor_items
-        from pytest_slmsec.gates.plan import real_floor
+        limit = self.limit(config)
+        if self.binary(config):
+            return floor_items(limit, config.alpha)
+        return real_floor(limit, self.task.metric.scale, config.alpha)
 
-        binary = self.task.metric.binary and not self.task.by_choice
-        if binary:
-            return floor_items(self.limit(config), config.alpha)
-        return real_floor(self.limit(config), self.task.metric.scale, config.alpha)
-
-
-def too_small(planned: Sequence[Planned], config: GateConfig) -> str | None:
-    """One sentence that names the benchmarks which cannot PASS, or None."""
-    small = [
-        f"{shown(one.label)} ({one.n} of {one.floor(config)} items)" for one in planned if one.n < one.floor(config)
-    ]
-    return f"slmsec gate: can FAIL but not PASS, too few items: {', '.join(small)}" if small else None
+    def needed(self, config: GateConfig) -> int:
+        """Items with which a usual unchanged model passes with the power of the configuration."""
+        limit, scale = self.limit(config), self.task.metric.scale
+        if self.binary(config):
+            return items_to_pass(limit, TYPICAL_CHURN, config.alpha, config.power)
+        spread = TYPICAL_P_CORRECT_SPREAD if self.primary(config) == P_CORRECT else TYPICAL_SPREAD
+        return real_items_to_pass(spread * scale, limit, scale, config.alpha, config.power)
 
 
-def plan_table(planned: Sequence[Planned], config: GateConfig) -> list[str]:
-    """A line a benchmark, and what the columns mean."""
+def too_small(planned: Sequence[Planned], config: GateConfig) -> list[str]:
+    """Sentences that name the benchmarks which cannot PASS, and those which hardly can. None where each is a fact."""
+    if config.scope == "benchmark":
+        return []
+    never = [f"{shown(one.label)} ({one.n:,} of {one.floor(config):,} items)" for one in planned
+             if one.n < one.floor(config)]  # fmt: skip
+    hardly = [f"{shown(one.label)} ({one.n:,} items; needs about {one.needed(config):,})" for one in planned
+              if one.floor(config) <= one.n < one.needed(config)]  # fmt: skip
+    return ([f"slmsec gate: can FAIL but not PASS, too few items: {', '.join(never)}"] if never else []) + (
+        [f"slmsec gate: an unchanged model may well stay undecided: {', '.join(hardly)}; see --slmsec-plan"]
+        if hardly
+        else []
+    )
+
+
+def plan_table(planned: Sequence[Planned], config: GateConfig, width: int = WIDTH) -> list[str]:
+    """A line a benchmark, and what the columns mean, wrapped to `width`."""
     rows = [HEADINGS, *(_row(one, config) for one in planned)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(HEADINGS))]
     lines = [
@@ -68,19 +108,17 @@ def plan_table(planned: Sequence[Planned], config: GateConfig) -> list[str]:
         )
         for row in rows
     ]
-    return [f"what the gate can show, preset {config.preset_name}", "", *lines, "", *LEGEND]
+    explained = [line for text in legend(config) for line in wrapped(text, width)]
+    return [f"what the gate can show, preset {config.preset_name}", "", *lines, "", *explained]
 
 
 def _row(one: Planned, config: GateConfig) -> tuple[str, ...]:
     limit, metric = one.limit(config), one.task.metric
     start = (shown(one.label), f"{one.n:,}", f"{100 * limit:.3g} pt" if metric.scale == 1 else f"{limit:g}")
-    if not metric.binary or one.task.by_choice:
-        floor = one.floor(config)
-        can = "the limit" if one.n >= floor else "nothing"
-        return (*start, can, "-", "-", f"{floor:,}+")
-    from pytest_slmsec.gates.plan import feasibility
-
-    found = feasibility(one.label, one.n, limit, alpha=config.alpha)
+    if not one.binary(config):
+        can = "the limit" if one.n >= one.floor(config) else "nothing"
+        return (*start, can, "-", "-", f"{one.needed(config):,}")
+    found = feasibility(one.label, one.n, limit, alpha=config.alpha, power=config.power)
     fails = "-" if found.fails_from is None else f"{100 * found.fails_from:.1f} pt"
     return (*start, f"{100 * found.smallest_margin:.1f} pt", f"{100 * found.power_pass:.0f} %", fails,
-            f"{found.items_to_pass:,}")  # fmt: skip
+            f"{one.needed(config):,}")  # fmt: skip

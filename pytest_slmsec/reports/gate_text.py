@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
+from pytest_slmsec.core.wrap import WIDTH, wrapped
 from pytest_slmsec.gates.flips import lost_items
 from pytest_slmsec.gates.judge import COMPARISON, Judgement
 from pytest_slmsec.gates.plan import TYPICAL_CHURN
@@ -14,7 +14,6 @@ from pytest_slmsec.gates.suite import Kind
 from pytest_slmsec.gates.verdict import GateResult, Verdict
 from pytest_slmsec.reports.terminal import size
 
-WIDTH = 80
 NAMED_ITEMS = 5
 MOST_SENTENCES = 4
 HEADINGS = ("gate", "base", "cand.", "lost/won", "drop", "bounds", "limit", "verdict")
@@ -33,20 +32,12 @@ def shown(text: object) -> str:
 
 def report(judgement: Judgement, width: int = WIDTH) -> str:
     """Everything about one candidate: heading, table, verdict, sentences."""
-    width = max(width, WIDTH)
     lines = [line for text in heading(judgement) for line in wrapped(text, width, indent=" " * 11)]
     lines += ["", *table(judgement)]
     lines += [line for note in notes(judgement) for line in wrapped(note, width)]
     lines += ["", f"SUITE: {judgement.verdict.value}"]
     lines += [line for text in sentences(judgement) for line in wrapped(f"* {text}", width)]
     return "\n".join(lines)
-
-
-def wrapped(text: str, width: int, indent: str = "  ") -> list[str]:
-    """`text` as lines of at most `width` columns, the second and further ones indented; no word is cut."""
-    return textwrap.wrap(
-        text, width, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
-    )  # fmt: skip
 
 
 def notes(judgement: Judgement) -> list[str]:

@@ -1,0 +1,15 @@
+"""Sentences as lines of a terminal."""
+
+from __future__ import annotations
+
+import textwrap
+
+WIDTH = 80
+NARROWEST = 40
+
+
+def wrapped(text: str, width: int = WIDTH, indent: str = "  ") -> list[str]:
+    """`text` as lines of at most `width` columns, the second and further ones indented; no word is cut."""
+    return textwrap.wrap(
+        text, max(width, NARROWEST), subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
+    )

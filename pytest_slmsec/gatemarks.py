@@ -1,0 +1,147 @@
+"""What the marker ``slmsec_gate`` and the configuration say about the benchmarks of a run, checked at collection."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Generator, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_slmsec.cases import Group, case_of
+from pytest_slmsec.core.errors import UsageError
+from pytest_slmsec.core.wrap import WIDTH, wrapped
+from pytest_slmsec.gates.config import GateConfig, Rule, read_rule
+from pytest_slmsec.gates.fits import Scale, check_rule
+from pytest_slmsec.options import read_gate
+from pytest_slmsec.tasks.base import Task
+from pytest_slmsec.tasks.registry import tasks
+
+GATE_MARKER = "slmsec_gate"
+GATE_MARKER_HELP = (
+    "slmsec_gate([benchmark], max_drop='2pt', max_increase=0.1, metric=..., required=True, reason=..., expires=...): "
+    "what the gate tolerates on the benchmark of this test; the keys are those of [tool.slmsec.gate.BENCHMARK]. A test "
+    "that takes the fixture `slm_pair` names its benchmark."
+)
+
+
+def gate_config(config: pytest.Config) -> GateConfig:
+    """What is tolerated in this run: the configuration, under the preset and ``--slmsec-strict`` of the command line.
+
+    Raises:
+        UsageError: the configuration cannot be used.
+    """
+    gate = read_gate(config.rootpath, config.option.slmsec_preset)
+    return replace(gate, on_inconclusive="fail") if config.option.slmsec_strict else gate
+
+
+def where_marked(item: pytest.Item) -> str:
+    """The marker of a test, for messages."""
+    return f"{item.nodeid.partition('[')[0]} @pytest.mark.{GATE_MARKER}"
+
+
+def marked(item: pytest.Item) -> dict[str, Any] | None:
+    """The keys that the marker ``slmsec_gate`` of a test gives, or None without one."""
+    marker = item.get_closest_marker(GATE_MARKER)
+    return None if marker is None else dict(marker.kwargs)
+
+
+def check_name(item: pytest.Item, task: Task) -> None:
+    """A marker that names a benchmark, on a test that is marked for another one, is a mistake.
+
+    Raises:
+        UsageError: as said.
+    """
+    marker = item.get_closest_marker(GATE_MARKER)
+    for name in marker.args if marker is not None else ():
+        if getattr(name, "name", name) != task.name:
+            raise UsageError(f"{where_marked(item)} names {name!r}, but the test is about {task.name}: leave the name "
+                             "out, or take the fixture `slm_pair` instead.")  # fmt: skip
+
+
+def rule_of(item: pytest.Item, group: Group, gate: GateConfig) -> Rule:
+    """The rule of a benchmark: that of the marker, else that of the configuration.
+
+    Raises:
+        UsageError: the marker says something that cannot be used.
+    """
+    keys = marked(item)
+    return gate.rule(group.label, group.task.name) if keys is None else read_rule(keys, where_marked(item))
+
+
+def scale_of(task: Task) -> Scale:
+    """What a rule about a benchmark has to fit."""
+    metric = task.metric
+    return Scale(metric.name, metric.higher_is_better, metric.binary, metric.scale, task.by_choice)
+
+
+class GateRules:
+    """Checks, in every process that collects, that each rule is about a benchmark and fits it."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._collected: set[str] = set()
+        self._remarks: list[str] = []
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, None, None]:
+        """Note the benchmarks of all tests, before any are deselected."""
+        for item in items:
+            if (case := case_of(item)) is not None:
+                self._collected |= {case.group.label, case.group.task.name}
+        yield
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Refuse rules about nothing, and those that do not fit; nothing has run yet.
+
+        Raises:
+            pytest.UsageError: names the key or the table.
+        """
+        selected = {case.group: item for item in session.items if (case := case_of(item))}
+        try:
+            gate = gate_config(self._config)
+            self._remarks = check_tables(gate, self._collected, narrowed(self._config))
+            for group, item in selected.items():
+                check_name(item, group.task)
+                check_rule(rule_of(item, group, gate), group.label, scale_of(group.task))
+        except UsageError as error:
+            raise pytest.UsageError(str(error)) from None
+
+    def pytest_report_collectionfinish(self) -> list[str]:
+        """Tables that may or may not be about a benchmark."""
+        return [line for remark in self._remarks for line in wrapped(f"slmsec gate: {remark}", screen(self._config))]
+
+
+def check_tables(gate: GateConfig, collected: Iterable[str], some_files: bool) -> list[str]:
+    """Refuse a table of the configuration that is about no benchmark.
+
+    Args:
+        some_files: only some test files are read, so that a benchmark of the user's own may stand in another one: then
+            only a name close to a built-in one is refused.
+
+    Returns:
+        A sentence for each table that may or may not be about a benchmark.
+
+    Raises:
+        UsageError: names the table, with a near match.
+    """
+    known, built_in = {*tasks(), *collected}, list(tasks())
+    absent = [name for name in gate.rules if name not in known]
+    open_names = [name for name in absent if some_files and not difflib.get_close_matches(name, built_in, 1)]
+    rules = {name: rule for name, rule in gate.rules.items() if name not in open_names}
+    replace(gate, rules=rules).check_benchmarks(known)
+    return [f"{gate.rules[name].where}: no benchmark {name!r} was collected." for name in open_names]
+
+
+def narrowed(config: pytest.Config) -> bool:
+    """Whether only some of the test files are read."""
+    named = any("::" in arg or Path(arg).is_file() for arg in config.args)
+    return named or bool(getattr(config.option, "lf", False))
+
+
+def screen(config: pytest.Config) -> int:
+    """Columns of the terminal."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    return reporter._tw.fullwidth if reporter is not None else WIDTH
