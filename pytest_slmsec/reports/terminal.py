@@ -8,6 +8,7 @@ from io import StringIO
 from typing import Any, NamedTuple
 
 from pytest_slmsec.options import Settings
+from pytest_slmsec.reports.extras import extras
 from pytest_slmsec.reports.groups import Cost, Group
 from pytest_slmsec.scoring.base import Result
 
@@ -167,6 +168,6 @@ def write_summary(reporter: Any, groups: Sequence[Group], settings: Settings) ->
         reporter.write_line(line)
     for line in notes(groups):
         reporter.write_line(line)
-    used = f"items: {sources(groups)}; scoring {settings.mode.value}"
-    for line in textwrap.wrap(used, writer.fullwidth, subsequent_indent="  ", break_long_words=False):
-        reporter.write_line(line)
+    for text in (*extras(groups), f"items: {sources(groups)}; scoring {settings.mode.value}"):
+        for line in textwrap.wrap(text, writer.fullwidth, subsequent_indent="  ", break_long_words=False):
+            reporter.write_line(line)

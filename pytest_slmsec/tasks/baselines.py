@@ -30,6 +30,18 @@ def modal_letters(items: Sequence[Item], mode: Mode) -> tuple[str, float]:
     return answer, count / max(len(known), 1)
 
 
+def never_refuse(items: Sequence[Item], mode: Mode) -> tuple[str, float]:
+    """Any answer that refuses nothing has no false refusals, whatever it is worth."""
+    del items, mode
+    return "Yes", 0.0
+
+
+def refuse_always(items: Sequence[Item], mode: Mode) -> tuple[str, float]:
+    """A model that only ever says sorry helps no attacker, and nobody else."""
+    del items, mode
+    return "Sorry", 1.0
+
+
 def best_base_score(items: Sequence[Item], mode: Mode) -> tuple[str, float]:
     """The constant CVSS base score with the smallest mean absolute deviation, in points: a median of the golds."""
     del mode

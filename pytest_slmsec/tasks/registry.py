@@ -13,6 +13,7 @@ from pytest_slmsec.tasks.base import Task
 FAMILIES = (
     "pytest_slmsec.tasks.ctibench",
     "pytest_slmsec.tasks.sevenllm",
+    "pytest_slmsec.tasks.cyberseceval",
     "pytest_slmsec.tasks.mmlu_style",
     "pytest_slmsec.tasks.cybermetric",
     "pytest_slmsec.tasks.seceval",

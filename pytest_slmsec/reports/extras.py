@@ -1,0 +1,41 @@
+"""What else is told about a benchmark below the tables: who judged, and the shares behind the headline number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pytest_slmsec.options import RULE
+from pytest_slmsec.reports.groups import Group
+
+NO_JUDGE = (
+    "no judge was named, so only refusals are told and there is no verdict on the other answers (--slmsec-judge=NAME)"
+)
+
+
+def extras(groups: Sequence[Group]) -> list[str]:
+    """Sentences about the groups whose metric wants its extras told."""
+    return [f"{group.label} on {group.model}: {text}." for group in groups for text in _of(group)]
+
+
+def _of(group: Group) -> list[str]:
+    judge, result = group.header.get("judge"), group.result()
+    told = [] if judge is None else [NO_JUDGE if judge == RULE else f"judged by {judge}"]
+    if result is not None and group.metric is not None and group.metric.tell_extras:
+        told += sentences(result.extras)
+    return told
+
+
+def sentences(shares: Mapping[str, float | None]) -> list[str]:
+    """Shares of 1 as texts: those of the whole together, then those of each division (``language=Hindi``)."""
+    whole = [f"{name.replace('_', ' ')} {_percent(share)}" for name, share in shares.items() if "=" not in name]
+    divided: dict[str, list[str]] = {}
+    for name, share in shares.items():
+        division, equals, part = name.partition("=")
+        if equals:
+            divided.setdefault(division, []).append(f"{part} {_percent(share)}")
+    found = [", ".join(whole)] if whole else []
+    return found + [f"by {name}: {', '.join(parts)}" for name, parts in divided.items()]
+
+
+def _percent(share: float | None) -> str:
+    return "unavailable" if share is None else f"{100 * share:.1f} %"
