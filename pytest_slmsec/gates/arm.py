@@ -107,7 +107,8 @@ def arm_from_plain(
     _check_lengths(columns, facts, name)
     _check_values(columns, name)
     _check_bits(columns, facts, name)
-    return Arm(str(group["benchmark"]), str(group["model"]), facts, columns, machine or {}, where)
+    here = None if facts.get("recorded") else machine  # recorded answers were not made on the machine that scored them
+    return Arm(str(group["benchmark"]), str(group["model"]), facts, columns, here or {}, where)
 
 
 def _require(found: Mapping[str, Any], keys: Sequence[str], name: str) -> None:

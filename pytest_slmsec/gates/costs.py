@@ -59,7 +59,7 @@ def _speed(pairs: Sequence[Pair], config: GateConfig, errors: tuple[str, ...]) -
         if sum(work) > 0:
             break
     else:
-        return _unmeasured_speed(pairs, config)
+        return _unmeasured(pairs, SPEED, "decode_tokens_per_s", config.max_slowdown)
     speeds = [
         sum(work) / sum(w / (_number(arm, rate) or 1.0) for w, arm in zip(work, arms, strict=True))
         for arms in ([pair.base for pair in known], [pair.candidate for pair in known])
@@ -70,16 +70,20 @@ def _speed(pairs: Sequence[Pair], config: GateConfig, errors: tuple[str, ...]) -
     return _judged(result, SPEED, speeds[0], speeds[1], required=False)
 
 
-def _unmeasured_speed(pairs: Sequence[Pair], config: GateConfig) -> Judged | None:
-    """Speed that a record explains away (padding counted as tokens) is an error with that reason."""
-    reasons = [str((arm.facts.get("reasons") or {}).get("decode_tokens_per_s", ""))
-               for pair in pairs for arm in (pair.base, pair.candidate)]  # fmt: skip
-    known = tuple(dict.fromkeys([text for text in reasons if text]
-                                + [text for pair in pairs for text in pair.cost_errors]))  # fmt: skip
+def _unmeasured(pairs: Sequence[Pair], what: str, key: str, margin: float) -> Judged | None:
+    """A cost that a recorded run explains away (padding counted as tokens) is an error with that reason."""
+    arms = [arm for pair in pairs for arm in (pair.base, pair.candidate)]
+    reasons = [f"{what} of {arm.model} was not measured: {why}" for arm in arms if (why := _reason(arm, key))]
+    known = tuple(dict.fromkeys(reasons + [text for pair in pairs for text in pair.cost_errors]))
     if not known:
         return None
-    member = Member(broken(SPEED, config.max_slowdown, known), Kind.COST, required=False, primary=False)
-    return Judged("", SPEED, member, None, None, advisory=True)
+    member = Member(broken(what, margin, known), Kind.COST, required=False, primary=False)
+    return Judged("", what, member, None, None, advisory=True)
+
+
+def _reason(arm: Arm, key: str) -> str | None:
+    """Why a recorded run's own measurement counts for nothing, or None."""
+    return ((arm.facts.get("recorded") or {}).get("reasons") or {}).get(key)
 
 
 def _memory(pairs: Sequence[Pair], config: GateConfig, errors: tuple[str, ...]) -> Judged | None:
@@ -89,7 +93,9 @@ def _memory(pairs: Sequence[Pair], config: GateConfig, errors: tuple[str, ...]) 
         if all(peak is not None for side in peaks for peak in side):
             break
     else:
-        return None
+        explained = any(_reason(arm, "peak_gpu_bytes") for pair in pairs for arm in (pair.base, pair.candidate))
+        share = config.memory_allowance(True).share
+        return _unmeasured(pairs, MEMORY, "peak_gpu_bytes", share) if explained else None
     base, candidate = (int(max(peak for peak in side if peak is not None)) for side in peaks)
     allowance = config.memory_allowance(key == "peak_gpu_bytes")
     result = memory_gate([base], [candidate], allowance, gate=MEMORY)

@@ -83,12 +83,15 @@ def arms_from_json(content: Any, where: str) -> list[Arm]:
 
 
 def _facts(entries: Sequence[Any]) -> dict[tuple[str, str], Mapping[str, Any]]:
-    """`extra_info` of each latency entry by benchmark and model."""
+    """`extra_info` of the entry with all facts (latency, or error_rate where no times are known), by group."""
     found = {}
     for entry in entries:
         params = entry.get("params") if isinstance(entry, Mapping) else None
-        if isinstance(params, Mapping) and params.get("metric") == "latency":
-            found[str(params.get("benchmark")), str(params.get("model"))] = entry.get("extra_info") or {}
+        if not isinstance(params, Mapping) or params.get("metric") not in ("latency", "error_rate"):
+            continue
+        extra = entry.get("extra_info") or {}
+        if params["metric"] == "latency" or "decoding" in extra:
+            found[str(params.get("benchmark")), str(params.get("model"))] = extra
     return found
 
 

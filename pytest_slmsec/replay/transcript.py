@@ -15,7 +15,6 @@ from pytest_slmsec.replay.files import field, first_object, json_lines, shown
 
 FORM = "a transcript (--slmsec-transcript)"
 KEYS = {"group", "model", "item", "prompt", "score"}
-NO_DECODE_TIME = "a transcript holds the seconds of whole answers, prefill included, and no decode time"
 
 
 def reads(path: Path) -> bool:
@@ -42,7 +41,6 @@ def read(path: Path) -> list[Recording]:
             label=label,
             source="fixture" if "@fixture" in label else None,
             mode="official" if label.endswith("~official") else "strict",
-            reasons={"decode_tokens_per_s": NO_DECODE_TIME},
         )
         for (label, model), answers in groups.items()
     ]

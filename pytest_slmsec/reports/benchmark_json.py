@@ -6,7 +6,7 @@ and a contract test runs its own `compare` command on what is written here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from importlib import import_module
 from types import SimpleNamespace
@@ -38,13 +38,16 @@ def add_entries(session: Any, groups: Sequence[Group]) -> None:
 
 
 def entries(group: Group, result: Result, value: float) -> list[Any]:
-    """The entries of one complete group: latency, generation (where text was generated), error_rate and memory."""
+    """The entries of one complete group: latency (where times are known), generation (where text was generated),
+    error_rate and memory. Latency carries all facts, or error_rate where there is none."""
     cost, shared = group.cost(), extra_info(group, result)
-    made = [_entry(group, "latency", "s/item", cost.seconds_per_item, shared)]
+    made: list[Any] = []
+    if cost.seconds_per_item:
+        made.append(_entry(group, "latency", "s/item", cost.seconds_per_item, shared, whole=True))
     if cost.seconds_per_token:
         made.append(_entry(group, "generation", "s/token, OPS=tok/s", cost.seconds_per_token, shared))
     wrong, unit = error_rate(group, value)
-    made.append(_entry(group, "error_rate", unit, (wrong,), shared))
+    made.append(_entry(group, "error_rate", unit, (wrong,), shared, whole=not cost.seconds_per_item))
     if cost.peak_bytes is not None:
         made.append(_entry(group, "memory", "MiB peak", (cost.peak_bytes / MIB,), shared))
     return made
@@ -83,9 +86,9 @@ def extra_info(group: Group, result: Result) -> dict[str, Any]:
         "n_errors": group.n_errors,
         "n_hit_limit": group.n_hit_limit,
         "extras": result.extras,
-        "prompt_tokens": sum(row["prompt_tokens"] for row in rows),
-        "new_tokens": sum(row["new_tokens"] for row in rows),
-        "largest_batch": max((batch["timing"]["items"] for batch in group.batches), default=None),
+        "prompt_tokens": _sum(row["prompt_tokens"] for row in rows),
+        "new_tokens": _sum(row["new_tokens"] for row in rows),
+        "largest_batch": _largest_batch(group),
         **measured,
         "correct_bits": group.bits(),
         "parsed_bits": "".join("1" if row["score"]["parsed"] else "0" for row in rows),
@@ -113,7 +116,23 @@ def columns(group: Group) -> dict[str, Any]:
     return {"benchmark": group.label, "model": group.model, "items": per_item}
 
 
-def _entry(group: Group, metric: str, unit: str, data: Sequence[float], extra: dict[str, Any]) -> Any:
+def _largest_batch(group: Group) -> int | None:
+    if (recorded := group.header.get("recorded")) is not None:
+        size: int | None = recorded["costs"].get("largest_batch")
+        return size
+    return max((batch["timing"]["items"] for batch in group.batches), default=None)
+
+
+def _sum(counts: Iterable[int | None]) -> int | None:
+    """The sum of counts, or None where one of them is not known."""
+    known = list(counts)
+    return None if None in known else sum(count or 0 for count in known)
+
+
+def _entry(
+    group: Group, metric: str, unit: str, data: Sequence[float], extra: dict[str, Any], whole: bool = False
+) -> Any:
+    """One entry. `whole`: it carries all facts, and not just the small ones."""
     stats: Any = import_module("pytest_benchmark.stats")
     header, label = group.header, group.label
     values = (label, group.model, header["base"], header["quant"] or "none", metric)
@@ -124,7 +143,7 @@ def _entry(group: Group, metric: str, unit: str, data: Sequence[float], extra: d
         group=f"{label} {metric} ({unit})",
         params=dict(zip(PARAM_KEYS, values, strict=True)),
         param="-".join(values),
-        extra_info=extra if metric == "latency" else _brief(extra),
+        extra_info=extra if whole else _brief(extra),
         cprofile_stats=None,
         has_error=False,
     )
@@ -135,7 +154,7 @@ def _entry(group: Group, metric: str, unit: str, data: Sequence[float], extra: d
 
 
 def _brief(extra: dict[str, Any]) -> dict[str, Any]:
-    """The other three entries carry the small facts only; the long per-item lists stand once, with latency."""
+    """The small facts; the long per-item lists stand once, with another entry."""
     return {key: value for key, value in extra.items() if not isinstance(value, (list, dict)) and "_bits" not in key}
 
 

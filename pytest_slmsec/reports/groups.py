@@ -10,6 +10,14 @@ from pytest_slmsec.core.items import Score
 from pytest_slmsec.scoring.base import Metric, Mode, Result
 
 
+MEASURED = (
+    "prefill_tokens_per_s", "decode_tokens_per_s", "time_to_first_token_s", "peak_rss_bytes", "peak_private_bytes",
+    "peak_gpu_bytes", "gpu_process_bytes", "gpu_used_bytes", "energy_j",
+)  # fmt: skip
+"""What a recorded run may have measured."""
+NOT_RECORDED = "the recorded run does not say"
+
+
 @dataclass(frozen=True, slots=True)
 class Cost:
     """Speed and memory of a group. None: not measured; `reasons` says why.
@@ -98,7 +106,9 @@ class Group:
         return "".join(marks)
 
     def cost(self) -> Cost:
-        """Speed and memory over all batches of the group."""
+        """Speed and memory over all batches of the group; of recorded answers what their run measured."""
+        if (recorded := self.header.get("recorded")) is not None:
+            return _recorded_cost(recorded, self.measured())
         timings = [batch["timing"] for batch in self.batches]
         readings = [batch["meters"] for batch in self.batches]
         firsts = sorted(t["time_to_first_token_s"] for t in timings if t["time_to_first_token_s"] is not None)
@@ -107,7 +117,7 @@ class Group:
             prefill_tokens_per_s=_rate(timings, "prompt_tokens", "prefill_s"),
             decode_tokens_per_s=_rate(_decoding(generating), "decoded", "decode_s"),
             time_to_first_token_s=firsts[len(firsts) // 2] if firsts else None,
-            seconds_per_item=tuple(row["seconds"] for row in self.measured()),
+            seconds_per_item=_seconds(self.measured()),
             seconds_per_token=tuple(t["seconds"] / t["new_tokens"] for t in generating),
             peak_rss_bytes=_highest(readings, "peak_rss_bytes"),
             peak_private_bytes=_highest(readings, "peak_private_bytes"),
@@ -118,6 +128,24 @@ class Group:
             reasons={name: why for reading in readings for name, why in reading.get("reasons", {}).items()},
             notes=tuple(dict.fromkeys(note for batch in self.batches for note in batch["notes"])),
         )
+
+
+def _seconds(rows: list[dict[str, Any]]) -> tuple[float, ...]:
+    return tuple(row["seconds"] for row in rows if row["seconds"] is not None)
+
+
+def _recorded_cost(recorded: Mapping[str, Any], rows: list[dict[str, Any]]) -> Cost:
+    """Costs of recorded answers: nothing of this process, and a reason for what their run does not say."""
+    known = recorded["costs"]
+    reasons = {name: recorded["reasons"].get(name, NOT_RECORDED) for name in MEASURED if known.get(name) is None}
+    rate = known.get("decode_tokens_per_s")
+    return Cost(
+        **{name: known.get(name) for name in MEASURED},
+        seconds_per_item=_seconds(rows),
+        seconds_per_token=(1 / rate,) if rate else (),
+        reasons=reasons,
+        notes=tuple(recorded["notes"]),
+    )
 
 
 class Groups:
