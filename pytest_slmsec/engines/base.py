@@ -18,8 +18,8 @@ from pytest_slmsec.core.items import Choose, Generate, Output, Request
 class Capability(Flag):
     """What an engine can measure.
 
-    CHOICE: the log-probability of any continuation. OPTIONS: only which of several option texts answers a question best.
-    GENERATE: text.
+    CHOICE: the log-probability of any continuation. OPTIONS: only which of several option texts answers a question
+    best. GENERATE: text.
     """
 
     CHOICE = auto()

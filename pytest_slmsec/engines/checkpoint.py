@@ -11,6 +11,7 @@ from typing import Any
 from pytest_slmsec.core.errors import ModelError
 
 PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt")
+SUPPORT_SUFFIXES = (".json", ".jinja", ".model", ".txt")
 HEADER_LENGTH_BYTES = 8
 MAX_HEADER_BYTES = 100_000_000
 GPTQ_CONFIG = "quantize_config.json"
@@ -46,6 +47,12 @@ class Checkpoint:
         if method := inside.get("quant_method"):
             return str(method)
         return "gptq" if (self.directory / GPTQ_CONFIG).is_file() else None
+
+
+def support_files(directory: Path) -> list[Path]:
+    """Configuration, tokenizer and pooling: what a model's answers depend on beside its weights, sorted."""
+    found = (path for pattern in ("*", "*/*") for path in directory.glob(pattern))
+    return sorted(path for path in found if path.suffix in SUPPORT_SUFFIXES and path.is_file())
 
 
 def read_checkpoint(directory: Path) -> Checkpoint:

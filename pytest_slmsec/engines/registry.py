@@ -38,7 +38,8 @@ def make_engine(spec: ModelSpec, settings: EngineSettings) -> Engine:
         from pytest_slmsec.quantize.store import ensure_quantized
 
         directory = ensure_quantized(spec, settings)
-        return load_directory(directory, QUANTIZERS[spec.quant].engine, replace(spec, quant=None), settings)
+        plain, engine = replace(spec, quant=None), QUANTIZERS[spec.quant].engine
+        return load_directory(directory, engine or engine_for(plain, directory), plain, settings)
     directory = locate(spec, settings)
     return load_directory(directory, engine_for(spec, directory), spec, settings)
 

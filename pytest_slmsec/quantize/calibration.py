@@ -88,6 +88,11 @@ def conversation(line: str) -> tuple[Message, ...] | None:
     return tuple(Message(cast("Role", role), content.strip()) for role, content in TURN.findall(line))
 
 
+def plain_text(line: str) -> str:
+    """A line as running text: the turns of a conversation without their marks."""
+    return " ".join(turn.content for turn in conversation(line) or ()) or line
+
+
 def check_overlap(calibration_lines: Sequence[str], item_prompts: Mapping[str, str]) -> None:
     """Refuse calibration text that holds an evaluation item, whole or by its question.
 

@@ -14,6 +14,7 @@ from pytest_slmsec.core.paths import fixtures_dir
 from pytest_slmsec.engines.checkpoint import MANIFEST
 from pytest_slmsec.engines.settings import EngineSettings
 from pytest_slmsec.quantize.calibration import prompts_by_id
+from pytest_slmsec.quantize.manifest import WHOLE_ROW
 from pytest_slmsec.quantize.store import ensure_quantized
 from pytest_slmsec.tasks.registry import tasks
 
@@ -63,12 +64,15 @@ def item_prompts(roots: list[Path]) -> dict[str, str]:
 def print_manifest(spec: ModelSpec, directory: Path, manifest: dict[str, Any]) -> None:
     """The figures of a quantised model, one fact a line."""
     recipe, check = manifest["recipe"], manifest["verification"]
-    print(f"{spec.name}: {recipe['bits']} bits, group size {recipe['group_size']}, {recipe['package']}")
+    per_channel = recipe["group_size"] == WHOLE_ROW
+    scales = "one scale an output channel" if per_channel else f"group size {recipe['group_size']}"
+    print(f"{spec.name}: {recipe['bits']} bits, {scales}, {recipe['package']}")
     print(f"  weights       {manifest['weight_bytes'] / 2**20:,.1f} MiB in {directory}")
-    print(f"  calibration   {manifest['calibration_lines']} lines, sha256 {manifest['calibration_sha256'][:12]}")
+    if manifest["calibration_lines"]:
+        print(f"  calibration   {manifest['calibration_lines']} lines, sha256 {manifest['calibration_sha256'][:12]}")
     print(
-        f"  against base  mean KL {check['mean_kl_nats']:.4f} nats a token, same top token in "
-        f"{100 * check['same_top_rate']:.1f} % of {check['tokens']} tokens"
+        f"  against base  mean KL {check['mean_kl_nats']:.2g} nats, same top in {100 * check['same_top_rate']:.1f} % "
+        f"of {check['tokens']} {check['compared']}"
     )
     for warning in check["warnings"]:
         print(f"  warning       generated text shows {warning}, which the base's does not")

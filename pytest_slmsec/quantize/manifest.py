@@ -11,8 +11,11 @@ from pathlib import Path
 from pytest_slmsec.core.identity import sha256_json
 from pytest_slmsec.engines.checkpoint import MANIFEST
 
-PACKAGES = ("gptqmodel", "optimum", "torch", "transformers", "safetensors", "tokenizers")
+PACKAGES = ("gptqmodel", "optimum", "torchao", "torch", "transformers", "safetensors", "tokenizers")
 KEY_LENGTH = 12
+NEXT_TOKENS = "next tokens"
+WHOLE_ROW = -1
+"""As a group size: one scale for each output channel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +23,7 @@ class Recipe:
     """How weights are quantised.
 
     Attributes:
-        quant: name of the quantisation. bits: of a weight. group_size: columns that share a scale.
+        quant: name of the quantisation. bits: of a weight. group_size: columns that share a scale, or `WHOLE_ROW`.
         package: that made it, with its version.
         desc_act: columns are quantised in order of their activation. sym: the grid is symmetric about 0.
     """
@@ -38,12 +41,13 @@ class Verification:
     """The quantised model against its base on text that neither calibration nor items hold.
 
     Attributes:
-        tokens: positions compared.
-        mean_kl_nats: Kullback-Leibler divergence of the quantised from the base next-token distribution, mean a token.
+        tokens: positions compared (texts, for sentence-embedding models).
+        mean_kl_nats: Kullback-Leibler divergence of the quantised from the base's distribution, mean a position.
         uniform_kl_nats: the same for a model that knows nothing (every token equally likely).
-        same_top_rate: share of positions with the same most likely token.
-        constant_top_rate: the same for a model that always says the base's most frequent token.
+        same_top_rate: share of positions where the same is most likely.
+        constant_top_rate: the same for a model that always says what is most often the base's.
         answers: texts generated. warnings: signs of garbled text, in words; the model is accepted with them.
+        compared: what the distributions are of.
     """
 
     tokens: int
@@ -53,6 +57,7 @@ class Verification:
     constant_top_rate: float
     answers: int
     warnings: tuple[str, ...] = ()
+    compared: str = NEXT_TOKENS
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,9 @@ class Manifest:
     Attributes:
         base: name of the base model. base_sha256: identity of its weights.
         support_sha256: identity of its configuration and tokenizer files.
-        calibration_sha256: identity of the calibration text. weight_bytes: of the quantised weight files.
+        calibration_sha256: identity of the calibration text, of which a part is kept back for verification.
+        calibration_lines: of it that were calibrated with; 0 where nothing is calibrated.
+        weight_bytes: of the quantised weight files.
         packages: versions of everything that took part. seconds: to quantise and verify.
     """
 

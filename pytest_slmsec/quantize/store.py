@@ -15,14 +15,16 @@ from typing import TYPE_CHECKING, cast
 from pytest_slmsec.core.errors import MissingExtraError, QuantizeError
 from pytest_slmsec.core.identity import sha256_files
 from pytest_slmsec.core.models import ModelSpec
-from pytest_slmsec.engines.checkpoint import MANIFEST, Checkpoint, read_checkpoint
+from pytest_slmsec.engines.checkpoint import MANIFEST, Checkpoint, read_checkpoint, support_files
 from pytest_slmsec.engines.digests import weights_sha256
+from pytest_slmsec.engines.encoders.kinds import find_kind
 from pytest_slmsec.engines.loading import load_tokenizer, locate
 from pytest_slmsec.engines.prompts import Prompts
-from pytest_slmsec.engines.registry import load_directory
+from pytest_slmsec.engines.registry import engine_for, load_directory
 from pytest_slmsec.engines.settings import EngineSettings
 from pytest_slmsec.quantize.calibration import Calibration, check_overlap, default_calibration, read_calibration
 from pytest_slmsec.quantize.manifest import (
+    WHOLE_ROW,
     Manifest,
     Recipe,
     Verification,
@@ -33,11 +35,10 @@ from pytest_slmsec.quantize.manifest import (
 from pytest_slmsec.quantize.registry import QUANTIZERS, Quantizer
 
 if TYPE_CHECKING:
-    from pytest_slmsec.engines.causal import CausalEngine
+    from pytest_slmsec.quantize.verify import Observable
 
 MAX_CALIBRATION_TOKENS = 2048
 """Of one line; the layers see no more of it."""
-SUPPORT_SUFFIXES = (".json", ".jinja", ".model", ".txt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,8 @@ def place_order(
     """All that decides what a quantised model will be.
 
     Raises:
-        QuantizeError: it is already quantised, or the calibration text cannot be used. ModelError: no usable base.
+        QuantizeError: it is already quantised, the quantisation does not go with it or takes no group size, or the
+            calibration text cannot be used. ModelError: no usable base.
     """
     quantizer = QUANTIZERS[cast("str", spec.quant)]
     checkpoint = read_checkpoint(locate(spec, settings))
@@ -119,12 +121,16 @@ def place_order(
             f"{spec.name}: {checkpoint.directory} is already quantised with {checkpoint.quant_method}: name the "
             f"unquantised model, or evaluate this one as --model={spec.base}."
         )
+    if not quantizer.encoders and find_kind(checkpoint) is not None:
+        raise QuantizeError(
+            f"{spec.name}: {quantizer.name} is made of models that generate text, and {checkpoint.directory} is an "
+            f"encoder: use {' or '.join(name for name, known in QUANTIZERS.items() if known.encoders)}."
+        )
     version = package_version(quantizer.package)
     if version is None:
-        raise MissingExtraError(f"Quantising {spec.name}", quantizer.package, quantizer.engine)
+        raise MissingExtraError(f"Quantising {spec.name}", quantizer.package, quantizer.extra)
     package = f"{quantizer.package} {version}"
-    recipe = Recipe(quantizer.name, quantizer.bits, group_size or spec.gptq_group_size, package)
-    support = [path for path in checkpoint.directory.iterdir() if path.suffix in SUPPORT_SUFFIXES]
+    recipe = Recipe(quantizer.name, quantizer.bits, _group_size(spec, quantizer, group_size), package)
     return Order(
         spec,
         checkpoint,
@@ -132,8 +138,18 @@ def place_order(
         recipe,
         read_calibration(calibration or default_calibration()),
         weights_sha256(checkpoint.weights, settings.cache_dir),
-        sha256_files(support),
+        sha256_files(support_files(checkpoint.directory)),
     )
+
+
+def _group_size(spec: ModelSpec, quantizer: Quantizer, asked: int | None) -> int:
+    if quantizer.calibrated:
+        return asked or spec.gptq_group_size
+    if asked is not None:
+        raise QuantizeError(
+            f"{spec.name}: {quantizer.name} has one scale for each output channel: leave out --group-size."
+        )
+    return WHOLE_ROW
 
 
 def _make(order: Order, draft: Path, target: Path, settings: EngineSettings) -> None:
@@ -152,7 +168,8 @@ def quantize(order: Order, out: Path, settings: EngineSettings) -> Manifest:
     """
     began = time.perf_counter()
     module = importlib.import_module(order.quantizer.module)
-    module.quantize_weights(order.checkpoint.directory, out, order.recipe, _calibration_rows(order), settings)
+    rows = _calibration_rows(order) if order.quantizer.calibrated else []
+    module.quantize_weights(order.checkpoint.directory, out, order.recipe, rows, settings)
     settings.report(f"{order.spec.name}: comparing with its base", 1.0)
     verification = _verify(order, out, settings)
     return Manifest(
@@ -161,7 +178,7 @@ def quantize(order: Order, out: Path, settings: EngineSettings) -> Manifest:
         support_sha256=order.support_sha256,
         recipe=order.recipe,
         calibration_sha256=order.calibration.sha256,
-        calibration_lines=len(order.calibration.used),
+        calibration_lines=len(rows),
         weight_bytes=read_checkpoint(out).weight_bytes,
         seconds=time.perf_counter() - began,
         packages=package_versions(),
@@ -182,15 +199,15 @@ def _verify(order: Order, out: Path, settings: EngineSettings) -> Verification:
     """One model in memory at a time: both together may not fit."""
     from pytest_slmsec.quantize.verify import Behaviour, compare, observe
 
-    def behaviour(directory: Path, engine: str) -> Behaviour:
-        loaded = cast("CausalEngine", load_directory(directory, engine, plain, settings))
+    def behaviour(directory: Path, engine: str | None) -> Behaviour:
+        loaded = cast("Observable", load_directory(directory, engine or engine_for(plain, directory), plain, settings))
         try:
             return observe(loaded, order.calibration.held_out)
         finally:
             loaded.close()
 
     plain = replace(order.spec, quant=None)
-    base = behaviour(order.checkpoint.directory, order.spec.engine)
+    base = behaviour(order.checkpoint.directory, None)
     try:
         return compare(base, behaviour(out, order.quantizer.engine))
     except QuantizeError as error:

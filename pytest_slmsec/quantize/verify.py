@@ -13,9 +13,12 @@ import torch
 from pytest_slmsec.core.errors import QuantizeError
 from pytest_slmsec.core.items import Generate, Message
 from pytest_slmsec.engines.causal import CausalEngine
+from pytest_slmsec.engines.encoders.engine import EncoderEngine
 from pytest_slmsec.engines.prompts import Prompts
-from pytest_slmsec.quantize.calibration import conversation
-from pytest_slmsec.quantize.manifest import Verification
+from pytest_slmsec.quantize.calibration import conversation, plain_text
+from pytest_slmsec.quantize.manifest import NEXT_TOKENS, Verification
+
+Observable = CausalEngine | EncoderEngine
 
 MAX_TOKENS = 2048
 """Positions compared: [positions, vocabulary] in fp32 is 1 GB at a vocabulary of 128,000."""
@@ -35,20 +38,27 @@ class Behaviour:
     """How a model behaves on the held-out text.
 
     Attributes:
-        logprobs: [positions, vocabulary], natural log, fp32, on the CPU.
-        answers: generated texts.
+        logprobs: [positions, what is possible there], natural log, fp32, on the CPU.
+        answers: generated texts; () for encoders.
+        compared: what the distributions are of.
     """
 
     logprobs: torch.Tensor
     answers: tuple[str, ...]
+    compared: str = NEXT_TOKENS
 
 
-def observe(engine: CausalEngine, held_out: Sequence[str]) -> Behaviour:
-    """Next-token distributions at every position of held-out lines, and answers to their prompts.
+def observe(engine: Observable, held_out: Sequence[str]) -> Behaviour:
+    """Next-token distributions at every position of held-out lines, and answers to their prompts; of an encoder, the
+    distributions that its scorer is about.
 
     Args:
         held_out: calibration lines that calibration did not see.
     """
+    if isinstance(engine, EncoderEngine):
+        lines = [plain_text(line) for line in held_out]
+        logprobs = engine.scorer.distributions(lines, engine.info.context_tokens, MAX_TOKENS)
+        return Behaviour(logprobs, (), engine.scorer.compared)
     rows = token_rows(engine.prompts, held_out)
     kept: list[torch.Tensor] = []
     left = MAX_TOKENS
@@ -112,6 +122,7 @@ def compare(base: Behaviour, quantised: Behaviour) -> Verification:
         constant_top_rate=torch.bincount(tops).max().item() / len(tops),
         answers=len(quantised.answers),
         warnings=garbled(base.answers, quantised.answers),
+        compared=base.compared,
     )
     refuse_broken(figures)
     return figures
@@ -126,11 +137,11 @@ def refuse_broken(figures: Verification) -> None:
     lost = figures.mean_kl_nats >= KNOWS_NOTHING * figures.uniform_kl_nats
     if lost and figures.same_top_rate <= figures.constant_top_rate:
         raise QuantizeError(
-            f"The quantised model is broken and not kept: over {figures.tokens} tokens its mean KL divergence from its "
-            f"base is {figures.mean_kl_nats:.2f} nats (a uniform guess: {figures.uniform_kl_nats:.2f}), and it has the "
-            f"same top token in {figures.same_top_rate:.1%} (always the most frequent token: "
-            f"{figures.constant_top_rate:.1%}). Weights that were not loaded look like this: try more bits or smaller "
-            "groups."
+            f"The quantised model is broken and not kept: over {figures.tokens} {figures.compared} its mean KL "
+            f"divergence from its base is {figures.mean_kl_nats:.2f} nats (a uniform guess: "
+            f"{figures.uniform_kl_nats:.2f}), and it has the same top token in {figures.same_top_rate:.1%} (always the "
+            f"most frequent token: {figures.constant_top_rate:.1%}). Weights that were not loaded look like this: try "
+            "more bits or smaller groups."
         )
 
 

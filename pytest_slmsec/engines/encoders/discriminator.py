@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from pytest_slmsec.engines.encoders.masked import regrouped
@@ -19,9 +20,10 @@ from pytest_slmsec.engines.encoders.texts import Text, Texts
 
 
 class DiscriminatorScorer:
-    """Scores options by the mean log-odds of their tokens being original: minus ELECTRA's logit, mean over the tokens."""
+    """Scores options by the mean log-odds of their tokens being original: ELECTRA's logit with its sign turned."""
 
     name = "mean originality log-odds"
+    compared = "tokens, original or replaced"
 
     def __init__(self, encoder: Encoder, texts: Texts) -> None:
         self._encoder, self._texts = encoder, texts
@@ -43,3 +45,14 @@ class DiscriminatorScorer:
             return [-logits[at, list(flat[row].option)].mean().item() for at, row in enumerate(rows)]
 
         return regrouped(self._encoder.feed([text.ids for text in flat], originality), asked)
+
+    def distributions(self, lines: Sequence[str], context: int | None, limit: int) -> Tensor:
+        """The probabilities of each token of being original and replaced."""
+        rows = [text.ids[:context] for text in self._texts.plain(lines)]
+
+        def both(output: Any, mask: Tensor, numbers: Sequence[int]) -> list[Tensor]:
+            logits = output.logits.float()
+            pairs = torch.nn.functional.logsigmoid(torch.stack([-logits, logits], dim=-1)).cpu()
+            return [pairs[at, : len(rows[number])] for at, number in enumerate(numbers)]
+
+        return torch.cat(self._encoder.feed(rows, both))[:limit]

@@ -15,9 +15,15 @@ from pytest_slmsec.engines.encoders.network import Encoder
 from pytest_slmsec.engines.encoders.pooling import Pooling
 from pytest_slmsec.engines.encoders.texts import Text, Texts
 
+SCALE = 20.0
+"""Cosines times 20 are the logits of the softmax that such models are trained with (`MultipleNegativesRankingLoss` of
+sentence-transformers): which of the other texts belongs to this one."""
+
 
 class EmbeddingScorer:
     """Scores options by the cosine of their vector and the question's, from -1 to 1. The option stands by itself."""
+
+    compared = "nearest texts"
 
     def __init__(self, encoder: Encoder, texts: Texts, pooling: Pooling) -> None:
         self._encoder, self._texts, self.pooling = encoder, texts, pooling
@@ -47,3 +53,11 @@ class EmbeddingScorer:
             return list(torch.nn.functional.normalize(vector, dim=-1).cpu())
 
         return torch.stack(self._encoder.feed(rows, pooled))
+
+    def distributions(self, lines: Sequence[str], context: int | None, limit: int) -> Tensor:
+        """For each text, which of the others belongs to it."""
+        rows = list(dict.fromkeys(text.ids[:context] for text in self._texts.plain(lines)))[:limit]
+        vectors = self.vectors(rows)
+        others = ~torch.eye(len(rows), dtype=torch.bool)
+        cosines = (vectors @ vectors.T)[others].reshape(len(rows), len(rows) - 1)
+        return (SCALE * cosines).log_softmax(dim=-1)

@@ -23,9 +23,11 @@ class Scorer(Protocol):
 
     Attributes:
         name: of the method, for the record; part of an answer's identity.
+        compared: what `distributions` are of, in words and in the plural.
     """
 
     name: str
+    compared: str
 
     def read(self, question: str, options: Sequence[str]) -> list[Text]:
         """The texts that are read for one question."""
@@ -37,6 +39,15 @@ class Scorer(Protocol):
 
     def score(self, asked: Sequence[Sequence[Text]]) -> list[list[float]]:
         """From what `read` gave for each question to one score for each of its options; more is better."""
+        ...
+
+    def distributions(self, lines: Sequence[str], context: int | None, limit: int) -> torch.Tensor:
+        """What the model holds likely in plain text: log-probabilities [positions, what is possible there], fp32, on
+        the CPU. For comparing a model with its quantised self.
+
+        Args:
+            context: tokens of each line that are read. limit: most positions.
+        """
         ...
 
 

@@ -11,8 +11,8 @@ from pytest_slmsec.engines.checkpoint import Checkpoint
 MODULES = "modules.json"
 """Written by sentence-transformers beside the weights: what follows the encoder."""
 ENCODER_TYPES = (
-    "albert", "bert", "camembert", "deberta", "deberta-v2", "distilbert", "electra", "mobilebert", "modernbert", "mpnet",
-    "roberta", "xlm-roberta",
+    "albert", "bert", "camembert", "deberta", "deberta-v2", "distilbert", "electra", "mobilebert", "modernbert",
+    "mpnet", "roberta", "xlm-roberta",
 )  # fmt: skip
 MASKED_HEAD = re.compile(r"(?:cls\.)?predictions\.|vocab_transform\.|lm_head\.")
 DISCRIMINATOR_HEAD = "discriminator_predictions."
@@ -30,8 +30,8 @@ def find_kind(checkpoint: Checkpoint) -> Kind | None:
     """The sort of encoder, or None for any other model.
 
     ``modules.json`` makes it a sentence-embedding model. Else its architecture decides: ``ElectraForPreTraining`` holds
-    ELECTRA's discriminator; ``*ForMaskedLM``, and ``*ForPreTraining`` of BERT's relatives, the head of a masked language
-    model. Old checkpoints name no architecture: then the head that is stored decides.
+    ELECTRA's discriminator; ``*ForMaskedLM``, and ``*ForPreTraining`` of BERT's relatives, the head of a masked
+    language model. Old checkpoints name no architecture: then the head that is stored decides.
 
     Raises:
         ModelError: an encoder without any of these.

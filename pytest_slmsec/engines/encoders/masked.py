@@ -13,11 +13,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from pytest_slmsec.core.errors import ModelError
 from pytest_slmsec.engines.encoders.network import Encoder
 from pytest_slmsec.engines.encoders.texts import Text, Texts
+
+MASK_EVERY = 7
 
 
 class Masking(NamedTuple):
@@ -37,12 +40,13 @@ class MaskedScorer:
     """
 
     name = "PLL-word-l2r"
+    compared = "masked tokens"
 
     def __init__(self, encoder: Encoder, texts: Texts) -> None:
         if texts.tokenizer.mask_token_id is None:
             raise ModelError(
-                f"{texts.tokenizer.name_or_path}: its tokenizer has no mask token, without which a masked language model "
-                "cannot be asked: complete tokenizer_config.json."
+                f"{texts.tokenizer.name_or_path}: its tokenizer has no mask token, without which a masked language "
+                "model cannot be asked: complete tokenizer_config.json."
             )
         self._encoder, self._texts = encoder, texts
         self.mask: int = texts.tokenizer.mask_token_id
@@ -69,6 +73,16 @@ class MaskedScorer:
         for masking, value in zip(maskings, self._encoder.logits_at(rows, positions, logprob), strict=True):
             totals[masking.text] += value
         return regrouped(totals, asked)
+
+    def distributions(self, lines: Sequence[str], context: int | None, limit: int) -> Tensor:
+        """The distribution over the vocabulary at every seventh token, masked by itself."""
+        rows = [text.ids[:context] for text in self._texts.plain(lines)]
+        places = [(row, at) for row in rows for at in range(1, len(row) - 1, MASK_EVERY)][:limit]
+        hidden = [(*row[:at], self.mask, *row[at + 1 :]) for row, at in places]
+        positions = [at for _, at in places]
+        return torch.stack(
+            self._encoder.logits_at(hidden, positions, lambda logits, row: logits.float().log_softmax(-1).cpu())
+        )
 
     def _maskings(self, number: int, text: Text) -> Iterator[Masking]:
         for position in text.option:

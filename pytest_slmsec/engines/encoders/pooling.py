@@ -47,8 +47,8 @@ def read_pooling(directory: Path) -> Pooling:
     modules = {_kind(module): str(module.get("path", "")) for module in _modules(directory / MODULES)}
     if strange := [kind for kind in modules if kind not in UNDERSTOOD]:
         raise ModelError(
-            f"{directory / MODULES}: the module {strange[0]!r} is not understood here (known: {', '.join(UNDERSTOOD)}): "
-            "use another embedding model."
+            f"{directory / MODULES}: the module {strange[0]!r} is not understood here "
+            f"(known: {', '.join(UNDERSTOOD)}): use another embedding model."
         )
     if "Transformer" not in modules or "Pooling" not in modules:
         raise ModelError(f"{directory / MODULES} names no Transformer with a Pooling after it: fetch the model again.")

@@ -35,8 +35,8 @@ class Texts:
     def __init__(self, tokenizer: Any) -> None:
         if not getattr(tokenizer, "is_fast", False):
             raise ModelError(
-                f"{tokenizer.name_or_path}: its tokenizer is of the slow kind, which does not say where its tokens stand "
-                "in the text: save it with a tokenizer.json."
+                f"{tokenizer.name_or_path}: its tokenizer is of the slow kind, which does not say where its tokens "
+                "stand in the text: save it with a tokenizer.json."
             )
         self.tokenizer = tokenizer
 

@@ -136,4 +136,4 @@ def _positions(config: Any, context: int | None) -> int | None:
     """Tokens that have a position of their own."""
     if context is None or config.model_type not in OFFSET_TYPES:
         return context
-    return min(context, config.max_position_embeddings - config.pad_token_id - 1)
+    return min(context, int(config.max_position_embeddings) - int(config.pad_token_id) - 1)
