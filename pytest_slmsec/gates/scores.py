@@ -62,7 +62,7 @@ def score_gates(pair: Pair, config: GateConfig) -> list[Judged]:
     names = _metrics(pair, rule)
     found = [_metric_gate(pair, config, rule, name, place == 0) for place, name in enumerate(names)]
     found.append(_parse_gate(pair, config, rule))
-    if base.facts["metric"] == "accuracy" and (collapse := _collapse_gate(pair, config)) is not None:
+    if str(base.facts["metric"]).startswith("accuracy") and (collapse := _collapse_gate(pair, config)) is not None:
         found.append(collapse)
     return found
 

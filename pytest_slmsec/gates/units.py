@@ -10,7 +10,7 @@ from typing import Any
 from pytest_slmsec.core.errors import UsageError
 from pytest_slmsec.gates.memory import Allowance
 
-DEFAULT_MARGINS = {"MAD": 0.10, "F1": 0.05}
+DEFAULT_MARGINS = {"MAD": 0.10, "F1": 0.05, "ROUGE-L v2": 0.02, "ROUGE-L v2 zh": 0.02}
 """Tolerated change of metrics whose scale says little about what matters, in their own unit."""
 
 METRIC_UNITS = {"MAD": "CVSS points"}

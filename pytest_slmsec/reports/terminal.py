@@ -78,8 +78,12 @@ def _constant(row: Row) -> str:
     constant = row.group.header.get("constant")
     if constant is None:
         return UNKNOWN
-    text = f"{score(row, constant['value'])} {constant['answer']}"
-    return text if len(text) <= CONSTANT_WIDTH else text[: CONSTANT_WIDTH - 1] + "\N{HORIZONTAL ELLIPSIS}"
+    from rich.cells import cell_len, set_cell_size
+
+    text = f"{score(row, constant['value'])} {constant['answer']}".rstrip()
+    if cell_len(text) <= CONSTANT_WIDTH:  # Chinese characters are two cells wide
+        return text
+    return set_cell_size(text, CONSTANT_WIDTH - 1).rstrip() + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def _seconds(value: float | None) -> str:

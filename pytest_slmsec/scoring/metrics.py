@@ -136,6 +136,11 @@ def aggregate_refusals(scores: Sequence[Score], mode: Mode) -> Result:
     return replace(result, extras={name: value for name, value in result.extras.items() if "=" in name})
 
 
+def aggregate_mass(scores: Sequence[Score], mode: Mode) -> Result:
+    """As `aggregate_mean`, for shares of probability."""
+    return replace(aggregate_mean(scores, mode), extras=_mean_parts(scores))
+
+
 def _mean(values: Sequence[float]) -> float:
     return fsum(values) / len(values)
 
@@ -174,8 +179,13 @@ BENIGN = Metric("benign", aggregate_share, binary=True, tell_extras=True)
 
 ACCURACY_V2 = Metric("accuracy v2", aggregate_share, binary=True)
 ROUGE_L_V2 = Metric("ROUGE-L v2", aggregate_mean, tell_extras=True)
-SENTENCE_ROUGE_L_V2 = Metric("sentence ROUGE-L v2", aggregate_mean_of_answered, tell_extras=True)
+ROUGE_L_V2_ZH = Metric("ROUGE-L v2 zh", aggregate_mean_of_answered, tell_extras=True)
 F1_V2 = Metric("F1 v2", aggregate_mean, tell_extras=True)
+
+ACC = Metric("acc", aggregate_share, binary=True)
+ACC_NORM = Metric("acc_norm", aggregate_share, binary=True)
+EXACT_MATCH = Metric("exact_match", aggregate_share, binary=True)
+MC2 = Metric("mc2", aggregate_mass)
 
 METRICS = {
     metric.name: metric
@@ -188,8 +198,12 @@ METRICS = {
         BENIGN,
         ACCURACY_V2,
         ROUGE_L_V2,
-        SENTENCE_ROUGE_L_V2,
+        ROUGE_L_V2_ZH,
         F1_V2,
+        ACC,
+        ACC_NORM,
+        EXACT_MATCH,
+        MC2,
     )
 }
 

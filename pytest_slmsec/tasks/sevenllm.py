@@ -23,7 +23,7 @@ from pytest_slmsec.core.errors import DataUnavailable
 from pytest_slmsec.core.items import Item, Output
 from pytest_slmsec.scoring.base import Metric, Mode, Scorer
 from pytest_slmsec.scoring.leaf_values import score_values, structure_of, values_v2
-from pytest_slmsec.scoring.metrics import ACCURACY_V2, F1_V2, ROUGE_L_V2, SENTENCE_ROUGE_L_V2
+from pytest_slmsec.scoring.metrics import ACCURACY_V2, F1_V2, ROUGE_L_V2, ROUGE_L_V2_ZH
 from pytest_slmsec.scoring.rouge_l import EXTRA, Language, score_text
 from pytest_slmsec.scoring.single_letter import LETTERS, score_choice
 from pytest_slmsec.tasks.base import HubSource, Task
@@ -203,7 +203,7 @@ TASKS: tuple[Task, ...] = (
     _task("choice", "en", score_choice, ACCURACY_V2, 50, 128, modal_gold),
     _task("choice", "zh", score_choice, ACCURACY_V2, 50, 128, modal_gold),
     _generation_task("en", ROUGE_L_V2),
-    _generation_task("zh", SENTENCE_ROUGE_L_V2),
+    _generation_task("zh", ROUGE_L_V2_ZH),
     _task("ex", "en", score_values, F1_V2, 300, 768, best_value),
     _task("ex", "zh", score_values, F1_V2, 300, 768, best_value),
 )
