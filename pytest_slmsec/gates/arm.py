@@ -156,8 +156,10 @@ def _check_bits(columns: Mapping[str, Sequence[Any]], facts: Mapping[str, Any], 
         if bits is not None and bits != "".join("01"[flag] for flag in columns[key]):
             raise CompareError(f"{name} was changed after it was written: the column {key!r} and {key}_bits "
                                f"disagree; {AGAIN}.")  # fmt: skip
-    if facts["metric"] == "accuracy":
-        wrong = [i for i, v, c in zip(*(columns[k] for k in ("item", "value", "correct")), strict=True) if v != c]
+    if facts.get("binary", facts["metric"] == "accuracy"):
+        right = 1 if facts["higher_is_better"] else 0
+        rows = zip(*(columns[k] for k in ("item", "value", "correct")), strict=True)
+        wrong = [item for item, value, correct in rows if value != (right if correct else 1 - right)]
         if wrong:
             raise CompareError(f"{name} was changed after it was written: item {wrong[0]} has a score that its being "
                                f"right or wrong contradicts; {AGAIN}.")  # fmt: skip

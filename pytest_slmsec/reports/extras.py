@@ -38,4 +38,4 @@ def sentences(shares: Mapping[str, float | None]) -> list[str]:
 
 
 def _percent(share: float | None) -> str:
-    return "unavailable" if share is None else f"{100 * share:.1f} %"
+    return "unavailable" if share is None else f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
