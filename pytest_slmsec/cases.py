@@ -27,6 +27,7 @@ MARKER_HELP = (
     "slmsec(benchmark): run this test once for every item of a benchmark (a name such as 'cti-mcq', or a "
     "pytest_slmsec.Task) and every --model; the test takes the fixture `answer`."
 )
+NO_DATA = "no-data"
 NO_MODEL = "no --model given: try `--model=tinysec`, or `slmsec list` for the known names"
 UNSAFE = re.compile(r"[^A-Za-z0-9_.@+=,-]+")
 LONGEST_ID = 100
@@ -218,7 +219,7 @@ def _cases(task: Task, model: ModelSpec, settings: Settings) -> list[Any]:
     try:
         return cases_of(make_group(task, model, settings))
     except DataUnavailable as error:
-        return [_skip(str(error), f"{model_id(model)}-no-data")]
+        return [_skip(str(error), f"{model_id(model)}-{NO_DATA}")]
     except ModelUnavailable as error:
         return [_skip(str(error), f"{model_id(model)}-no-judge")]
     except MissingExtraError as error:

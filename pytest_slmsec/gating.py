@@ -15,20 +15,24 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_slmsec.cases import case_of
-from pytest_slmsec.core.errors import UsageError
+from pytest_slmsec.cases import NO_DATA, case_of
+from pytest_slmsec.core.errors import CompareError, UsageError
 from pytest_slmsec.core.models import ModelSpec
-from pytest_slmsec.core.wrap import wrapped
+from pytest_slmsec.core.wrap import shown, wrapped
 from pytest_slmsec.engines.base import Engine
 from pytest_slmsec.gatemarks import gate_config, screen
-from pytest_slmsec.gates.duels import LIVE, Duel, live_duels, stored_duels
-from pytest_slmsec.gates.stored import NUMBER, read_arms, stored_path
+from pytest_slmsec.gates.baseline import merge
+from pytest_slmsec.gates.duels import LIVE, Duel, live_duels, stored_duels, with_a_base
+from pytest_slmsec.gates.stored import NUMBER, read_arms, read_json, stored_path
 from pytest_slmsec.options import Settings
 from pytest_slmsec.reports.groups import Groups
 from pytest_slmsec.tasks.base import Task
 
 if TYPE_CHECKING:
     from pytest_slmsec.gates.judge import Judgement
+
+NOTHING_JUDGED = 6
+"""Exit status of a run that was to judge and could not; pytest's own end at 5 (no tests collected)."""
 
 
 class Gating:
@@ -53,6 +57,9 @@ class Gating:
         self.baseline = option.slmsec_baseline or self.gate.baseline
         self.judgements: list[Judgement] = []
         self.accepted: dict[str, Any] | None = None
+        self._unmeasured: list[str] = []
+        self._nothing_judged = False
+        self._written = ""
         self._check_options()
         self.duels = self._duels(settings.models)
 
@@ -90,7 +97,10 @@ class Gating:
         if self._config.option.slmsec_update_baseline and not self.baseline_path.exists():
             return []
         path = stored_path(self.baseline, self._config.rootpath)
-        return stored_duels(models, read_arms(path), str(path))
+        arms = read_arms(path)
+        if self._config.option.slmsec_update_baseline:
+            models = with_a_base(models, arms)
+        return stored_duels(models, arms, str(path))
 
     def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> list[str]:
         """What cannot be shown with the selected items, before anything runs."""
@@ -110,26 +120,65 @@ class Gating:
             return []
         return [line for text in too_small(list(planned.values()), self.gate) for line in wrapped(text, width)]
 
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Remember why benchmarks were not measured at all."""
+        if report.skipped and str(report.nodeid).endswith(f"{NO_DATA}]") and isinstance(report.longrepr, tuple):
+            self._unmeasured.append(str(report.longrepr[-1]).removeprefix("Skipped: "))
+
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         """Judge once everything has run; an interrupted or stopped run raises here and is not judged."""
-        if session.config.option.slmsec_plan:
+        option = session.config.option
+        if option.slmsec_plan:
             session.items.clear()
         result = yield
-        if not session.config.option.collectonly and self._groups:
+        if not (option.collectonly or option.setuponly or option.setupplan or option.slmsec_plan):
+            self._judge(session)
+        return result
+
+    def _judge(self, session: pytest.Session) -> None:
+        from pytest_slmsec.reports.gate_pytest import GateReport, show
+
+        found = list[GateReport]()
+        if self._groups or session.config.option.slmsec_update_baseline:
             from pytest_slmsec.judging import Judging
-            from pytest_slmsec.reports.gate_pytest import show
 
             cases = [case for item in getattr(session, "items", []) if (case := case_of(item)) is not None]
             judging = Judging(session.config.option, self.gate, self.duels, self._groups, self._data, self._own,
                               self._make_engine, cases)  # fmt: skip
             for report in judging.reports():
+                found.append(report)
                 show(session, report)
             self.judgements, self.accepted = judging.judgements, judging.accepted
-        return result
+        told = any(report.outcome in ("failed", "error") for report in found)
+        if self._must_judge and not (self.judgements or self.accepted or told) and session.testscollected:
+            self._nothing_judged = True
+            show(session, GateReport("suite", "error", self._why_nothing()))
 
-    def write_baseline(self, benchmarks: Any) -> None:
-        """Write this run to the baseline, in the form in which pytest-benchmark saves it.
+    @property
+    def _must_judge(self) -> bool:
+        """Whether a run that judges nothing is red: a verdict was asked for."""
+        return self.baseline is not None or bool(self._config.option.slmsec_strict)
+
+    def _why_nothing(self) -> str:
+        """The sentence on a run that could judge nothing."""
+        if not self.duels:
+            why = "there is no base; name one with --model=BASE beside --model=BASE-QUANT, or with --slmsec-baseline"
+        elif any(group.rows for group in self._groups):
+            why = "no benchmark was measured whole on both sides"
+        else:
+            skipped = f" ({len(self._unmeasured)} were skipped: {self._unmeasured[0]})" if self._unmeasured else ""
+            why = f"no benchmark was measured{skipped}"
+        return f"Nothing could be judged, which is no pass: {why.rstrip('.')}."
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """A run that is red for nothing but that has an exit status of its own."""
+        if self._nothing_judged and session.testsfailed == 1:
+            session.exitstatus = NOTHING_JUDGED
+
+    def write_baseline(self, session: pytest.Session, benchmarks: Any) -> None:
+        """Take this run into the baseline, in the form in which pytest-benchmark saves it.
 
         Args:
             benchmarks: its session, which holds our entries by now.
@@ -140,9 +189,19 @@ class Gating:
             commit_info=config.hook.pytest_benchmark_generate_commit_info(config=config),
         )  # fmt: skip
         config.hook.pytest_benchmark_update_json(config=config, benchmarks=entries, output_json=content)
-        draft = path.with_name(f"{path.name}.draft")
-        draft.write_text(json.dumps(content, default=str), "utf-8")
-        draft.replace(path)
+        try:
+            merged = merge(read_json(path) if path.exists() else None, content, self.accepted or {})
+            draft = path.with_name(f"{path.name}.draft")
+            draft.write_text(json.dumps(merged.content, default=str), "utf-8")
+            draft.replace(path)
+        except (OSError, CompareError) as error:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            self._written = f"The baseline was not written: {error}"
+            return
+        parts = [f"{g.label} on {g.model} ({len(g.rows) - g.n_errors} of {g.n_expected} items)" for g in self._groups
+                 if not g.complete]  # fmt: skip
+        left_out = f" Not written, for only a part was measured: {', '.join(parts)}." if parts else ""
+        self._written = f"The baseline {path} was written. {merged.sentences}{left_out}"
 
     def pytest_report_teststatus(self, report: Any) -> tuple[str, str, Any] | None:
         """Gates have statuses of their own; FAIL and ERROR count as failures and errors do."""
@@ -161,6 +220,10 @@ class Gating:
         try:
             return (yield)
         finally:
+            if self._written:
+                terminalreporter.section("slmsec baseline")
+                for line in wrapped(shown(self._written), terminalreporter._tw.fullwidth, ""):
+                    terminalreporter.write_line(line)
             if self.judgements:
                 from pytest_slmsec.reports.gate_text import report
 

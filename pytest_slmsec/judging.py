@@ -159,12 +159,14 @@ class Judging:
         """Whether this run becomes the new baseline; it is written at the end of the session."""
         verdicts = {judgement.candidate: judgement.verdict.value for judgement in self.judgements}
         refused = [f"{name} is {verdict}" for name, verdict in verdicts.items() if verdict != Verdict.PASS.value]
-        if self._duels and len(verdicts) < len(self._duels):
-            refused.append("not every model could be judged")
+        whole = {group.model for group in self._groups if group.complete}
+        names = [duel.candidate.name for duel in self._duels]
+        refused += [f"{name} could not be judged" for name in names if name in whole and name not in verdicts]
         partial = [group for group in self._groups if not group.complete]
         reason = self._option.slmsec_force
-        if partial:
-            return GateReport("baseline", "failed", f"The baseline was not updated: {incomplete(partial[0])}")
+        if not whole:
+            why = incomplete(partial[0]) if partial else "nothing was measured."
+            return GateReport("baseline", "failed", f"The baseline was not updated: {why}")
         if refused and not reason:
             text = f"The baseline was not updated: {', '.join(refused)}. To accept this run all the same, say why: "
             return GateReport("baseline", "failed", f'{text}--slmsec-force "REASON".')
@@ -172,5 +174,5 @@ class Judging:
         return GateReport(
             "baseline",
             "passed",
-            f"This run is the new baseline, {self._option.slmsec_baseline or self._gate.baseline}.",
+            f"This run is accepted into the baseline {self._option.slmsec_baseline or self._gate.baseline}.",
         )

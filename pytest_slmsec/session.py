@@ -246,7 +246,7 @@ class Session:
             ) from None
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_sessionfinish(self) -> Generator[None, None, None]:
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
         """Add our entries before pytest-benchmark's own wrapper saves and compares."""
         benchmarks = self.config.pluginmanager.get_plugin("pytest-benchmark")
         option = self.config.option
@@ -256,7 +256,7 @@ class Session:
 
             add_entries(benchmarks, list(self.groups))
             if self.gating is not None and self.gating.accepted is not None:
-                self.gating.write_baseline(benchmarks)
+                self.gating.write_baseline(session, benchmarks)
         return (yield)
 
     @pytest.hookimpl(optionalhook=True)

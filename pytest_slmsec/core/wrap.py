@@ -1,4 +1,4 @@
-"""Sentences as lines of a terminal."""
+"""Text for a terminal: escaped, and in lines."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import textwrap
 
 WIDTH = 80
 NARROWEST = 40
+
+
+def shown(text: object) -> str:
+    """Text for a terminal: what cannot be printed, control and direction characters included, is escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in str(text))
 
 
 def wrapped(text: str, width: int = WIDTH, indent: str = "  ") -> list[str]:

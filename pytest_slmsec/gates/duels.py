@@ -51,6 +51,12 @@ def live_duels(models: Sequence[ModelSpec], base_name: str | None) -> list[Duel]
     return [Duel(spec, base) for spec, base in found if base is not None and (is_quantised(spec) or is_plain(base))]
 
 
+def with_a_base(models: Sequence[ModelSpec], arms: Sequence[Arm]) -> list[ModelSpec]:
+    """The models that are stored themselves, or whose base is; an update of a baseline takes in the others as new."""
+    stored = {arm.model for arm in arms} | {arm.facts["base"] for arm in arms}
+    return [spec for spec in models if spec.name in stored or spec.base in stored]
+
+
 def stored_duels(models: Sequence[ModelSpec], arms: Sequence[Arm], where: str) -> list[Duel]:
     """Each model against the stored one of its name, else its unquantised base, else the only one in the file.
 

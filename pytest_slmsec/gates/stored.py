@@ -79,7 +79,15 @@ def arms_from_json(content: Any, where: str) -> list[Arm]:
         raise CompareError(f"{where} holds no complete benchmark: there is nothing to compare.")
     facts = _facts(content["benchmarks"])
     machine = (content.get("machine_info") or {}).get("slmsec")
-    return [arm_from_plain(_facts_of(group, facts, where), group, machine, where) for group in groups]
+    return [
+        arm_from_plain(_facts_of(group, facts, where), group, _machine_of(group, machine), where) for group in groups
+    ]
+
+
+def _machine_of(group: Mapping[str, Any], of_the_file: Any) -> Any:
+    """The machine of a group that an update of the baseline kept is its own."""
+    run = group.get("run")
+    return run.get("machine") if isinstance(run, Mapping) else of_the_file
 
 
 def _facts(entries: Sequence[Any]) -> dict[tuple[str, str], Mapping[str, Any]]:

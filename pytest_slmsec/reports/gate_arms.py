@@ -13,13 +13,16 @@ from pytest_slmsec.reports.groups import Group
 HERE = "this run"
 
 
-def live_arm(group: Group, machine: Mapping[str, Any]) -> Arm:
+def live_arm(group: Group, machine: Mapping[str, Any], where: str = HERE) -> Arm:
     """The arm of a complete group.
+
+    Args:
+        where: it comes from, for messages.
 
     Raises:
         CompareError: nothing was measured, or see `arm_from_plain`.
     """
     result = group.result()
     if result is None:
-        raise CompareError(f"{HERE}: {group.label} on {group.model} has no items: there is nothing to compare.")
-    return arm_from_plain(extra_info(group, result), columns(group), machine, HERE)
+        raise CompareError(f"{where}: {group.label} on {group.model} has no items: there is nothing to compare.")
+    return arm_from_plain(extra_info(group, result), columns(group), machine, where)

@@ -6,8 +6,9 @@ import html
 import re
 from collections.abc import Sequence
 
+from pytest_slmsec.core.wrap import shown
 from pytest_slmsec.gates.judge import Judgement
-from pytest_slmsec.reports.gate_text import HEADINGS, cells, heading, notes, sentences, shown
+from pytest_slmsec.reports.gate_text import HEADINGS, cells, heading, notes, sentences
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+|!~-])")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pytest_slmsec.core.wrap import WIDTH, wrapped
+from pytest_slmsec.core.wrap import WIDTH, shown, wrapped
 from pytest_slmsec.gates.binary import floor_items
 from pytest_slmsec.gates.config import GateConfig, Rule
 from pytest_slmsec.gates.fits import P_CORRECT
@@ -19,7 +19,6 @@ from pytest_slmsec.gates.plan import (
     real_items_to_pass,
 )
 from pytest_slmsec.gates.units import DEFAULT_MARGINS
-from pytest_slmsec.reports.gate_text import shown
 from pytest_slmsec.tasks.base import Task
 
 HEADINGS = ("benchmark", "items", "limit", "can prove", "unchanged", "fails from", "needed")

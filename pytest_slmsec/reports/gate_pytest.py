@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from pytest_slmsec.cases import safe_id
+from pytest_slmsec.core.wrap import shown
 from pytest_slmsec.gates.judge import Judgement
 from pytest_slmsec.gates.verdict import GateResult, Verdict
-from pytest_slmsec.reports.gate_text import shown, tell
+from pytest_slmsec.reports.gate_text import tell
 from pytest_slmsec.reports.groups import Group
 
 PREFIX = "slmsec-gate"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pytest_slmsec.core.wrap import WIDTH, wrapped
+from pytest_slmsec.core.wrap import WIDTH, shown, wrapped
 from pytest_slmsec.gates.flips import lost_items
 from pytest_slmsec.gates.judge import COMPARISON, Judgement
 from pytest_slmsec.gates.plan import TYPICAL_CHURN
@@ -23,11 +23,6 @@ _METHODS = {
     "bca": "BCa bootstrap, for there are {floor} items or more; below that betting bounds take its place",
     "betting": "betting, which holds for any number of items; from {floor} items on BCa bootstrap, which is narrower",
 }
-
-
-def shown(text: object) -> str:
-    """Text for a terminal: what cannot be printed, control and direction characters included, is escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in str(text))
 
 
 def report(judgement: Judgement, width: int = WIDTH) -> str:

@@ -9,7 +9,6 @@ from typing import Any
 from pytest_slmsec.core.items import Score
 from pytest_slmsec.scoring.base import Metric, Mode, Result
 
-
 MEASURED = (
     "prefill_tokens_per_s", "decode_tokens_per_s", "time_to_first_token_s", "peak_rss_bytes", "peak_private_bytes",
     "peak_gpu_bytes", "gpu_process_bytes", "gpu_used_bytes", "energy_j",

@@ -4,10 +4,11 @@ from datetime import date
 
 from arms import MACHINE, arm
 
+from pytest_slmsec.core.wrap import shown
 from pytest_slmsec.gates.config import read_config
 from pytest_slmsec.gates.flips import flips, lost_items
 from pytest_slmsec.gates.judge import judge
-from pytest_slmsec.reports.gate_text import report, shown
+from pytest_slmsec.reports.gate_text import report
 
 RIGHT = "1110" * 100
 NOISE = [(-1) ** row * (0.2 + row / 20) for row in range(20)]
@@ -152,8 +153,8 @@ def deviations(n):
 
 
 def test_a_note_says_how_bounds_of_real_valued_scores_were_found_and_why():
-    assert ("bounds of cti-mcq MAD: betting, which holds for any number of items; from 299 items on BCa bootstrap, which "
-            "is narrower") in unwrapped(text(*deviations(298)))  # fmt: skip
+    assert ("bounds of cti-mcq MAD: betting, which holds for any number of items; from 299 items on BCa bootstrap, "
+            "which is narrower") in unwrapped(text(*deviations(298)))  # fmt: skip
     assert "bounds of cti-mcq MAD: BCa bootstrap, for there are 299 items or more" in unwrapped(text(*deviations(299)))
     assert "bounds of" not in text(arm(RIGHT), quantised(RIGHT))
 
