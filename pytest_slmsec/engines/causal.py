@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -17,8 +17,11 @@ from pytest_slmsec.engines.choosing import Chosen, choose
 from pytest_slmsec.engines.decoding import RawStopStrings, Row, StopStrings, generate
 from pytest_slmsec.engines.encoded import Encoded
 from pytest_slmsec.engines.network import Network
+from pytest_slmsec.engines.packed.generator import Spent
+from pytest_slmsec.engines.packed.path import PackedPath, packed_path
 from pytest_slmsec.engines.prompts import Prompts, refusal
 from pytest_slmsec.engines.settings import EngineSettings
+from pytest_slmsec.engines.sharing import SharedPrefixes
 
 BATCH_TOKENS = {"cpu": 8192, "cuda": 65536}
 OOM_PHRASES = ("out of memory", "can't allocate memory", "not enough memory")
@@ -48,7 +51,6 @@ class CausalEngine:
     capabilities = Capability.CHOICE | Capability.GENERATE | Capability.PROMPT_TOKENS | Capability.TIMINGS
 
     def __init__(self, model: Any, tokenizer: Any, info: EngineInfo, settings: EngineSettings) -> None:
-        self.info = info
         self.network = Network(model)
         self.prompts = Prompts(tokenizer)
         self._tokenizer = tokenizer
@@ -56,13 +58,21 @@ class CausalEngine:
         default = BATCH_TOKENS.get(self.network.device.type, BATCH_TOKENS["cpu"])
         self._budget_tokens = settings.batch_tokens or default
         self._max_batch = settings.max_batch
+        self._shared = SharedPrefixes(self.prompts)
+        found = packed_path(model, self._budget_tokens) if settings.packing else "switched off"
+        self._packed = None if isinstance(found, str) else found
+        self.info = replace(info, extra={**info.extra, **_path_facts(found)})
         self._encoded: list[dict[Request, Encoded]] = []
 
     def plan(self, requests: Sequence[Request]) -> list[list[int]]:
         """Cut a window into batches of similar length under the token budget, generation and choice apart."""
         encoded = self._encode(requests)
-        sizes = [size(request, one) for request, one in zip(requests, encoded, strict=True)]
-        return cut(sizes, self._budget_tokens, self._max_batch)
+        packed = [at for at, (request, one) in enumerate(zip(requests, encoded, strict=True))
+                  if isinstance(request, Choose) and self._packs(one)]  # fmt: skip
+        rest = sorted(set(range(len(requests))) - set(packed))
+        batches = cut([size(requests[at], encoded[at]) for at in rest], self._budget_tokens, self._max_batch)
+        tiles = self._packed.plan([encoded[at] for at in packed]) if self._packed is not None else []
+        return [[packed[at] for at in tile] for tile in tiles] + [[rest[at] for at in batch] for batch in batches]
 
     def run(self, requests: Sequence[Request]) -> Batch:
         """Answer one batch. When memory runs out it is halved and goes on; a note says so.
@@ -85,7 +95,7 @@ class CausalEngine:
 
     def close(self) -> None:
         """Free the model's memory."""
-        del self.network, self._tokenizer, self.prompts
+        del self.network, self._tokenizer, self.prompts, self._packed, self._shared
         self._encoded.clear()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -122,6 +132,9 @@ class CausalEngine:
         outputs = self._choose(chosen, tally) if isinstance(chosen[0][0], Choose) else self._generate(chosen, tally)
         return dict(zip(asked, outputs, strict=True))
 
+    def _packs(self, encoded: Encoded, new_tokens: int = 0) -> bool:
+        return self._packed is not None and self._packed.takes(encoded, new_tokens)
+
     def _choose(self, chosen: Sequence[tuple[Any, Encoded]], tally: Tally) -> list[Output]:
         began = self._now()
 
@@ -129,7 +142,12 @@ class CausalEngine:
             tally.prefill_s += self._now() - began
 
         trees = [one.trees() for _, one in chosen]
-        found = iter(choose(self.network, [tree for some in trees for tree in some], prompts_done))
+        flat = [tree for some in trees for tree in some]
+        if self._packed is not None and all(map(self._packs, flat)):
+            found = iter(self._packed.choose(flat))
+            prompts_done()
+        else:
+            found = iter(choose(self.network, flat, prompts_done))
         return [
             _chosen(request, one, [next(found) for _ in some])
             for (request, one), some in zip(chosen, trees, strict=True)
@@ -137,6 +155,21 @@ class CausalEngine:
 
     def _generate(self, chosen: Sequence[tuple[Any, Encoded]], tally: Tally) -> list[Output]:
         rows = [self._row(request, one) for request, one in chosen]
+        if self._packed is not None and all(
+            self._packs(one, row.limit) for (_, one), row in zip(chosen, rows, strict=True)
+        ):
+            self._note(self._packed.generate(rows, self._ends), tally)
+        else:
+            self._generate_padded(rows, tally)
+        return [self._generated(request, one, row) for (request, one), row in zip(chosen, rows, strict=True)]
+
+    def _note(self, spent: Spent, tally: Tally) -> None:
+        tally.prefill_s += spent.prefill_s
+        tally.decode_s = (tally.decode_s or 0.0) + spent.decode_s
+        if tally.first_token_s is None:
+            tally.first_token_s = spent.first_token_s
+
+    def _generate_padded(self, rows: Sequence[Row], tally: Tally) -> None:
         began = self._now()
         first = began
 
@@ -149,12 +182,11 @@ class CausalEngine:
         generate(self.network, rows, self._ends, first_token)
         tally.prefill_s += first - began
         tally.decode_s = (tally.decode_s or 0.0) + self._now() - first
-        return [self._generated(request, one, row) for (request, one), row in zip(chosen, rows, strict=True)]
 
     def _row(self, request: Generate, encoded: Encoded) -> Row:
         context = self.info.context_tokens
         room = request.max_new_tokens if context is None else context - len(encoded.prompt)
-        return Row(encoded.prompt, min(request.max_new_tokens, room), self._stop(request))
+        return Row(encoded.prompt, min(request.max_new_tokens, room), self._stop(request), shared=encoded.shared)
 
     def _stop(self, request: Generate) -> StopStrings:
         return (RawStopStrings if request.raw else StopStrings)(self._tokenizer, request.stop)
@@ -176,10 +208,16 @@ class CausalEngine:
         known = {request: one for window in self._encoded for request, one in window.items()}
         fresh = [request for request in dict.fromkeys(requests) if request not in known]
         if fresh:
-            window = dict(zip(fresh, self.prompts.encode(fresh), strict=True))
+            encoded = self.prompts.encode(fresh)
+            window = {request: self._marked(request, one) for request, one in zip(fresh, encoded, strict=True)}
             self._encoded = [*self._encoded, window][-REMEMBERED_WINDOWS:]
             known.update(window)
         return [known[request] for request in requests]
+
+    def _marked(self, request: Request, encoded: Encoded) -> Encoded:
+        if self._packed is None or not isinstance(request, Choose | Generate):
+            return encoded
+        return self._shared.mark(request, encoded)
 
     def _timing(self, outputs: Sequence[Output], tally: Tally) -> Timing:
         sound = [output for output in outputs if output.error is None]
@@ -198,6 +236,13 @@ class CausalEngine:
         if self.network.device.type == "cuda":
             torch.cuda.synchronize(self.network.device)
         return time.perf_counter()
+
+
+def _path_facts(found: PackedPath | str) -> dict[str, object]:
+    """For the record: which path scores and generates, why not the fast one, and how exact that is."""
+    if isinstance(found, str):
+        return {"path": "padded", "not_packed": found}
+    return {"path": "packed", "deviation_nats": found.deviation_nats, "tile_tokens": found.model.tile}
 
 
 def _chosen(request: Choose, encoded: Encoded, parts: Sequence[Chosen]) -> Output:

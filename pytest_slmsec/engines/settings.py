@@ -22,6 +22,8 @@ class EngineSettings:
             model's name goes first.
         batch_tokens: rows times padded length of a batch; None for the device's default.
         max_batch: most requests in a batch.
+        packing: score and generate without computing a token twice where the model allows it; otherwise in padded
+            batches.
         offline: never ask the Hugging Face hub; what it downloaded before is still used.
         cache_dir: where quantised models and the digests of large files are kept; made on first use.
         progress: told how a quantisation goes on, or None.
@@ -31,6 +33,7 @@ class EngineSettings:
     dtype: str = "auto"
     batch_tokens: int | None = None
     max_batch: int = 64
+    packing: bool = True
     offline: bool = False
     cache_dir: Path = field(default_factory=paths.cache_dir)
     progress: Progress | None = None

@@ -11,6 +11,7 @@ from pytest_slmsec.engines.choosing import Chosen
 from pytest_slmsec.engines.encoded import Encoded
 from pytest_slmsec.engines.packed.attention import NotPackable
 from pytest_slmsec.engines.packed.chooser import PackedChooser
+from pytest_slmsec.engines.packed.layout import LONE_STEP_TOKENS
 from pytest_slmsec.engines.packed.model import PackedModel
 
 TOLERANCE_NATS = {torch.float32: 2e-3, torch.float16: 0.1, torch.bfloat16: 0.5}
@@ -26,7 +27,7 @@ def checked_model(model: Any, tile_tokens: int | None = None) -> tuple[PackedMod
         NotPackable: they are not, or the model does not let its attention be replaced; says why.
     """
     try:
-        made = PackedModel(model, tile_tokens)
+        made = PackedModel(model, LONE_STEP_TOKENS)  # small tiles: a large model on a small machine is checked too
         chooser = PackedChooser(made)
         first, second = _probe(model, SEED), _probe(model, SEED + 1)
         packed = chooser.choose([first, second])
@@ -41,7 +42,9 @@ def checked_model(model: Any, tile_tokens: int | None = None) -> tuple[PackedMod
     dtype = next(model.parameters()).dtype
     if not deviation <= TOLERANCE_NATS.get(dtype, TOLERANCE_NATS[torch.bfloat16]):
         raise NotPackable(f"packed and plain log-probabilities differ by {deviation:.3g} nats in {dtype}")
-    return made, deviation
+    checked = PackedModel(model, tile_tokens)
+    checked.longest = made.longest
+    return checked, deviation
 
 
 def _probe(model: Any, seed: int) -> Encoded:

@@ -1,5 +1,7 @@
 """One tiny model and one engine over it, shared by all tests of engines."""
 
+from dataclasses import replace
+
 import pytest
 import tinymodel
 
@@ -23,12 +25,12 @@ def settings(tmp_path_factory):
     return EngineSettings(device="cpu", cache_dir=tmp_path_factory.mktemp("cache"), offline=True)
 
 
-@pytest.fixture(scope="session")
-def engine(tiny, settings):
-    return make_engine(spec_of(tiny), settings)
+@pytest.fixture(scope="session", params=[True, False], ids=["packed", "padded"])
+def engine(request, tiny, settings):
+    return make_engine(spec_of(tiny), replace(settings, packing=request.param))
 
 
 @pytest.fixture(scope="session")
 def load(settings):
-    """Loads a model directory with the session's settings."""
-    return lambda path, quant=None: make_engine(spec_of(path, quant), settings)
+    """Loads a model directory with the session's settings, or others."""
+    return lambda path, quant=None, **other: make_engine(spec_of(path, quant), replace(settings, **other))

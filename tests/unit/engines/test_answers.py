@@ -167,7 +167,7 @@ class Small:
 @pytest.fixture
 def cramped(tiny, load):
     def make(rows):
-        engine = load(tiny)
+        engine = load(tiny, packing=False)
         engine.network.model = Small(engine.network.model, rows)
         return engine
 
@@ -183,6 +183,22 @@ def test_out_of_memory_halves_the_batch_and_the_record_says_so(engine, cramped):
         "out of memory: batch of 4 halved to 2",
         "out of memory: batch of 4 halved to 2",
     )
+
+
+def test_packed_work_is_halved_as_well(engine, tiny, load):
+    cramped = load(tiny)
+    decode = cramped._packed.model.decode
+
+    def small(ids, positions):
+        if ids.shape[0] > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return decode(ids, positions)
+
+    cramped._packed.model.decode = small
+    requests = [ask(f"question {n}", 5) for n in range(8)]
+    batch = cramped.run(requests)
+    assert [output.text for output in batch.outputs] == [output.text for output in engine.run(requests).outputs]
+    assert batch.notes[0] == "out of memory: batch of 8 halved to 4"
 
 
 def test_a_single_request_that_does_not_fit_into_memory_is_named(cramped):

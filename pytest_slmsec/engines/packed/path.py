@@ -1,0 +1,65 @@
+"""The packed way of answering, for models that allow it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from pytest_slmsec.engines.choosing import Chosen
+from pytest_slmsec.engines.decoding import Row
+from pytest_slmsec.engines.encoded import Encoded
+from pytest_slmsec.engines.packed.attention import NotPackable
+from pytest_slmsec.engines.packed.check import checked_model
+from pytest_slmsec.engines.packed.chooser import PackedChooser
+from pytest_slmsec.engines.packed.generator import SLOTS, SlotGenerator, Spent
+from pytest_slmsec.engines.packed.model import PackedModel
+
+RESERVED_NEW_TOKENS = 128
+"""Of a generation limit, at most this much counts against the budget of the cache; see `engines.batching`."""
+
+
+class PackedPath:
+    """Scores and generates with one packed model.
+
+    Args:
+        budget_tokens: tokens of all running answers together, and of the tiles of one batch.
+
+    Attributes:
+        deviation_nats: the largest difference of a choice's log-probability to the model's own plain forward, measured
+            when the model was checked.
+    """
+
+    def __init__(self, model: PackedModel, deviation_nats: float, budget_tokens: int) -> None:
+        self.model, self.deviation_nats = model, deviation_nats
+        self._chooser = PackedChooser(model)
+        self._budget_tokens = budget_tokens
+
+    def takes(self, encoded: Encoded, new_tokens: int = 0) -> bool:
+        """Whether a question with one tree of choices, or a prompt with so many new tokens, can be packed."""
+        longest = self.model.longest
+        one_tree = bool(encoded.prompt) and encoded.error is None
+        return one_tree and (longest is None or encoded.longest + new_tokens <= longest)
+
+    def plan(self, asked: Sequence[Encoded]) -> list[list[int]]:
+        """Batches of questions, as indices into `asked`."""
+        return self._chooser.plan(asked, self._budget_tokens)
+
+    def choose(self, asked: Sequence[Encoded]) -> list[Chosen]:
+        """See `PackedChooser.choose`."""
+        return self._chooser.choose(asked)
+
+    def generate(self, rows: Sequence[Row], ends: Collection[int]) -> Spent:
+        """See `SlotGenerator.generate`; as many slots as the budget allows for the longest row."""
+        longest = max(len(row.prompt) - row.shared + min(row.limit, RESERVED_NEW_TOKENS) for row in rows)
+        most = SLOTS.get(self.model.device.type, SLOTS["cuda"])
+        slots = max(1, min(most, self._budget_tokens // longest))
+        return SlotGenerator(self.model, slots).generate(rows, ends)
+
+
+def packed_path(model: Any, budget_tokens: int) -> PackedPath | str:
+    """The packed path of a model, or why it has none."""
+    try:
+        packed, deviation = checked_model(model)
+    except NotPackable as why:
+        return str(why)
+    return PackedPath(packed, deviation, budget_tokens)
