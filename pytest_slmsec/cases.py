@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
-from pytest_slmsec.core.errors import DataError, DataUnavailable, MissingExtraError, ModelUnavailable, UsageError
+from pytest_slmsec.core.errors import DataError, DataUnavailable, MissingExtraError, ModelUnavailable, Unfit, UsageError
 from pytest_slmsec.core.identity import item_key, sha256_text
 from pytest_slmsec.core.items import Item, Request
 from pytest_slmsec.core.models import ModelSpec
+from pytest_slmsec.engines.base import NO_TEXT, Capability
+from pytest_slmsec.engines.registry import CAPABILITIES
 from pytest_slmsec.options import RULE, Settings
 from pytest_slmsec.replay.match import Known, Replayed, match, part_label, recording_of
 from pytest_slmsec.scoring.base import Metric, Mode
@@ -109,6 +111,13 @@ class Case:
         return self.group.items[self.row]
 
 
+def unfit_of(item: pytest.Item) -> Unfit | None:
+    """Why a benchmark was left out at collection for a model that cannot be asked it, or None."""
+    callspec = getattr(item, "callspec", None)
+    left_out = callspec.params.get("answer") if callspec else None
+    return left_out if isinstance(left_out, Unfit) else None
+
+
 def case_of(item: pytest.Item) -> Case | None:
     """The case of a collected test, or None for all other tests."""
     callspec = getattr(item, "callspec", None)
@@ -161,7 +170,7 @@ def make_group(task: Task, model: ModelSpec, settings: Settings) -> Group:
     recording = recording_of(model, task.name) if model.source == "replay" else None
     embedded = model.embedded or (recording is not None and recording.source == "fixture")
     dataset = find(task, settings.data, embedded)
-    replayed = match(recording, task.name, dataset.ids) if recording is not None else None
+    replayed = match(recording, task.name, dataset) if recording is not None else None
     known = range(len(dataset.ids)) if replayed is None else replayed.positions
     label = dataset.label if replayed is None else part_label(dataset, replayed)
     limit, positions = settings.limit, tuple(known)
@@ -216,6 +225,9 @@ def parametrize(metafunc: pytest.Metafunc, settings: Settings) -> None:
 
 
 def _cases(task: Task, model: ModelSpec, settings: Settings) -> list[Any]:
+    if not task.by_choice and Capability.GENERATE not in CAPABILITIES.get(model.engine, Capability.GENERATE):
+        unfit = Unfit(model.name, task.name, NO_TEXT)
+        return [_skip(str(unfit), f"{model_id(model)}-no-text", unfit)]
     try:
         return cases_of(make_group(task, model, settings))
     except DataUnavailable as error:
@@ -226,5 +238,5 @@ def _cases(task: Task, model: ModelSpec, settings: Settings) -> list[Any]:
         return [_skip(str(error), f"{model_id(model)}-no-package")]
 
 
-def _skip(reason: str, name: str) -> Any:
-    return pytest.param(None, marks=pytest.mark.skip(reason=reason), id=name)
+def _skip(reason: str, name: str, unfit: Unfit | None = None) -> Any:
+    return pytest.param(unfit, marks=pytest.mark.skip(reason=reason), id=name)

@@ -14,12 +14,12 @@ from typing import Protocol
 
 from pytest_slmsec.asking import Measured, Resident, ask, sentence
 from pytest_slmsec.cases import Case, Group
-from pytest_slmsec.core.errors import ModelError, SlmsecError
+from pytest_slmsec.core.errors import ModelError, SlmsecError, Unfit
 from pytest_slmsec.core.identity import model_key
 from pytest_slmsec.core.items import Answer, Output, Request
 from pytest_slmsec.core.journal import Journal, StoredBatch
 from pytest_slmsec.core.models import ModelSpec
-from pytest_slmsec.engines.base import Engine, EngineInfo
+from pytest_slmsec.engines.base import Engine, EngineInfo, lacking
 from pytest_slmsec.followups import follow_up
 from pytest_slmsec.meters.session import Meters
 from pytest_slmsec.options import Settings
@@ -75,6 +75,7 @@ class Run:
         self._resident: Resident | None = None
         self._infos: dict[ModelSpec, EngineInfo] = {}
         self._broken: dict[ModelSpec, str] = {}
+        self._unfit: dict[Group, Unfit] = {}
         self._journal: Journal | None = None
         self.windows_run = 0
 
@@ -88,8 +89,11 @@ class Run:
 
         Raises:
             ModelError: the model cannot be loaded; `ModelNotLoaded` after the first time.
+            Unfit: the model cannot do what the benchmark asks for.
             DataUnavailable, DataError: the items cannot be read. JournalError: answers cannot be stored.
         """
+        if (unfit := self._unfit.get(case.group)) is not None:
+            raise unfit
         if case not in self._measured:
             self._answer_all([c for c in self._with(case) if c not in self._measured])
         if case not in self._answers:
@@ -104,6 +108,10 @@ class Run:
     def info(self, model: ModelSpec) -> EngineInfo | None:
         """Facts about a model, once it has been loaded."""
         return self._infos.get(model)
+
+    def unfit(self, group: Group) -> Unfit | None:
+        """Why a model was not asked a benchmark, or None."""
+        return self._unfit.get(group)
 
     def close(self) -> None:
         """Free the engine and close the journal."""
@@ -124,6 +132,7 @@ class Run:
         """Answer cases of one group, and have the answers judged where the benchmark asks for it."""
         group = cases[0].group
         self._refuse_broken([group.model, *group.roles.values()])
+        self._refuse_unfit(group, cases[0])
         size = self.settings.window
         found = [one for start in range(0, len(cases), size) for one in self._run_window(cases[start : start + size])]
         if group.roles:
@@ -167,6 +176,13 @@ class Run:
         for model in models:
             if model in self._broken:
                 raise ModelNotLoaded(f"{model.name} could not be loaded: {self._broken[model]}")
+
+    def _refuse_unfit(self, group: Group, case: Case) -> None:
+        """What a model can do is known for certain once it is loaded."""
+        why = lacking(self._load(group.model).engine.capabilities, group.request(case.item))
+        if why is not None:
+            self._unfit[group] = unfit = Unfit(group.model.name, group.label, why)
+            raise unfit
 
     def _load(self, model: ModelSpec) -> Resident:
         """The loaded model; the one before is closed first, so that one is in memory at a time."""

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import pytest
 
-from pytest_slmsec.cases import Case, Group, case_of
-from pytest_slmsec.core.errors import DataUnavailable, EngineError, JournalError, SlmsecError
+from pytest_slmsec.cases import Case, Group, case_of, unfit_of
+from pytest_slmsec.core.errors import DataUnavailable, EngineError, JournalError, SlmsecError, Unfit
 from pytest_slmsec.core.items import Answer
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.base import Engine
@@ -45,6 +45,7 @@ class Session:
         self._batches_told: set[tuple[Group, int]] = set()
         self._metrics: dict[str, Any] = {}
         self._transcript: TextIO | None = None
+        self._unfit: dict[tuple[str, str, str], None] = {}
         self._stopped_early = False
         self._own_tasks: dict[str, Task] = {}
         self.gating: Gating | None = None
@@ -154,7 +155,7 @@ class Session:
             return self.run.answer(case)
         except SlmsecError as error:
             problem = error
-        if isinstance(problem, (ModelNotLoaded, DataUnavailable)):
+        if isinstance(problem, (ModelNotLoaded, DataUnavailable, Unfit)):
             pytest.skip(str(problem))
         if isinstance(problem, JournalError):
             self._stopped_early = True
@@ -173,15 +174,17 @@ class Session:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Hang the measurement on the report, and give each case its own share of its window's time."""
-        report = yield
+        report: Any = yield
         case = case_of(item)
+        if report.skipped and (unfit := self.run.unfit(case.group) if case else unfit_of(item)):
+            report.slmsec_unfit = [unfit.model, unfit.benchmark, unfit.why]
         if case is None:
-            return report
+            return report  # type: ignore[no-any-return]
         if report.when == "setup":
             report.duration = 0.0  # the window ran here, for all of its cases
         elif report.when == "call" and (taken := self.run.take(case)):
             self._attach(report, item, case, *taken)
-        return report
+        return report  # type: ignore[no-any-return]
 
     def _attach(self, report: Any, item: pytest.Item, case: Case, answer: Answer, batch: Any) -> None:
         report.slmsec = data = {"row": payload.row(case, answer)}
@@ -216,6 +219,8 @@ class Session:
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Complete the groups in the main process; under xdist the payload came with the report."""
         data = getattr(report, "slmsec", None)
+        if (unfit := getattr(report, "slmsec_unfit", None)) and not self.is_worker:
+            self._unfit[tuple(unfit)] = None
         if data is None or self.is_worker:
             return
         self.groups.add(data, self._metric(data))
@@ -274,10 +279,10 @@ class Session:
         try:
             return (yield)
         finally:
-            if self.groups:
+            if self.groups or self._unfit:
                 from pytest_slmsec.reports.terminal import write_summary
 
-                write_summary(terminalreporter, list(self.groups), self.settings)
+                write_summary(terminalreporter, list(self.groups), self.settings, list(self._unfit))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_keyboard_interrupt(self) -> None:

@@ -53,6 +53,14 @@ class EngineError(SlmsecError):
     """Inference failed for a request; names the item."""
 
 
+class Unfit(SlmsecError):
+    """A benchmark that asks for what a model cannot do; it is skipped with this reason, and never scored."""
+
+    def __init__(self, model: str, benchmark: str, why: str) -> None:
+        super().__init__(f"{model} was not asked {benchmark}: {why}.")
+        self.model, self.benchmark, self.why = model, benchmark, why
+
+
 class PromptTooLong(EngineError):
     """A prompt that does not fit the model's context; names the item and both lengths in tokens."""
 

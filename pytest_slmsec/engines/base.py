@@ -30,10 +30,13 @@ class Capability(Flag):
     TIMINGS = auto()
 
 
+NO_TEXT = "it generates no text"
+
+
 def lacking(capabilities: Capability, request: Request) -> str | None:
     """What a benchmark with such requests needs and an engine cannot do, as the end of a sentence; None: it can."""
     if isinstance(request, Generate):
-        return None if Capability.GENERATE in capabilities else "it generates no text"
+        return None if Capability.GENERATE in capabilities else NO_TEXT
     if not isinstance(request, Choose):
         return None  # nothing is asked: the answer is there already
     if Capability.CHOICE in capabilities or (Capability.OPTIONS in capabilities and request.options):

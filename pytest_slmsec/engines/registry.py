@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pytest_slmsec.core.errors import UsageError
 from pytest_slmsec.core.models import ModelSpec
-from pytest_slmsec.engines.base import Engine
+from pytest_slmsec.engines.base import Capability, Engine
 from pytest_slmsec.engines.settings import EngineSettings
 
 ENGINES: Mapping[str, str] = {
@@ -19,6 +19,10 @@ ENGINES: Mapping[str, str] = {
     "replay": "pytest_slmsec.engines.replay",
 }
 """Modules, imported when a model is loaded. Each has ``load(directory, spec, settings) -> Engine``."""
+
+
+CAPABILITIES: Mapping[str, Capability] = {"encoders": Capability.OPTIONS}
+"""What is known of an engine before a model is loaded: benchmarks that ask for more are then skipped at collection."""
 
 
 def make_engine(spec: ModelSpec, settings: EngineSettings) -> Engine:

@@ -164,14 +164,25 @@ def sources(groups: Sequence[Group]) -> str:
     return ", ".join(sorted(used))
 
 
-def write_summary(reporter: Any, groups: Sequence[Group], settings: Settings) -> None:
-    """The section at the end of a run."""
+def left_out(unfit: Sequence[tuple[str, str, str]]) -> list[str]:
+    """Sentences on what models were not asked, from model, benchmark and reason."""
+    benchmarks: dict[tuple[str, str], list[str]] = {}
+    for model, benchmark, why in unfit:
+        benchmarks.setdefault((model, why), []).append(benchmark)
+    return [f"{model} was not asked {', '.join(names)}: {why}." for (model, why), names in benchmarks.items()]
+
+
+def write_summary(
+    reporter: Any, groups: Sequence[Group], settings: Settings, unfit: Sequence[tuple[str, str, str]] = ()
+) -> None:
+    """The section at the end of a run. `unfit`: model, benchmark and reason of each that was not asked."""
     reporter.section("slmsec results")
     writer = reporter._tw
-    for line in tables(groups, writer.fullwidth).splitlines():
+    for line in tables(groups, writer.fullwidth).splitlines() if groups else ():
         reporter.write_line(line)
     for line in notes(groups):
         reporter.write_line(line)
-    for text in (*extras(groups), f"items: {sources(groups)}; scoring {settings.mode.value}"):
+    used = [f"items: {sources(groups)}; scoring {settings.mode.value}"] if groups else []
+    for text in (*extras(groups), *left_out(unfit), *used):
         for line in textwrap.wrap(text, writer.fullwidth, subsequent_indent="  ", break_long_words=False):
             reporter.write_line(line)
