@@ -14,13 +14,13 @@ from pytest_slmsec.gates.judge import Judgement, judge
 from pytest_slmsec.gates.stored import read_arms, stored_path
 from pytest_slmsec.gates.verdict import Verdict
 from pytest_slmsec.options import read_gate
-from pytest_slmsec.recorded import is_recorded, read_recorded
+from pytest_slmsec.recorded import read_recorded
+from pytest_slmsec.replay import benchmark_json
+from pytest_slmsec.replay.registry import CHOOSE
 from pytest_slmsec.reports.gate_files import write_results
 from pytest_slmsec.reports.gate_text import report
 from pytest_slmsec.rescore import Rescorer
 from pytest_slmsec.tasks.registry import tasks
-
-CHOOSE = "::"
 
 
 def compare(
@@ -50,7 +50,9 @@ def _judged(base: str, candidate: str, root: Path, preset: str | None, data: str
     config = read_gate(root, preset)
     arms = [read_side(side, root, data) for side in (base, candidate)]
     config.check_benchmarks({*tasks(), *(arm.benchmark for side in arms for arm in side)})
-    return judge(arms[0], arms[1], config, date.today(), Rescorer(data))
+    scored_now = {arm.where for side in arms for arm in side if not benchmark_json.reads(Path(arm.where))}
+    rescorer = Rescorer(data)
+    return judge(arms[0], arms[1], config, date.today(), lambda arm: [] if arm.where in scored_now else rescorer(arm))
 
 
 def read_side(text: str, root: Path, data: str | None) -> list[Arm]:
@@ -61,8 +63,9 @@ def read_side(text: str, root: Path, data: str | None) -> list[Arm]:
     """
     name, _, model = text.rpartition(CHOOSE) if CHOOSE in text else (text, "", "")
     path = root / Path(name).expanduser()
-    arms = read_recorded(path, data) if is_recorded(path) else read_arms(stored_path(name, root))
-    return choose(arms, model or None, name)
+    if path.exists() and not benchmark_json.reads(path):
+        return read_recorded(path, data, model or None)
+    return choose(read_arms(stored_path(name, root)), model or None, name)
 
 
 def choose(arms: Sequence[Arm], model: str | None, where: str) -> list[Arm]:

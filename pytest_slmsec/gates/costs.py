@@ -73,7 +73,7 @@ def _speed(pairs: Sequence[Pair], config: GateConfig, errors: tuple[str, ...]) -
 def _unmeasured(pairs: Sequence[Pair], what: str, key: str, margin: float) -> Judged | None:
     """A cost that a recorded run explains away (padding counted as tokens) is an error with that reason."""
     arms = [arm for pair in pairs for arm in (pair.base, pair.candidate)]
-    reasons = [f"{what} of {arm.model} was not measured: {why}" for arm in arms if (why := _reason(arm, key))]
+    reasons = [f"The {what} of {arm.model} was not measured: {why}." for arm in arms if (why := _reason(arm, key))]
     known = tuple(dict.fromkeys(reasons + [text for pair in pairs for text in pair.cost_errors]))
     if not known:
         return None

@@ -19,9 +19,11 @@ class Recorded:
     Attributes:
         where: the record inside the file, for messages: ``record 3``, ``line 5``.
         output: what the model gave; `error` set where an error was recorded instead of an answer.
-        item: id of the item, or None. row: row of the published file, from 1, or None. One of the two is known.
+        item: id of the item, or None. row: row of the published file from 1, or its own number in `Item.meta` (``id``)
+            where one file holds several benchmarks; or None. One of the two is known.
         prompt: the user turn or the whole text that was asked; None where it was not recorded.
         system: the system turn, where it was recorded apart.
+        holds: texts that stand in the item's prompt, where the prompt itself was not recorded.
         raw: `prompt` is the whole text that the model read.
         choices: continuations that were compared; None where they were not recorded.
         sha256: identity of the item (`core.identity.item_key`) or the beginning of it, or None.
@@ -35,6 +37,7 @@ class Recorded:
     row: int | None = None
     prompt: str | None = None
     system: str | None = None
+    holds: tuple[str, ...] = ()
     raw: bool = False
     choices: tuple[str, ...] | None = None
     sha256: str | None = None
@@ -48,7 +51,7 @@ class Recording:
 
     Attributes:
         path: the file.
-        benchmark: name of the task, or with a ``*`` at its end the beginning of the names of several.
+        benchmark: name of the task, or with a ``*`` at its end the beginning of the names of several in one file.
         answers: in the order of the file, at least one.
         model: its name in the file, or None.
         rows: rows of the published file, from 1, that must all be there; None where any part will do.
@@ -72,9 +75,14 @@ class Recording:
     costs: Mapping[str, Any] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def several(self) -> bool:
+        """Whether it holds the answers to several benchmarks."""
+        return self.benchmark.endswith("*")
+
     def covers(self, task: str) -> bool:
         """Whether it may hold answers to a task."""
-        return task == self.benchmark or (self.benchmark.endswith("*") and task.startswith(self.benchmark[:-1]))
+        return task == self.benchmark or (self.several and task.startswith(self.benchmark[:-1]))
 
 
 class Reader(Protocol):

@@ -94,24 +94,32 @@ class Replayed:
         return notes + ([f"{len(missing)} items have no recorded answer ({some(missing)})"] if missing else [])
 
 
-def match(recording: Recording, task: str, ids: Sequence[str]) -> Replayed:
+def match(recording: Recording, task: str, dataset: Dataset) -> Replayed:
     """Find the item of each recorded answer.
 
     Args:
-        task: name of the benchmark. ids: of all its items, in file order.
+        task: name of the benchmark. dataset: its items; only their ids are read where rows are known.
 
     Raises:
         ReplayError: an item is not there, or was answered twice, or every answer is an error.
+        DataUnavailable: it holds answers to other benchmarks only.
     """
-    known = set(ids)
-    found = [(_item(recording, answer, task, ids, known), answer) for answer in recording.answers]
+    ids, known = dataset.ids, set(dataset.ids)
+    if recording.several:
+        numbers = {item.meta.get("id"): item.id for item in dataset.items}
+        found = [(numbers[answer.row], answer) for answer in recording.answers if answer.row in numbers]
+        if not found:
+            raise DataUnavailable(f"{recording.path} holds no recorded answers to {task}.")
+    else:
+        found = [(_item(recording, answer, task, ids, known), answer) for answer in recording.answers]
     _once(recording, [name for name, _ in found])
     answers = dict(found)
-    failed = [answer for answer in recording.answers if answer.output.error is not None]
-    if len(failed) == len(recording.answers):
+    failed = [answer for _, answer in found if answer.output.error is not None]
+    if len(failed) == len(found):
         raise ReplayError(f"{recording.path}: all {len(failed)} answers are errors and no answers ({failed[0].where}: "
                           f"{failed[0].output.error}): record the run again.")  # fmt: skip
-    wanted = {ids[row - 1] for row in recording.rows or () if row <= len(ids)} | answers.keys()
+    rows = range(1, len(ids) + 1) if recording.several else recording.rows or ()
+    wanted = {ids[row - 1] for row in rows if row <= len(ids)} | answers.keys()
     return Replayed(recording, tuple(position for position, name in enumerate(ids) if name in wanted), answers)
 
 
@@ -146,6 +154,8 @@ def _known(item: Item, answer: Recorded | None) -> Known | None:
     )
     if answer.sha256:
         return next((kind for kind in kinds if kind.sha256.startswith(answer.sha256)), None)
+    if any(_words(text) not in _words(item.prompt) for text in answer.holds):
+        return None
     if answer.choices is not None and item.choices and answer.choices != item.choices:
         return None
     if answer.prompt is None:

@@ -33,11 +33,6 @@ def reader_of(path: Path) -> Reader | None:
     return next((reader for reader in readers() if reader.reads(path)), None)
 
 
-def is_recorded(path: Path) -> bool:
-    """Whether `path` is a file of recorded answers, or a folder with such files."""
-    return any(reader_of(file) for file in _files(path))
-
-
 def read_recordings(path: Path, model: str | None) -> list[Recording]:
     """Everything recorded in a file, or in the files of a folder, of one model.
 

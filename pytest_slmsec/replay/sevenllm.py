@@ -36,4 +36,5 @@ def _answer(number: str, line: Mapping[str, Any], where: str) -> Recorded:
     if row < 1:
         raise ReplayError(f"{where}: the id {row} is not of the form 1, 2, 3.")
     text = answer if isinstance(answer, str) else "" if answer is None else json.dumps(answer, ensure_ascii=False)
-    return Recorded(f"{number} (id {row})", Output(text, prompt_tokens=None, new_tokens=None), row=row)
+    holds = tuple(value for key in ("instruction", "input") if isinstance(value := line.get(key), str))
+    return Recorded(f"{number} (id {row})", Output(text, prompt_tokens=None, new_tokens=None), row=row, holds=holds)
