@@ -11,6 +11,7 @@ from pytest_slmsec.options import Settings
 from pytest_slmsec.reports.extras import extras
 from pytest_slmsec.reports.groups import Cost, Group
 from pytest_slmsec.scoring.base import Result
+from pytest_slmsec.scoring.metrics import UNSCORED
 
 WIDE = 132
 CONSTANT_WIDTH = 13
@@ -155,7 +156,15 @@ def notes(groups: Sequence[Group]) -> list[str]:
             limit = (group.header.get("decoding") or {}).get("max_new_tokens")
             lines.append(f"{where}: {group.n_hit_limit} answers reached the limit of {limit} new tokens.")
         lines += [f"{where}: {note}." for note in group.cost().notes]
+        if unscored := _unscored(group):
+            lines.append(f"{where}: {unscored} items have no published answer; they are in no score.")
     return lines
+
+
+def _unscored(group: Group) -> int:
+    """Items that the metric left out of the denominator because nobody can answer them right."""
+    result = group.result()
+    return int(result.extras.get(UNSCORED) or 0) if result else 0
 
 
 def sources(groups: Sequence[Group]) -> str:

@@ -1,6 +1,6 @@
 """OpsEval (Liu et al. 2023, arXiv 2310.07637; repository `NetManAIOps/OpsEval-Datasets`; Apache-2.0): IT operations.
 
-Its three sets of multiple-choice questions: wired networks (780 English, 778 Chinese), Oracle databases (192 and 198)
+Its three sets of multiple-choice questions: wired networks (779 English, 779 Chinese), Oracle databases (192 and 198)
 and 5G communication (Chinese). Asked without examples as `src/network_run.py` of the fork `lwhere/OpsEval-Datasets`
 asks (the repository itself has no script): question and options, and its instruction; its first sentence, which names a
 placeholder that is never filled in, is left out.

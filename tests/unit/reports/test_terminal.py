@@ -86,3 +86,12 @@ def test_a_deviation_is_printed_in_points():
 @pytest.mark.parametrize(("n_bytes", "text"), [(None, "-"), (999, "999 B"), (7_300_000, "6.96 MiB"), (2**40, "1 TiB")])
 def test_sizes(n_bytes, text):
     assert size(n_bytes) == text
+
+
+def test_items_that_nobody_can_answer_right_are_counted_below_the_table():
+    found = Groups()
+    for row in range(4):
+        given = payload("seceval", "phi3", row, row == 0, **({"header": header()} if row == 0 else {}))
+        given["row"]["score"]["parts"] = {"unscored": 1.0} if row > 2 else {}
+        found.add(given, ACCURACY)
+    assert notes(list(found)) == ["seceval on phi3: 1 items have no published answer; they are in no score."]
