@@ -143,7 +143,7 @@ def sentences(judgement: Judgement) -> list[str]:
             continue
         for judged in chosen:
             (remarks if judged.advisory else found).append(tell(judgement, judged))
-    found += _macro(judgement)
+    found += _macro(judgement) + _open(judgement)
     undecided = sum(judged.result.verdict is Verdict.INCONCLUSIVE and not judged.advisory for judged in judgement.gates)
     if undecided:
         gates = f"{undecided} gate{'s' * (undecided > 1)}"
@@ -162,6 +162,15 @@ def _macro(judgement: Judgement) -> list[str]:
     if suite.macro_lower is not None and suite.macro_lower > judgement.config.suite.macro:
         bound = f"at least {100 * suite.macro_lower:.1f} points (97.5 % sure)"
     return [f"{over} {100 * suite.macro:.1f} points and {bound}; {limit}."]
+
+
+def _open(judgement: Judgement) -> list[str]:
+    """What keeps a suite of several benchmarks from PASS, where it is undecided."""
+    if judgement.verdict is not Verdict.INCONCLUSIVE or len(judgement.benchmarks) == 1:
+        return []
+    reasons = [shown(text.rstrip(".")) for text in judgement.suite.reasons]
+    more = f"; and {len(reasons) - MOST_SENTENCES} more" if len(reasons) > MOST_SENTENCES else ""
+    return [f"The suite is undecided: {'; '.join(reasons[:MOST_SENTENCES])}{more}."]
 
 
 _BRIEF = {Verdict.INCONCLUSIVE: "Not decided", Verdict.PASS: "Shown to be within its limit"}

@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from gate_runs import runs  # noqa: F401
 
 TESTS = str(Path(__file__).parent.parent)
 CONFTEST = """
