@@ -157,7 +157,7 @@ def _check_counts(lost: float, gained: float, n: float) -> None:
                          "and together at most the number of items.")  # fmt: skip
 
 
-def _pass_margin(margin: float, base_accuracy: float | None) -> float:
+def pass_margin(margin: float, base_accuracy: float | None) -> float:
     """The margin of the PASS side: for a weak base no more than a quarter of what it can do."""
     if base_accuracy is None or base_accuracy >= WEAK_BASE_ACCURACY:
         return margin
@@ -199,12 +199,14 @@ def binary_gate(
     shrink = cluster_se_ratio**-2 if cluster_se_ratio > CLUSTER_RATIO_THRESHOLD else 1.0
     counts = lost * shrink, gained * shrink, n * shrink
     z_pass, z_fail = normal_quantile(alpha_pass), normal_quantile(alpha_fail)
-    limit = _pass_margin(margin, base_accuracy)
+    limit = pass_margin(margin, base_accuracy)
     statistic = float(fail_z(*counts, margin))
     passed = limit > 0 and float(tango_z(*counts, limit)) <= -z_pass
     verdict = Verdict.FAIL if statistic >= z_fail else Verdict.PASS if passed else Verdict.INCONCLUSIVE
     bounds = drop_bounds(*counts, z_pass, z_fail)
     details = _details(lost, gained, n, margin, counts, alpha_pass, power)
+    for key in ("floor_items", "items_needed"):  # counted in items, of which a clustered one is but a part
+        details[key] = None if details[key] is None else math.ceil(details[key] / shrink)
     reasons = _reasons(verdict, details, limit, margin, base_accuracy)
     return GateResult(gate, verdict, n, (lost - gained) / n, bounds.lower, bounds.upper, margin, _upper_tail(statistic),
                       "tango+scas", reasons=reasons, details=details)  # fmt: skip
@@ -239,6 +241,11 @@ def _reasons(
     if verdict is Verdict.PASS and details["mcnemar_midp"] < 0.05 and details["lost"] > details["gained"]:
         reasons.append(f"A real but tolerated drop (McNemar mid-p = {details['mcnemar_midp']:.3g}).")
     if limit < margin and base_accuracy is not None:
-        reasons.append(f"The base gets only {100 * base_accuracy:.1f} % right, so PASS also needs a drop of at most "
-                       f"{100 * limit:.2f} points.")  # fmt: skip
+        reasons.append(weak_base(base_accuracy, limit))
     return tuple(reasons)
+
+
+def weak_base(base_accuracy: float, limit: float) -> str:
+    """The sentence on a base that can do little, whose candidate may lose less."""
+    return (f"The base gets only {100 * base_accuracy:.1f} % right, so PASS also needs a drop of at most "
+            f"{100 * limit:.2f} points.")  # fmt: skip

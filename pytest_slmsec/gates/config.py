@@ -27,8 +27,10 @@ from pytest_slmsec.gates.keys import (
 from pytest_slmsec.gates.memory import DEVICE, RESIDENT, Allowance
 from pytest_slmsec.gates.suite import ALPHA, Limits
 from pytest_slmsec.gates.units import Margin, read_allowance, read_amount, read_margin, read_percent
+from pytest_slmsec.gates.visit import EARLY_STOPS, OFF
 
-ON_INCONCLUSIVE = ("warn", "fail", "skip")
+EXTEND = "extend"
+ON_INCONCLUSIVE = ("warn", "fail", EXTEND, "skip")
 SCOPES = ("population", "benchmark")
 UNPARSABLE = ("worst", "error")
 SIZE = Allowance(0.02, 0)
@@ -69,7 +71,7 @@ class Rule:
     Attributes:
         metrics: what to judge, the first one primary. max_drop: of scores in which higher is better.
         max_increase: of deviations, in their own unit. required: see `suite.Member`.
-        reason, expires: why the margin was changed, and until when that is meant to hold.
+        early_stop: of `EARLY_STOPS`. reason, expires: why the margin was changed, and until when that is meant to hold.
         where: for messages.
     """
 
@@ -77,6 +79,7 @@ class Rule:
     max_drop: Margin | None = None
     max_increase: float | None = None
     required: bool | None = None
+    early_stop: str | None = None
     reason: str | None = None
     expires: date | None = None
     where: str = ""
@@ -116,6 +119,8 @@ class GateConfig:
         preset: name and numbers. baseline: a stored run, ``live:MODEL``, or None.
         scope: ``population`` (the items are a sample of the task) or ``benchmark`` (exactly these items).
         alpha: one-sided error rate of each bound. power: how often a plan wants to succeed; for planning only.
+        on_inconclusive: ``warn``, ``fail`` or ``skip``, for a suite that stays undecided. extend: where a sample does not
+            decide, the other items are asked first. early_stop: of `EARLY_STOPS`, where a rule does not say.
         unparsable: ``worst``, or ``error`` where one must not occur.
         suite: limits of the suite. rules: by benchmark. max_collapse: tolerated growth of the commonest answer.
         max_slowdown: share. speed_rounds: rounds in which base and candidate take turns; None: not measured so.
@@ -130,6 +135,8 @@ class GateConfig:
     alpha: float = ALPHA
     power: float = 0.8
     on_inconclusive: str = "warn"
+    extend: bool = False
+    early_stop: str = OFF
     unparsable: str = "worst"
     suite: Limits = field(default_factory=Limits)
     rules: Mapping[str, Rule] = field(default_factory=dict)
@@ -143,6 +150,10 @@ class GateConfig:
     def rule(self, benchmark: str, task: str) -> Rule:
         """The rule of a benchmark: by its label (``cti-mcq@fixture``), else by the name of its task."""
         return self.rules.get(benchmark) or self.rules.get(task) or Rule()
+
+    def stops_early(self, rule: Rule) -> str:
+        """When a benchmark under `rule` may stop: one of `EARLY_STOPS`."""
+        return rule.early_stop or self.early_stop
 
     def memory_allowance(self, on_gpu: bool) -> Allowance:
         """The tolerated increase of peak memory."""
@@ -189,6 +200,8 @@ def read_config(table: Mapping[str, Any], where: str, preset: str | None = None)
             config = replace(config, **{key: SCALARS[key](value, f"{where} {key}")})
         elif key != "preset":
             raise UsageError(unknown(where, "unknown key", key, [*SCALARS, "preset", *TABLES]))
+    if config.on_inconclusive == EXTEND:
+        config = replace(config, extend=True, on_inconclusive=chosen.on_inconclusive)
     return replace(config, rules=rules)
 
 
@@ -207,6 +220,7 @@ SCALARS: Mapping[str, Reader] = {
     "alpha": error_rate,
     "power": probability,
     "on_inconclusive": one_of(*ON_INCONCLUSIVE),
+    "early_stop": one_of(*EARLY_STOPS),
     "unparsable": one_of(*UNPARSABLE),
 }
 RULE: Mapping[str, tuple[str, Reader]] = {
@@ -214,6 +228,7 @@ RULE: Mapping[str, tuple[str, Reader]] = {
     "max_drop": ("max_drop", read_margin),
     "max_increase": ("max_increase", read_amount),
     "required": ("required", flag),
+    "early_stop": ("early_stop", one_of(*EARLY_STOPS)),
     "reason": ("reason", text),
     "expires": ("expires", day),
 }

@@ -5,6 +5,7 @@ Differences are candidate minus base, oriented so that higher is better; the dro
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from statistics import NormalDist
 from typing import Any
@@ -78,6 +79,7 @@ def real_gate(
     gate: str = "real",
     unit: str = "points",
     strict: bool = False,
+    cluster_se_ratio: float = 1.0,
     power: float = 0.8,
 ) -> GateResult:
     """Is the candidate worse by more than `margin` on a real-valued score?
@@ -88,7 +90,9 @@ def real_gate(
     Args:
         differences: one per item, within +-`scale`; unparsed answers scored worst case.
         margin: the tolerated drop, in units of the metric. scale: worst minus best (1; 10 for CVSS points).
-        strict: use the betting bound at every size. power: for the number of items that would decide.
+        strict: use the betting bound at every size. cluster_se_ratio: from `binary.cluster_ratio`: bounds lie so many
+            times as far from the mean, and n / ratio^2 items are counted for the floor.
+        power: for the number of items that would decide.
 
     Raises:
         UsageError: no items, a difference that is not finite or beyond the scale, or a margin out of range.
@@ -96,21 +100,28 @@ def real_gate(
     check_margin(margin, scale)
     normal_quantile(alpha)
     drops = -checked_differences(differences, scale)
-    floor, n = real_floor(margin, scale, alpha), len(drops)
+    n, mean, ratio = len(drops), float(drops.mean()), max(1.0, cluster_se_ratio)
+    floor = math.ceil(real_floor(margin, scale, alpha) * ratio**2)
     if strict or n < floor:
-        found = anytime_real_gate(-drops, margin, scale, alpha, gate=gate, unit=unit)
+        found = anytime_real_gate(-drops, margin, scale, alpha, gate=gate, unit=unit, weight=ratio**-2)
         bounds, p_fail, method = Bounds(found.lower, found.upper), found.p_fail, "betting"
         verdict, resamples = found.verdict, None
     else:
-        bounds, resampled = bca_bounds(drops, alpha / 2)
-        p_fail, method, resamples = min(1.0, 2 * bca_p(drops, resampled, margin)), "bca", RESAMPLES
+        near, resampled = bca_bounds(drops, alpha / 2)
+        bounds = Bounds(*(None if b is None else _within(mean + ratio * (b - mean), scale) for b in near))
+        nearer = mean + (margin - mean) / ratio
+        p_fail, method, resamples = min(1.0, 2 * bca_p(drops, resampled, nearer)), "bca", RESAMPLES
         verdict = decide(bounds, margin)
     if verdict is Verdict.PASS and n < floor:
         verdict = Verdict.INCONCLUSIVE
     details: dict[str, Any] = {"sd": float(drops.std(ddof=1)) if n > 1 else 0.0, "resamples": resamples}
-    details |= undecided(details["sd"] ** 2, n, float(drops.mean()), margin, floor, alpha / 2, power)
-    return GateResult(gate, verdict, n, float(drops.mean()), bounds.lower, bounds.upper, margin, p_fail, method, unit,
+    details |= undecided((ratio * details["sd"]) ** 2, n, mean, margin, floor, alpha / 2, power)
+    return GateResult(gate, verdict, n, mean, bounds.lower, bounds.upper, margin, p_fail, method, unit,
                       scale, _reasons(n, floor, method), details)  # fmt: skip
+
+
+def _within(drop: float, scale: float) -> float:
+    return min(max(drop, -scale), scale)
 
 
 def _reasons(n: int, floor: int, method: str) -> tuple[str, ...]:

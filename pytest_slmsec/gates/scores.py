@@ -9,12 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_slmsec.core.errors import CompareError
-from pytest_slmsec.gates.binary import binary_gate
 from pytest_slmsec.gates.comparable import Pair
 from pytest_slmsec.gates.config import GateConfig, Rule
 from pytest_slmsec.gates.fits import P_CORRECT, Scale, check_rule
-from pytest_slmsec.gates.real import real_gate
-from pytest_slmsec.gates.sequential import benchmark_gate
+from pytest_slmsec.gates.methods import method_of
 from pytest_slmsec.gates.suite import Kind, Member
 from pytest_slmsec.gates.units import DEFAULT_MARGINS, METRIC_UNITS
 from pytest_slmsec.gates.verdict import GateResult
@@ -114,31 +112,12 @@ def _margin(pair: Pair, config: GateConfig, rule: Rule, base_share: float) -> fl
         CompareError: a relative margin on a base that scores nothing.
     """
     if rule.max_drop is None:
-        return config.preset.margin(pair.base.n)
+        return config.preset.margin(method_of(pair, config).n_total)
     margin = rule.max_drop.of(base_share)
     if margin <= 0:
         raise CompareError(f"{rule.where}: a relative margin says nothing about {pair.base.name}, which scores 0; give "
                            'points, such as "2pt".')  # fmt: skip
     return margin
-
-
-def _binary(config: GateConfig, before: NDArray[np.bool_], after: NDArray[np.bool_], margin: float, name: str,
-            base_accuracy: float | None = None, alpha: float | None = None) -> GateResult:  # fmt: skip
-    """The gate on flags of the same items before (base) and after (candidate)."""
-    if config.scope == "benchmark":
-        differences = after.astype(np.float64) - before.astype(np.float64)
-        return benchmark_gate(differences, len(before), margin, gate=name)
-    lost, gained = int((before & ~after).sum()), int((after & ~before).sum())
-    level = alpha or config.alpha
-    return binary_gate(lost, gained, len(before), margin, level, level, base_accuracy, gate=name,
-                       power=config.power)  # fmt: skip
-
-
-def _real_valued(config: GateConfig, differences: Floats, margin: float, scale: float, name: str, unit: str
-                 ) -> GateResult:  # fmt: skip
-    if config.scope == "benchmark":
-        return benchmark_gate(differences, len(differences), margin, scale, gate=name, unit=unit)
-    return real_gate(differences, margin, scale, config.alpha, gate=name, unit=unit, power=config.power)
 
 
 def _is_share(pair: Pair) -> bool:
@@ -152,7 +131,7 @@ def _share(pair: Pair, config: GateConfig, rule: Rule, name: str) -> Found:
     before, after = pair.base.flags("correct"), pair.candidate.flags("correct")
     share, up = float(before.mean()), bool(pair.base.facts["higher_is_better"])
     margin = _margin(pair, config, rule, share) if up or rule.max_increase is None else rule.max_increase
-    result = _binary(config, before, after, margin, name, share)
+    result = method_of(pair, config).binary(before, after, margin, name, share)
     shown = [float(flags.mean()) if up else 1.0 - float(flags.mean()) for flags in (before, after)]
     return result, shown[0], shown[1]
 
@@ -162,14 +141,15 @@ def _p_correct(pair: Pair, config: GateConfig, rule: Rule, name: str) -> Found:
     assert before is not None
     assert after is not None
     share = float(before.mean())
-    result = _real_valued(config, after - before, _margin(pair, config, rule, share), 1.0, name, "points")
+    margin = _margin(pair, config, rule, share)
+    result = method_of(pair, config).real(after - before, margin, 1.0, name, "points")
     return result, share, float(after.mean())
 
 
 def _real(pair: Pair, config: GateConfig, rule: Rule, name: str) -> Found:
     facts, before, after = pair.base.facts, pair.base.values, pair.candidate.values
     scale, metric = float(facts["scale"]), str(facts["metric"])
-    default = DEFAULT_MARGINS.get(metric, config.preset.margin(pair.base.n) * scale)
+    default = DEFAULT_MARGINS.get(metric, config.preset.margin(method_of(pair, config).n_total) * scale)
     if facts["higher_is_better"]:
         differences = after - before
         margin = default if rule.max_drop is None else scale * _margin(pair, config, rule, float(before.mean()) / scale)
@@ -177,14 +157,15 @@ def _real(pair: Pair, config: GateConfig, rule: Rule, name: str) -> Found:
         differences = before - after
         margin = default if rule.max_increase is None else rule.max_increase
     unit = "points" if scale == 1 else METRIC_UNITS.get(metric, metric)
-    result = _real_valued(config, differences, margin, scale, name, unit)
+    result = method_of(pair, config).real(differences, margin, scale, name, unit)
     return result, float(before.mean()), float(after.mean())
 
 
 def _parse_gate(pair: Pair, config: GateConfig, rule: Rule) -> Judged:
     before, after = pair.base.flags("parsed"), pair.candidate.flags("parsed")
     name = f"{pair.base.benchmark} {PARSE_RATE}"
-    result = _binary(config, before, after, config.preset.margin(pair.base.n), name)
+    method = method_of(pair, config)
+    result = method.binary(before, after, config.preset.margin(method.n_total), name)
     member = Member(result, Kind.PARSE, rule.required, primary=False)
     return Judged(pair.base.benchmark, PARSE_RATE, member, float(before.mean()), float(after.mean()))
 
@@ -203,9 +184,8 @@ def _collapse_gate(pair: Pair, config: GateConfig) -> Judged | None:
     answer = max(sorted(grown), key=lambda a: grown[a])
     others = [np.asarray(a != answer, dtype=np.bool_) for a in answers]
     alpha = config.alpha / len(grown)
-    result = _binary(
-        config, others[0], others[1], config.max_collapse, f"{pair.base.benchmark} {COLLAPSE}", alpha=alpha
-    )
+    name = f"{pair.base.benchmark} {COLLAPSE}"
+    result = method_of(pair, config).binary(others[0], others[1], config.max_collapse, name, alpha=alpha)
     details = {**result.details, "answer": answer, "different_answers": len(grown)}
     p_fail = None if result.p_fail is None else min(1.0, result.p_fail * len(grown))
     member = Member(replace(result, p_fail=p_fail, details=details), Kind.SCORE, required=False, primary=False)

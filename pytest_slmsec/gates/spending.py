@@ -17,10 +17,10 @@ from pytest_slmsec.core.errors import UsageError
 from pytest_slmsec.gates.binary import drop_bounds, fail_z, floor_items, tango_z
 from pytest_slmsec.gates.undecided import check_margin, normal_quantile, undecided
 from pytest_slmsec.gates.verdict import GateResult, Verdict
+from pytest_slmsec.gates.visit import LOOKS, TWO_STAGE, obf_looks
 
 Floats = NDArray[np.float64]
 
-LOOKS = 5
 OBF_BOUNDARIES = {0.05: (4.2292, 2.8880, 2.2982, 1.9619, 1.7397), 0.025: (4.8769, 3.3569, 2.6803, 2.2898, 2.0310)}
 """Upper boundaries of Z at 20, 40, 60, 80, 100 % of the items, by one-sided error rate; see `boundaries`."""
 
@@ -141,12 +141,7 @@ def repeated_p(look: int, z: float, shares: tuple[float, ...], spending: Spendin
     return float(np.exp(rates[-1] if z >= levels[-1] else pchip_interpolate(levels, rates, z)))
 
 
-def obf_looks(n_total: int) -> tuple[int, ...]:
-    """Numbers of items after which to look: 20, 40, 60, 80, 100 % of `n_total`, rounded up."""
-    return tuple(math.ceil(n_total * k / LOOKS) for k in range(1, LOOKS + 1))
-
-
-METHODS: Mapping[str, Spending] = {"obf": obf_spent, "two-stage": pocock_spent}
+METHODS: Mapping[str, Spending] = {"obf": obf_spent, TWO_STAGE: pocock_spent}
 """Group-sequential methods: five even looks, and a sample that is extended once."""
 
 

@@ -8,10 +8,11 @@ from pytest_slmsec.gates.fidelity import fidelity_gate
 from pytest_slmsec.gates.plan import rates_at
 from pytest_slmsec.gates.real import real_gate
 from pytest_slmsec.gates.sequential import anytime_binary_gate, benchmark_gate, hybrid_gate
-from pytest_slmsec.gates.spending import OBF_BOUNDARIES, obf_gate, obf_looks
+from pytest_slmsec.gates.spending import OBF_BOUNDARIES, obf_gate
 from pytest_slmsec.gates.suite import Member, suite_verdict
 from pytest_slmsec.gates.throughput import throughput_gate
 from pytest_slmsec.gates.verdict import Verdict
+from pytest_slmsec.gates.visit import obf_looks
 
 pytestmark = pytest.mark.statistics
 

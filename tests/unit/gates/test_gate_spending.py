@@ -11,12 +11,12 @@ from pytest_slmsec.gates.spending import (
     boundaries,
     group_sequential_gate,
     obf_gate,
-    obf_looks,
     obf_spent,
     pocock_spent,
     repeated_p,
 )
 from pytest_slmsec.gates.verdict import Verdict
+from pytest_slmsec.gates.visit import obf_looks
 
 EVEN = (0.2, 0.4, 0.6, 0.8, 1.0)
 
