@@ -183,7 +183,7 @@ def make_group(task: Task, model: ModelSpec, settings: Settings) -> Group:
     label += "~chat" * chat + "~official" * (settings.mode is Mode.OFFICIAL)
     group = Group(model, task, dataset, positions, label, settings.mode, settings.max_new_tokens, roles, chat,
                   replayed)  # fmt: skip
-    if dataset.kind != "hub":
+    if dataset.kind != "hub" and task.count is None:
         _ = group.known  # recorded answers to other items are refused before anything runs
     return group
 

@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     quantize.add_argument(DEVICE.flag, dest="device", help=DEVICE.help, **DEVICE.kwargs)
     quantize.set_defaults(run=_quantize)
     _add_compare(commands)
+    _add_rescore(commands)
     plan = commands.add_parser(
         "plan",
         help="what the gate can show with the items there are, before anything runs",
@@ -85,7 +86,8 @@ def _add_compare(commands: Any) -> None:
         "compare",
         help="judge a candidate against its base from two stored runs",
         description="Judge CANDIDATE against BASE, item by item. Both are files written by --benchmark-json or "
-        "--benchmark-autosave, or the number (0001) of such a run; FILE::MODEL chooses one of several models. "
+        "--benchmark-autosave, the number (0001) of such a run, or other recorded answers (docs/replay.md); "
+        "FILE::MODEL chooses one of several models. "
         "Exit status: 0 PASS, 1 FAIL, 2 INCONCLUSIVE, 3 ERROR.",
         epilog="example: slmsec compare 0001::phi3 0002::phi3-gptq4 --flips lost.jsonl",
     )
@@ -97,6 +99,22 @@ def _add_compare(commands: Any) -> None:
     comparison.add_argument("--json", type=Path, metavar="FILE", help="write every number to FILE")
     comparison.add_argument("--flips", type=Path, metavar="FILE", help="write each item that changed as a JSON line")
     comparison.set_defaults(run=_compare)
+
+
+def _add_rescore(commands: Any) -> None:
+    again = commands.add_parser(
+        "rescore",
+        help="score a stored run again with today's scorers and say what changed",
+        description="Score the stored answers of RUN again. RUN is a file of --benchmark-json or its number (0001), a "
+        "transcript, or any other recorded answers that --model=replay:RUN takes; RUN::MODEL chooses a model. "
+        "Exit status: 0 every stored score is found again, 1 some are not, 3 RUN cannot be scored.",
+        epilog="example: slmsec rescore run.jsonl --json changes.json",
+    )
+    again.error_status = 3
+    again.add_argument("recorded", metavar="RUN")
+    again.add_argument("--data", metavar="DIR", help="folder of the published files (default: SLMSEC_DATA)")
+    again.add_argument("--json", type=Path, metavar="FILE", help="write every changed score to FILE")
+    again.set_defaults(run=_rescore)
 
 
 def _registry() -> Registry:
@@ -136,6 +154,12 @@ def _compare(args: argparse.Namespace) -> int:
         args.base, args.candidate, Path.cwd(),
         preset=args.preset, data=args.data, json_file=args.json, flips_file=args.flips,
     )  # fmt: skip
+
+
+def _rescore(args: argparse.Namespace) -> int:
+    from pytest_slmsec.rescoring import rescore
+
+    return rescore(args.recorded, Path.cwd(), args.data, args.json)
 
 
 def _place(spec: ModelSpec) -> str:

@@ -32,7 +32,7 @@ def read_recorded(path: Path, data: str | None, member: str | None = None) -> li
         CompareError, ReplayError: it cannot be compared; says why. DataError: the published file is damaged.
     """
     recordings = read_recordings(path, member)
-    return [_arm(recording, task, member, data) for recording in recordings for task in tasks_of(recording)]
+    return [_arm(recording, task, data) for recording in recordings for task in tasks_of(recording)]
 
 
 def tasks_of(recording: Recording) -> list[Task]:
@@ -44,16 +44,16 @@ def tasks_of(recording: Recording) -> list[Task]:
     return [task for task in tasks().values() if recording.covers(task.name)] or [find_task(recording.benchmark)]
 
 
-def group_of(recording: Recording, task: Task, member: str | None, data: str | None, mode: Mode) -> Group:
+def group_of(recording: Recording, task: Task, data: str | None, mode: Mode) -> Group:
     """The group of recorded answers.
 
     Raises:
         CompareError: the items are not known here. ReplayError: the answers belong to other items.
     """
     if recording.source != "fixture" and data in (None, "hub", "fixture"):
-        raise CompareError(f"{recording.path}: its answers are scored against the published files: {DATA_REMEDY}.")
+        raise CompareError(f"{recording.path}: its answers are scored with the published items: {DATA_REMEDY}.")
     name = recording.model or f"{REPLAY_PREFIX}{recording.path.name}"
-    spec = ModelSpec(name, name, source="replay", location=str(recording.path), member=member, engine="replay")
+    spec = ModelSpec(name, name, source="replay", location=str(recording.path), member=recording.model, engine="replay")
     settings = Settings(
         models=(spec,), data=data, mode=mode, limit=None, max_new_tokens=None, window=1,
         engine=engine_settings(None, None), journal=Path(), resume=False, transcript=None, wrong="pass",
@@ -73,8 +73,8 @@ def recorded_answers(group: Group) -> list[tuple[Case, Answer]]:
     return found
 
 
-def _arm(recording: Recording, task: Task, member: str | None, data: str | None) -> Arm:
-    group = group_of(recording, task, member, data, Mode.STRICT)
+def _arm(recording: Recording, task: Task, data: str | None) -> Arm:
+    group = group_of(recording, task, data, Mode.STRICT)
     answers = recorded_answers(group)
     _check_complete(recording, group, answers)
     info = load(Path(group.model.location), group.model, engine_settings(None, None)).info

@@ -33,18 +33,18 @@ def reader_of(path: Path) -> Reader | None:
     return next((reader for reader in readers() if reader.reads(path)), None)
 
 
-def read_recordings(path: Path, model: str | None) -> list[Recording]:
+def read_recordings(path: Path, model: str | None, several: bool = False) -> list[Recording]:
     """Everything recorded in a file, or in the files of a folder, of one model.
 
     Args:
-        model: its name in the file; needed where there are several.
+        model: its name in the file; needed where there are several. several: give all of them where none is named.
 
     Raises:
         ReplayError: no recorded answers, damaged ones, several models and none chosen, or one benchmark twice.
     """
     files = _files(path)
     stamps = tuple((file.stat().st_mtime_ns, file.stat().st_size) for file in files)
-    return _chosen(_read(tuple(files), stamps, path), model, path)
+    return _chosen(_read(tuple(files), stamps, path), model, path, several)
 
 
 def _files(path: Path) -> list[Path]:
@@ -67,16 +67,16 @@ def _read(files: tuple[Path, ...], stamps: tuple[tuple[int, int], ...], path: Pa
     return recordings
 
 
-def _chosen(recordings: Sequence[Recording], model: str | None, path: Path) -> list[Recording]:
+def _chosen(recordings: Sequence[Recording], model: str | None, path: Path, several: bool) -> list[Recording]:
     models = list(dict.fromkeys(recording.model or "" for recording in recordings))
-    if model is None and len(models) > 1:
+    if model is None and len(models) > 1 and not several:
         raise ReplayError(f"{path} holds {len(models)} models ({', '.join(models)}): choose one, for example "
                           f"{path}{CHOOSE}{models[0]}.")  # fmt: skip
     chosen = [recording for recording in recordings if model in (None, recording.model)]
     if not chosen:
         raise ReplayError(f"{path} holds no model {model!r}; it holds {', '.join(filter(None, models)) or 'no names'}.")
-    seen: dict[str, Recording] = {}
+    seen: dict[tuple[str, str | None], Recording] = {}
     for recording in chosen:
-        if (first := seen.setdefault(recording.benchmark, recording)) is not recording:
+        if (first := seen.setdefault((recording.benchmark, recording.model), recording)) is not recording:
             raise ReplayError(f"{first.path} and {recording.path} both hold {recording.benchmark}: name one of them.")
     return chosen
