@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 from pytest_slmsec.core.errors import MissingExtraError
 from pytest_slmsec.core.items import Choose, Generate, Item, Output, Request
 from pytest_slmsec.scoring.base import Metric, Mode, Scorer
+from pytest_slmsec.scoring.similarity import Passages
 
 
 class Loader(Protocol):
@@ -78,6 +79,8 @@ class Task:
         metric: all scores to the headline number.
         items: the items themselves (a user's own benchmark), or None when `load` reads published files.
         load: reads published files from a directory.
+        count: how many items the files in a directory hold, where that can be told without what `load` needs; their ids
+            then number them from 1.
         files: published paths below the data directory that `load` needs, for messages and for the content hash.
         hub: where the rows are on the hub, and `from_rows`, which turns those rows into items; None where they are not.
         n_items: items of the published set: ids and counts are known before anything is downloaded.
@@ -93,6 +96,7 @@ class Task:
         fault: a sentence where an answer is no valid measurement at all (empty, or the text of an error), or None.
         chat: its raw prompts may be asked as the user turn of the model's own chat template as well.
         needs: packages that its scorer imports, and the `extra` of this project that brings them.
+        passages: what a sentence-embedding model compares, from the gold answer, the answer and the mode; or None.
     """
 
     name: str
@@ -116,6 +120,8 @@ class Task:
     chat: bool = False
     needs: tuple[str, ...] = ()
     extra: str = ""
+    passages: Callable[[str, str, Mode], Passages] | None = None
+    count: Callable[[Path], int] | None = None
 
     @property
     def by_choice(self) -> bool:

@@ -92,8 +92,13 @@ class Dataset:
     def ids(self) -> list[str]:
         """Ids of all items, in file order. Hub rows are numbered from 1 to the published count, without a download."""
         if self.kind == "hub":
-            return [f"{self.task.name}-{row:05d}" for row in range(1, self.task.n_items + 1)]
+            return self._numbered(self.task.n_items)
+        if self.root is not None and self.task.count is not None:
+            return self._numbered(self.task.count(self.root))
         return [item.id for item in self.items]
+
+    def _numbered(self, n_items: int) -> list[str]:
+        return [f"{self.task.name}-{row:05d}" for row in range(1, n_items + 1)]
 
     @cached_property
     def items(self) -> Sequence[Item]:
