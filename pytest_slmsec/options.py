@@ -103,6 +103,13 @@ EXPANDER = Option(
     "The model that examines an answer before the judge sees what it found (default: the judge).",
     {"metavar": "NAME"},
 )
+SIMILARITY = Option(
+    "slmsec-similarity-model",
+    "Sentence-embedding model that compares answers with references by meaning (SEvenLLM): a directory or "
+    "hf:org/name; its authors used hf:sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2. Without it this "
+    "number is reported as unavailable.",
+    {"metavar": "NAME"},
+)
 RUN_OPTIONS = (
     Option(
         "slmsec-scoring",
@@ -116,6 +123,7 @@ RUN_OPTIONS = (
         "become the user turn of the model's own chat template; the group is then named sevenllm-gen-en~chat.",
         {"choices": PROMPTS},
     ),
+    SIMILARITY,
     Option(
         "slmsec-limit",
         "Take a seeded sample of N items of each benchmark; the group is then named cti-mcq@N and is never compared "
@@ -228,6 +236,7 @@ class Settings:
         journal: file. resume: reuse its answers. transcript: file, or None. wrong: how a wrong answer shows.
         roles: the models that are asked about answers, by role (``judge``, ``expander``); empty: none is.
         chat: prompts that were published without a chat template are put into the model's own.
+        similarity: the sentence-embedding model that compares answers with references, or None.
     """
 
     models: tuple[ModelSpec, ...]
@@ -243,6 +252,7 @@ class Settings:
     wrong: str
     roles: Mapping[str, ModelSpec] = field(default_factory=dict)
     chat: bool = False
+    similarity: ModelSpec | None = None
 
 
 def load_config(root: Path) -> dict[str, Any]:
@@ -324,7 +334,12 @@ def read_settings(given: Mapping[str, Any], root: Path, extra_models: Mapping[st
         transcript=Path(chosen["transcript"]) if chosen["transcript"] else None,
         wrong=_one_of("wrong", chosen["wrong"] or "pass", WRONG),
         chat=_one_of("prompt", chosen["prompt"] or PROMPTS[0], PROMPTS) == "chat",
+        similarity=_similarity(chosen["similarity-model"], registry),
     )
+
+
+def _similarity(name: str | None, registry: Registry) -> ModelSpec | None:
+    return parse_model(name, registry, tuple(QUANTIZERS), SIMILARITY.flag) if name else None
 
 
 def _roles(judge: str, expander: str | None, registry: Registry) -> dict[str, ModelSpec]:

@@ -82,6 +82,7 @@ class Session:
 
     def pytest_configure(self, config: pytest.Config) -> None:
         """Check the rules of the gate at collection, and judge at the end, in the main process."""
+        self._check_similarity_model()
         if config.option.slmsec_no_gate:
             return
         config.pluginmanager.register(GateRules(config), "slmsec-gate-rules")
@@ -94,6 +95,15 @@ class Session:
         except SlmsecError as error:
             raise pytest.UsageError(str(error)) from None
         config.pluginmanager.register(self.gating, "slmsec-gating")
+
+    def _check_similarity_model(self) -> None:
+        if self.settings.similarity is not None and not self.is_worker:
+            from pytest_slmsec.meaning import check_model
+
+            try:
+                check_model(self.settings.similarity)
+            except SlmsecError as error:
+                raise pytest.UsageError(str(error)) from None
 
     def _load_beside(self, spec: ModelSpec) -> Engine:
         """A model beside another one, once the run is over.
@@ -256,6 +266,8 @@ class Session:
         benchmarks = self.config.pluginmanager.get_plugin("pytest-benchmark")
         option = self.config.option
         off = benchmarks is None or benchmarks.skip or (option.benchmark_disable and not option.benchmark_enable)
+        if not self.is_worker and not self._stopped_early:
+            self._compare_meanings()
         if not off and not self.is_worker:
             from pytest_slmsec.reports.benchmark_json import add_entries
 
@@ -263,6 +275,18 @@ class Session:
             if self.gating is not None and self.gating.accepted is not None:
                 self.gating.write_baseline(session, benchmarks)
         return (yield)
+
+    def _compare_meanings(self) -> None:
+        """Semantic similarity, once the models under test are out of memory."""
+        from pytest_slmsec.meaning import add_similarity
+        from pytest_slmsec.tasks.registry import tasks
+
+        def find(name: str) -> Task | None:
+            return self._own_tasks.get(name) or tasks().get(name)
+
+        if self.settings.similarity is not None:
+            self.run.close()
+        add_similarity(self.groups, find, self.settings.similarity, self.settings.engine, self._progress.say)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_benchmark_update_json(self, output_json: dict[str, Any]) -> None:

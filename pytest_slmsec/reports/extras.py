@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from pytest_slmsec.options import RULE
 from pytest_slmsec.reports.groups import Group
+from pytest_slmsec.scoring.metrics import SIMILARITY
 
 NO_JUDGE = (
     "no judge was named, so only refusals are told and there is no verdict on the other answers (--slmsec-judge=NAME)"
@@ -13,8 +14,11 @@ NO_JUDGE = (
 
 
 def extras(groups: Sequence[Group]) -> list[str]:
-    """Sentences about the groups whose metric wants its extras told."""
-    return [f"{group.label} on {group.model}: {text}." for group in groups for text in _of(group)]
+    """Sentences about the groups whose metric wants its extras told, and why semantic similarity is not known."""
+    told = [f"{group.label} on {group.model}: {text}." for group in groups for text in _of(group)]
+    facts = [group.header[SIMILARITY] for group in groups if group.header.get(SIMILARITY)]
+    reasons = dict.fromkeys(fact["reason"] for fact in facts if fact["reason"])
+    return told + [f"{SIMILARITY} is unavailable: {reason.rstrip('.')}." for reason in reasons]
 
 
 def _of(group: Group) -> list[str]:

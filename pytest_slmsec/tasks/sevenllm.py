@@ -25,6 +25,7 @@ from pytest_slmsec.scoring.base import Metric, Mode, Scorer
 from pytest_slmsec.scoring.leaf_values import score_values, structure_of, values_v2
 from pytest_slmsec.scoring.metrics import ACCURACY_V2, F1_V2, ROUGE_L_V2, ROUGE_L_V2_ZH
 from pytest_slmsec.scoring.rouge_l import EXTRA, Language, score_text
+from pytest_slmsec.scoring.similarity import text_passages, value_passages
 from pytest_slmsec.scoring.single_letter import LETTERS, score_choice
 from pytest_slmsec.tasks.base import HubSource, Task
 from pytest_slmsec.tasks.baselines import modal_gold
@@ -169,9 +170,7 @@ def best_value(items: Sequence[Item], mode: Mode) -> tuple[str, float]:
     return best, total / len(items)
 
 
-def _task(
-    kind: str, language: Language, scorer: Scorer, metric: Metric, n_items: int, max_new_tokens: int, constant: Any
-) -> Task:
+def _task(kind: str, language: Language, scorer: Scorer, metric: Metric, n_items: int, **rest: Any) -> Task:
     name, part = f"sevenllm-{KINDS[kind]}-{language}", f"{language}-{kind}"
     return Task(
         name,
@@ -182,28 +181,37 @@ def _task(
         hub=HUB,
         from_rows=partial(read_rows, name, part),
         n_items=n_items,
-        max_new_tokens=max_new_tokens,
         official_max_new_tokens=OFFICIAL_MAX_NEW_TOKENS,
-        constant=constant,
         version="v2-1",
         needs=() if kind == "choice" else ("rouge", "jieba", "thefuzz"),
         extra=EXTRA,
         chat=True,
+        **rest,
     )
+
+
+def _choice_task(language: Language) -> Task:
+    return _task("choice", language, score_choice, ACCURACY_V2, 50, max_new_tokens=128, constant=modal_gold)
 
 
 def _generation_task(language: Language, metric: Metric) -> Task:
     scorer = partial(score_text, language=language)
-    return _task("gen", language, scorer, metric, 300, 512, partial(commonplace, scorer, language))
+    rest = {"constant": partial(commonplace, scorer, language), "passages": partial(text_passages, language=language)}
+    return _task("gen", language, scorer, metric, 300, max_new_tokens=512, **rest)
+
+
+def _extraction_task(language: Language) -> Task:
+    rest = {"constant": best_value, "passages": value_passages}
+    return _task("ex", language, score_values, F1_V2, 300, max_new_tokens=768, **rest)
 
 
 KINDS = {"choice": "mcq", "gen": "gen", "ex": "extract"}
 
 TASKS: tuple[Task, ...] = (
-    _task("choice", "en", score_choice, ACCURACY_V2, 50, 128, modal_gold),
-    _task("choice", "zh", score_choice, ACCURACY_V2, 50, 128, modal_gold),
+    _choice_task("en"),
+    _choice_task("zh"),
     _generation_task("en", ROUGE_L_V2),
     _generation_task("zh", ROUGE_L_V2_ZH),
-    _task("ex", "en", score_values, F1_V2, 300, 768, best_value),
-    _task("ex", "zh", score_values, F1_V2, 300, 768, best_value),
+    _extraction_task("en"),
+    _extraction_task("zh"),
 )

@@ -43,7 +43,7 @@ def test_extra_info_holds_what_a_comparison_needs(toy):
     assert info["prefill_tokens_per_s"] == pytest.approx(3000 / 0.5)  # four batches of 0.125 s
     assert info["decode_tokens_per_s"] == pytest.approx(120 / 1.0)  # the first token of each answer is prefill's
     assert info["engine"]["weights_sha256"] == "walpha"
-    assert info["decoding"] == {"max_new_tokens": 8, "stop": []}
+    assert info["decoding"] == {"max_new_tokens": 8, "stop": [], "raw": False}
     assert info["energy_j"] is None
     assert info["reasons"]["energy_j"]
 
