@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +18,8 @@ from pytest_slmsec.tasks.registry import tasks
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point. Returns 0, or 2 for an error, which is one sentence on standard error; 130 after Ctrl-C."""
+    """Entry point. Returns 0, or 2 for an error, which is one sentence on standard error; 130 after Ctrl-C,
+    141 where nobody reads on."""
     args = _parser().parse_args(argv)
     try:
         return int(args.run(args))
@@ -27,6 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nslmsec: interrupted; nothing half-made was kept.", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # the reader has seen enough: `slmsec list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
 
 
 class _Parser(argparse.ArgumentParser):

@@ -15,6 +15,7 @@ import numpy as np
 from pytest_slmsec.core.errors import CompareError
 from pytest_slmsec.core.items import Score
 from pytest_slmsec.gates.arm import Arm
+from pytest_slmsec.gates.visit import visit_of
 
 EMPTY_SHARE = 0.5
 DEGENERATE_FROM_ITEMS = 30
@@ -62,6 +63,25 @@ def pair(base: Arm, candidate: Arm, rescore: Rescore | None = None) -> Pair:
     differing = _conditions(base, aligned)
     warnings += [f"{text}; scores may move by a few near-ties." for text in differing]
     return Pair(base, aligned, tuple(warnings), tuple(f"{text}: speed and memory say nothing." for text in differing))
+
+
+def restricted(base: Arm, candidate: Arm) -> Arm:
+    """The base on the items that a candidate which stopped early was asked, in its order; else the base as it is.
+
+    Raises:
+        CompareError: the base itself stopped before it had all items that are needed.
+    """
+    visit, own = visit_of(candidate.facts, candidate.name), visit_of(base.facts, base.name)
+    wanted = candidate.identities()
+    place = {key: position for position, key in enumerate(base.identities())}
+    lacking = [key for key in wanted if key not in place]
+    if own is not None and base.n < own.n_total and lacking:
+        raise CompareError(f"{base.name} stopped early, after {base.n} of {own.n_total} items, and lacks {len(lacking)} "
+                           "that the candidate was asked: measure the base whole.")  # fmt: skip
+    stopped = visit is not None and candidate.n < visit.n_total
+    if lacking or not (stopped or (own is not None and candidate.n < base.n)):
+        return base
+    return base.taken([place[key] for key in wanted])
 
 
 def _together(base: Arm, candidate: Arm, found: Sequence[str]) -> str:
@@ -116,7 +136,8 @@ def _aligned(base: Arm, candidate: Arm) -> Arm:
 
 
 def _engine(arm: Arm) -> Mapping[str, Any]:
-    return arm.facts.get("engine") or {}
+    """Facts about the engine that gave the answers; of recorded answers there are none."""
+    return {} if arm.facts.get("recorded") else arm.facts.get("engine") or {}
 
 
 def _prompts(base: Arm, candidate: Arm) -> tuple[list[str], list[str]]:
@@ -176,7 +197,9 @@ def _degenerate(base: Arm, candidate: Arm) -> list[str]:
 def _conditions(base: Arm, candidate: Arm) -> list[str]:
     """How engine, batch and machine differ. Quantisations have loaders of their own: that is part of the candidate."""
     same_kind = base.facts["quant"] == candidate.facts["quant"]
-    return [
+    recorded = [arm.model for arm in (base, candidate) if arm.facts.get("recorded")]
+    unknown = [f"On what the recorded answers of {recorded[0]} were made is not known"] if len(recorded) == 1 else []
+    return unknown + [
         f"{what} differs ({_shown(a)} and {_shown(b)})"
         for what, a, b in (
             ("The engine", _engine(base).get("engine"), _engine(candidate).get("engine")),
@@ -188,7 +211,7 @@ def _conditions(base: Arm, candidate: Arm) -> list[str]:
             ("The number of usable CPUs", base.machine.get("cpus_usable"), candidate.machine.get("cpus_usable")),
             ("The GPU", _gpu(base), _gpu(candidate)),
         )
-        if a != b and (same_kind or what != "The engine")
+        if a != b and (same_kind or what != "The engine") and not (unknown and None in (a, b))
     ]
 
 

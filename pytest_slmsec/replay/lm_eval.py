@@ -34,7 +34,7 @@ def read(path: Path) -> list[Recording]:
     found = NAME.fullmatch(path.name)
     assert found is not None
     answers: dict[tuple[int, str], Recorded] = {}
-    limit: int | None = None
+    decoding: dict[str, Any] = {"raw": True}
     first: str | None = None
     for number, line in json_lines(path):
         where = f"{path}, {number}"
@@ -44,13 +44,13 @@ def read(path: Path) -> list[Recording]:
             raise ReplayError(f"{path}: {number} repeats the document {key[0]} of {answers[key].where}; "
                               "every document must occur once a filter.")  # fmt: skip
         answers[key] = _answer(number, key[0], line, where)
-        limit = limit or _limit(line)
+        decoding |= _decoding(line)
     return [
         Recording(
             path,
             found[1],
             tuple(answer for (_, name), answer in answers.items() if name == first),
-            decoding={"max_new_tokens": limit} if limit else {},
+            decoding=decoding,
         )
     ]
 
@@ -109,10 +109,14 @@ def _pair(answer: Any, where: str) -> tuple[float, bool]:
     return number, str(greedy) == "True"
 
 
-def _limit(line: Mapping[str, Any]) -> int | None:
-    """The token limit of a generation, where it was given."""
+def _decoding(line: Mapping[str, Any]) -> dict[str, Any]:
+    """Token limit and stop strings of a generation, where they were given."""
     arguments = line.get("arguments")
     first: Any = next(iter(arguments.values()), {}) if isinstance(arguments, dict) else {}
-    given = first.get("arg_1") if isinstance(first, dict) else None
-    found = [given[key] for key in LIMITS if isinstance(given, dict) and isinstance(given.get(key), int)]
-    return found[0] if found else None
+    given: Any = first.get("arg_1") if isinstance(first, dict) else None
+    if not isinstance(given, dict):
+        return {}
+    limits = [given[key] for key in LIMITS if isinstance(given.get(key), int)]
+    until = given.get("until")
+    stop = [until] if isinstance(until, str) else until
+    return ({"max_new_tokens": limits[0]} if limits else {}) | ({"stop": stop} if isinstance(stop, list) else {})
