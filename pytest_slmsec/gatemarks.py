@@ -84,6 +84,7 @@ class GateRules:
         self._config = config
         self._collected: set[str] = set()
         self._remarks: list[str] = []
+        self._refused = False
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, None, None]:
@@ -93,11 +94,12 @@ class GateRules:
                 self._collected |= {case.group.label, case.group.task.name}
         yield
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Refuse rules about nothing, and those that do not fit; nothing has run yet.
 
         Raises:
-            pytest.UsageError: names the key or the table.
+            pytest.UsageError: names the key or the table. A worker of xdist stops instead, for it could not say why.
         """
         selected = {case.group: item for item in session.items if (case := case_of(item))}
         try:
@@ -107,7 +109,14 @@ class GateRules:
                 check_name(item, group.task)
                 check_rule(rule_of(item, group, gate), group.label, scale_of(group.task))
         except UsageError as error:
-            raise pytest.UsageError(str(error)) from None
+            if not hasattr(self._config, "workerinput"):
+                raise pytest.UsageError(str(error)) from None
+            self._refused, session.shouldstop = True, str(error)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self) -> bool | None:
+        """A worker looks at its first test before it sees that it should stop."""
+        return True if self._refused else None
 
     def pytest_report_collectionfinish(self) -> list[str]:
         """Tables that may or may not be about a benchmark."""
