@@ -70,6 +70,7 @@ class Run:
         self._make_engine = make_engine
         self._progress = progress
         self._windows: Mapping[Case, Window[Case]] = {}
+        self._segment: Callable[[Case], int] = lambda case: 0
         self._measured: dict[Case, Measured] = {}
         self._answers: dict[Case, Answer] = {}
         self._resident: Resident | None = None
@@ -79,9 +80,14 @@ class Run:
         self._journal: Journal | None = None
         self.windows_run = 0
 
-    def adopt(self, cases: Iterable[Case]) -> None:
-        """Plan the finally selected cases, in their order of execution."""
-        keyed = (((case.group, case.group.model), case) for case in cases)
+    def adopt(self, cases: Iterable[Case], segment: Callable[[Case], int] = lambda case: 0) -> None:
+        """Plan the finally selected cases, in their order of execution.
+
+        Args:
+            segment: no window reaches from one into another, since the gate may end a benchmark between them.
+        """
+        self._segment = segment
+        keyed = (((case.group, case.group.model, segment(case)), case) for case in cases)
         self._windows = cut(keyed, self.settings.window)
 
     def answer(self, case: Case) -> Answer:
@@ -105,6 +111,10 @@ class Run:
         measured, answer = self._measured.pop(case, None), self._answers.pop(case, None)
         return None if measured is None or answer is None else (answer, measured.batch)
 
+    def is_reused(self, batch: StoredBatch | None) -> bool:
+        """Whether a batch was measured by an earlier run, and comes from its journal."""
+        return batch is not None and self._journal is not None and self._journal.is_earlier(batch)
+
     def info(self, model: ModelSpec) -> EngineInfo | None:
         """Facts about a model, once it has been loaded."""
         return self._infos.get(model)
@@ -122,11 +132,13 @@ class Run:
 
     def _with(self, case: Case) -> Sequence[Case]:
         """The cases that are answered together with `case`: its window; where other models are asked about the answers,
-        all of its group, so that each of them is loaded once a group."""
+        all of its group up to the next look, so that each of them is loaded once."""
         window = self._windows.get(case)
         if window is None:
             return [case]
-        return [c for c in self._windows if c.group is case.group] if case.group.roles else window.cases
+        if not case.group.roles:
+            return window.cases
+        return [c for c in self._windows if c.group is case.group and self._segment(c) == self._segment(case)]
 
     def _answer_all(self, cases: Sequence[Case]) -> None:
         """Answer cases of one group, and have the answers judged where the benchmark asks for it."""
@@ -160,6 +172,8 @@ class Run:
     def _ask_about(self, group: Group, role: str, requests: Sequence[Request]) -> list[Output]:
         """Ask the model that has a role; `pytest_slmsec.followups` says what."""
         resident = self._load(group.roles[role])
+        if (why := lacking(resident.engine.capabilities, requests[0])) is not None:
+            return [Output(error=why)] * len(requests)
         size, what = self.settings.window, f"{role} {resident.spec.name} on {group.model.name} {group.label}"
         windows = [requests[start : start + size] for start in range(0, len(requests), size)]
         return [one.output for window in windows for one in self._ask(resident, window, what)]

@@ -30,7 +30,8 @@ class Arm:
     Attributes:
         benchmark, model: the label of the group, and the model's name.
         facts: the facts about the group, as stored with the latency entry (`docs/records.md`).
-        columns: a list for each of `COLUMNS`, all in the order of the data set.
+        columns: a list for each of `COLUMNS`, all in the order of the data set, or in that of the visit where the run
+            stopped early; ``cluster`` as well, where items come in clusters.
         machine: stable facts about the machine; empty where they are not known.
         where: file or run it comes from, for messages.
     """

@@ -145,7 +145,8 @@ def _prompts(base: Arm, candidate: Arm) -> tuple[list[str], list[str]]:
 
     Models of different bases render and tokenise in their own way; that is part of what is compared.
     """
-    differ = [what for what in ("template", "tokenizer") if _engine(base).get(f"{what}_sha256")
+    known = () if any(arm.facts.get("recorded") for arm in (base, candidate)) else ("template", "tokenizer")
+    differ = [what for what in known if _engine(base).get(f"{what}_sha256")
               != _engine(candidate).get(f"{what}_sha256")]  # fmt: skip
     counts = zip(base.columns["item"], base.columns["prompt_tokens"], candidate.columns["prompt_tokens"], strict=True)
     longer = [item for item, a, b in counts if a != b]

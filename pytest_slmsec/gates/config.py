@@ -119,8 +119,8 @@ class GateConfig:
         preset: name and numbers. baseline: a stored run, ``live:MODEL``, or None.
         scope: ``population`` (the items are a sample of the task) or ``benchmark`` (exactly these items).
         alpha: one-sided error rate of each bound. power: how often a plan wants to succeed; for planning only.
-        on_inconclusive: ``warn``, ``fail`` or ``skip``, for a suite that stays undecided. extend: where a sample does not
-            decide, the other items are asked first. early_stop: of `EARLY_STOPS`, where a rule does not say.
+        on_inconclusive: ``warn``, ``fail`` or ``skip``, for a suite that stays undecided. extend: where a sample does
+            not decide, the other items are asked first. early_stop: of `EARLY_STOPS`, where a rule does not say.
         unparsable: ``worst``, or ``error`` where one must not occur.
         suite: limits of the suite. rules: by benchmark. max_collapse: tolerated growth of the commonest answer.
         max_slowdown: share. speed_rounds: rounds in which base and candidate take turns; None: not measured so.

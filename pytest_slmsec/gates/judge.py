@@ -9,12 +9,13 @@ from typing import Any
 
 from pytest_slmsec.core.errors import CompareError
 from pytest_slmsec.gates.arm import Arm
-from pytest_slmsec.gates.comparable import Pair, Rescore, pair
+from pytest_slmsec.gates.comparable import Pair, Rescore, pair, restricted
 from pytest_slmsec.gates.config import GateConfig
 from pytest_slmsec.gates.costs import broken, cost_gates
 from pytest_slmsec.gates.scores import Judged, score_gates
 from pytest_slmsec.gates.suite import ALPHA, Kind, Limits, Member, SuiteResult, suite_verdict
 from pytest_slmsec.gates.verdict import GateResult, Verdict
+from pytest_slmsec.gates.visit import visit_of
 
 COMPARISON = "comparison"
 
@@ -67,6 +68,7 @@ class Judgement:
             "verdict": self.verdict.value,
             "suite": self.suite.to_json(),
             "gates": [self._gate_json(judged) for judged in self.gates],
+            "early_stop": {p.base.benchmark: seen for p in self.pairs if (seen := _visited(p)) is not None},
             "hashes": {p.base.benchmark: _hashes(p) for p in self.pairs},
             "warnings": list(self.warnings),
             "missing": list(self.missing),
@@ -86,6 +88,32 @@ class Judgement:
             "p_holm": self.suite.p_holm.get(name),
             "verdict_in_family": self.verdicts[name].value,
         }
+
+
+def _visited(found: Pair) -> dict[str, Any] | None:
+    """How the items of a benchmark were visited, with what a recomputation needs; None where all were judged once."""
+    visit, arm = visit_of(found.candidate.facts, found.candidate.name), found.candidate
+    if visit is None:
+        return None
+    return {**visit.to_json(), "n": arm.n, "n_total": visit.n_total, "saved": visit.n_total - arm.n}
+
+
+def settled(gates: Sequence[Judged], benchmarks: int) -> Verdict | None:
+    """What one benchmark says, if it needs no more items: FAIL as soon as a gate FAILs, PASS once all that decide do.
+
+    Among several benchmarks a FAIL has to hold in their family, so its p-value must be small enough for Holm's first
+    step in the suite. The rule may look at all gates together, for each keeps its error rate whatever stops the run.
+
+    Args:
+        gates: of one benchmark, at a look. benchmarks: how many are judged together.
+    """
+    counted = [judged for judged in gates if not judged.advisory]
+    failed = [judged.result for judged in counted if judged.result.verdict is Verdict.FAIL]
+    level = ALPHA / 2 / (benchmarks * len(counted))
+    if any(benchmarks == 1 or result.p_fail is None or result.p_fail < level for result in failed):
+        return Verdict.FAIL
+    passed = all(judged.result.verdict is Verdict.PASS for judged in counted if _decides(judged))
+    return Verdict.PASS if passed and not failed else None
 
 
 def _hashes(found: Pair) -> dict[str, Any]:
@@ -124,7 +152,7 @@ def judge(
     gates, pairs, warnings = list[Judged](), list[Pair](), config.warnings(today)
     for name in common:
         try:
-            found = pair(ours[name], theirs[name], rescore)
+            found = pair(restricted(ours[name], theirs[name]), theirs[name], rescore)
             gates += score_gates(found, config)
         except CompareError as error:
             gates.append(_error(name, error, config, ours[name].n))

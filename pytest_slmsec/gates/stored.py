@@ -74,14 +74,14 @@ def arms_from_json(content: Any, where: str) -> list[Arm]:
     if section.get("format") != FORMAT:
         raise CompareError(f"{where} has the record format {section.get('format')!r}, this version reads {FORMAT}; "
                            f"{AGAIN}.")  # fmt: skip
-    groups = section.get("groups")
-    if not isinstance(groups, Sequence) or not groups:
+    groups, stopped = section.get("groups"), section.get("stopped") or []
+    if not isinstance(groups, Sequence) or not isinstance(stopped, Sequence) or not (groups or stopped):
         raise CompareError(f"{where} holds no complete benchmark: there is nothing to compare.")
     facts = _facts(content["benchmarks"])
     machine = (content.get("machine_info") or {}).get("slmsec")
     return [
         arm_from_plain(_facts_of(group, facts, where), group, _machine_of(group, machine), where) for group in groups
-    ]
+    ] + [arm_from_plain(group.get("facts") or {}, group, machine, where) for group in stopped]
 
 
 def _machine_of(group: Mapping[str, Any], of_the_file: Any) -> Any:

@@ -101,7 +101,19 @@ def answers(groups: Sequence[Group]) -> dict[str, Any]:
     Columns instead of rows keep it short: each value of `items` is a list in the order of the data set.
     """
     complete = [group for group in groups if group.complete]
-    return {"format": FORMAT, "version": __version__, "groups": [columns(group) for group in complete]}
+    stopped = [part for group in groups if not group.complete and (part := group.judged) is not None]
+    return {
+        "format": FORMAT,
+        "version": __version__,
+        "groups": [columns(group) for group in complete],
+        **({"stopped": [_stopped(part) for part in stopped]} if stopped else {}),
+    }
+
+
+def _stopped(part: Group) -> dict[str, Any]:
+    """The items that were seen before the gate needed no more, as visited; no entry stands for them, so with facts."""
+    result = part.result()
+    return {**columns(part), "facts": {} if result is None else extra_info(part, result)}
 
 
 def columns(group: Group) -> dict[str, Any]:
@@ -111,6 +123,8 @@ def columns(group: Group) -> dict[str, Any]:
     per_item["sha256"] = group.header["item_sha256"]
     if any(row.get("replies") for row in rows):
         per_item["replies"] = [row["replies"] for row in rows]
+    if any(row.get("cluster") is not None for row in rows):
+        per_item["cluster"] = [row["cluster"] for row in rows]
     for key in ("value", "parsed", "correct", "extracted", "parts"):
         per_item[key] = [row["score"][key] for row in rows]
     return {"benchmark": group.label, "model": group.model, "items": per_item}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,7 +52,11 @@ class Cost:
 
 @dataclass
 class Group:
-    """Collected reports of one (benchmark label, model)."""
+    """Collected reports of one (benchmark label, model).
+
+    Attributes:
+        stopped: items after which the gate needed no more, or None.
+    """
 
     label: str
     model: str
@@ -60,6 +64,7 @@ class Group:
     header: dict[str, Any] = field(default_factory=dict)
     rows: dict[int, dict[str, Any]] = field(default_factory=dict)
     batches: list[dict[str, Any]] = field(default_factory=list)
+    stopped: int | None = None
 
     @property
     def n_expected(self) -> int:
@@ -75,6 +80,25 @@ class Group:
     def complete(self) -> bool:
         """Every item of the group was validly measured."""
         return bool(self.header) and len(self.rows) == self.n_expected and not self.n_errors
+
+    @property
+    def judged(self) -> Group | None:
+        """What can be judged: the group when it is complete, the items seen when it stopped early, else None."""
+        if self.complete:
+            return self
+        rows = self.header["early_stop"]["order"][: self.stopped] if self.stopped else []
+        return self.part(rows) if rows and self.measures(rows) else None
+
+    def measures(self, rows: Sequence[int]) -> bool:
+        """Whether all of `rows` were validly measured."""
+        return all(self.rows.get(row, {}).get("score") is not None for row in rows)
+
+    def part(self, rows: Sequence[int]) -> Group:
+        """The group of some of its rows, in the order given and numbered anew."""
+        keys = self.header["item_sha256"]
+        header = {**self.header, "n_expected": len(rows), "item_sha256": [keys[row] for row in rows]}
+        chosen = {place: self.rows[row] for place, row in enumerate(rows)}
+        return Group(self.label, self.model, self.metric, header, chosen, self.batches)
 
     @property
     def n_hit_limit(self) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pytest_slmsec.cases import Case, Group
 from pytest_slmsec.core.identity import sha256_json
-from pytest_slmsec.core.items import Answer
+from pytest_slmsec.core.items import Answer, Item
 from pytest_slmsec.core.journal import StoredBatch
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.base import EngineInfo
@@ -31,11 +31,18 @@ def row(case: Case, answer: Answer) -> dict[str, Any]:
         "hit_limit": output.hit_limit,
         "seconds": answer.seconds,
         "gold": answer.item.gold,
+        "cluster": _cluster(answer.item),
         "text": answer.text,
         "logprobs": output.choice_logprobs and list(output.choice_logprobs),
         "choice_scores": output.choice_scores and list(output.choice_scores),
         "replies": [asdict(reply) for reply in output.replies],
     }
+
+
+def _cluster(item: Item) -> str | None:
+    """The text that several items are about, where the benchmark says: such items are not independent."""
+    name = item.meta.get("cluster")
+    return None if name is None else str(name)
 
 
 def transcript(case: Case, answer: Answer) -> dict[str, Any]:

@@ -149,6 +149,9 @@ def notes(groups: Sequence[Group]) -> list[str]:
         measured = len(group.rows) - group.n_errors
         if group.n_errors:
             lines.append(f"{where}: {group.n_errors} items could not be measured; they are in no score.")
+        elif group.stopped:
+            seen = f"{measured:,} of {group.n_expected:,} items"
+            lines.append(f"{where}: stopped early, after {seen}; no benchmark entry is written for a part.")
         elif measured < group.n_expected:
             ran = f"{measured} of {group.n_expected} items ran"
             lines.append(f"{where}: {ran}; no benchmark entry is written for a part.")
@@ -182,16 +185,19 @@ def left_out(unfit: Sequence[tuple[str, str, str]]) -> list[str]:
 
 
 def write_summary(
-    reporter: Any, groups: Sequence[Group], settings: Settings, unfit: Sequence[tuple[str, str, str]] = ()
-) -> None:
-    """The section at the end of a run. `unfit`: model, benchmark and reason of each that was not asked."""
+    reporter: Any, groups: Sequence[Group], settings: Settings, unfit: Sequence[tuple[str, str, str]] = (),
+    resumed: str | None = None,
+) -> None:  # fmt: skip
+    """The section at the end of a run.
+
+    Args:
+        unfit: model, benchmark and reason of each that was not asked. resumed: what an earlier run had measured.
+    """
     reporter.section("slmsec results")
     writer = reporter._tw
     for line in tables(groups, writer.fullwidth).splitlines() if groups else ():
         reporter.write_line(line)
-    for line in notes(groups):
-        reporter.write_line(line)
     used = [f"items: {sources(groups)}; scoring {settings.mode.value}"] if groups else []
-    for text in (*extras(groups), *left_out(unfit), *used):
+    for text in (*notes(groups), *extras(groups), *left_out(unfit), *([resumed] if resumed else []), *used):
         for line in textwrap.wrap(text, writer.fullwidth, subsequent_indent="  ", break_long_words=False):
             reporter.write_line(line)
