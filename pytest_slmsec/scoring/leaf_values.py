@@ -49,21 +49,28 @@ def structure_of(text: str) -> Structure | None:
 
 
 def structure_within(text: str) -> Structure | None:
-    """The structure of a text with words or a code fence around it, or None."""
+    """The structure of a text with words or a code fence around it, or None; of several the longest in the text."""
     for candidate in (text, *_FENCED.findall(text)):
         if (found := structure_of(candidate)) is not None:
             return found
-    end = max(text.rfind("}"), text.rfind("]")) + 1
-    starts = [match.start() for match in _OPENING.finditer(text)][:PLACES_TRIED]
-    return next((found for start in starts if (found := _embedded(text, start, end)) is not None), None)
+    spans: list[tuple[int, Structure]] = []
+    end = 0
+    for match in list(_OPENING.finditer(text))[:PLACES_TRIED]:
+        if match.start() >= end and (embedded := _embedded(text, match.start())) is not None:
+            end, found = embedded
+            spans.append((end - match.start(), found))
+    return max(spans, key=lambda span: span[0])[1] if spans else None
 
 
-def _embedded(text: str, start: int, end: int) -> Structure | None:
+def _embedded(text: str, start: int) -> tuple[int, Structure] | None:
+    """The structure that begins at `start`, and where it ends."""
     try:
-        found, _ = json.JSONDecoder().raw_decode(text, start)
+        found, end = json.JSONDecoder().raw_decode(text, start)
+        return end, found
     except (ValueError, RecursionError):
-        return structure_of(text[start:end])
-    return found if isinstance(found, (dict, list)) else None
+        end = max(text.rfind("}"), text.rfind("]")) + 1
+        literal = structure_of(text[start:end])
+        return None if literal is None else (end, literal)
 
 
 def leaves(structure: object) -> list[Any]:

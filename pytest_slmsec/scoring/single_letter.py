@@ -24,7 +24,7 @@ def stated_letter(text: str) -> str | None:
     """The one letter that an answer commits to ("Answer: B", "A. Banks"), or None; also where a Chinese label ends with
     an enumeration comma."""
     letters = strict_letters(_CHINESE_LABEL.sub(r"\1. ", text)) or frozenset()
-    return next(iter(letters)) if len(letters) == 1 else None
+    return next(iter(letters)) if len(letters) == 1 and letters <= frozenset(LETTERS) else None
 
 
 def score_choice(item: Item, output: Output, mode: Mode) -> Score:
