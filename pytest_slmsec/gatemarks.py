@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,17 @@ from typing import Any
 import pytest
 
 from pytest_slmsec.cases import Group, case_of
-from pytest_slmsec.core.errors import UsageError
+from pytest_slmsec.core.errors import FeasibilityWarning, UsageError
+from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.core.wrap import WIDTH, wrapped
 from pytest_slmsec.gates.config import GateConfig, Rule, read_rule
+from pytest_slmsec.gates.duels import live_duels
 from pytest_slmsec.gates.fits import Scale, check_rule
 from pytest_slmsec.options import read_gate
 from pytest_slmsec.tasks.base import Task
 from pytest_slmsec.tasks.registry import tasks
 
+FIRST_WORKER = "gw0"
 GATE_MARKER = "slmsec_gate"
 GATE_MARKER_HELP = (
     "slmsec_gate([benchmark], max_drop='2pt', max_increase=0.1, metric=..., required=True, reason=..., expires=...): "
@@ -77,11 +80,26 @@ def scale_of(task: Task) -> Scale:
     return Scale(metric.name, metric.higher_is_better, metric.binary, metric.scale, task.by_choice)
 
 
-class GateRules:
-    """Checks, in every process that collects, that each rule is about a benchmark and fits it."""
+def with_marks(gate: GateConfig, items: Iterable[pytest.Item]) -> GateConfig:
+    """The configuration with the rules of markers, which go before those of its tables.
 
-    def __init__(self, config: pytest.Config) -> None:
-        self._config = config
+    Raises:
+        UsageError: a marker says something that cannot be used.
+    """
+    groups = {case.group: item for item in items if (case := case_of(item))}
+    rules = {group.label: rule_of(item, group, gate) for group, item in groups.items() if marked(item) is not None}
+    return replace(gate, rules={**gate.rules, **rules})
+
+
+class GateRules:
+    """Checks, in every process that collects, that each rule is about a benchmark and fits it.
+
+    Args:
+        models: those of the run.
+    """
+
+    def __init__(self, config: pytest.Config, models: Sequence[ModelSpec]) -> None:
+        self._config, self._models = config, models
         self._collected: set[str] = set()
         self._remarks: list[str] = []
         self._refused = False
@@ -108,10 +126,31 @@ class GateRules:
             for group, item in selected.items():
                 check_name(item, group.task)
                 check_rule(rule_of(item, group, gate), group.label, scale_of(group.task))
+            self._warn(with_marks(gate, session.items), selected)
         except UsageError as error:
             if not hasattr(self._config, "workerinput"):
                 raise pytest.UsageError(str(error)) from None
             self._refused, session.shouldstop = True, str(error)
+
+    def _warn(self, gate: GateConfig, selected: Mapping[Group, pytest.Item]) -> None:
+        """A `FeasibilityWarning` for what is to be judged and is too small: one each where it has a rule of its own."""
+        first = getattr(self._config, "workerinput", {"workerid": FIRST_WORKER})["workerid"] == FIRST_WORKER
+        option = self._config.option
+        judged = option.slmsec_baseline or gate.baseline or live_duels(self._models, None)
+        if not (first and judged) or option.slmsec_plan:
+            return
+        from pytest_slmsec.reports.gate_plan import Planned, too_small
+
+        groups = {group.label: (Planned(group.label, group.task, len(group.positions)), item)
+                  for group, item in selected.items()}  # fmt: skip
+        ruled = {label for label, (planned, _) in groups.items() if planned.rule(gate) != Rule()}
+        for planned, item in (groups[label] for label in sorted(ruled)):
+            if (said := planned.warning(gate)) is not None:
+                item.warn(FeasibilityWarning(said))
+        others = [(planned, item) for label, (planned, item) in groups.items() if label not in ruled]
+        for said in too_small([planned for planned, _ in others], gate)[:1]:
+            if any(planned.n < planned.floor(gate) for planned, _ in others):
+                others[0][1].warn(FeasibilityWarning(said))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self) -> bool | None:

@@ -20,7 +20,7 @@ from pytest_slmsec.core.errors import CompareError, UsageError
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.core.wrap import shown, wrapped
 from pytest_slmsec.engines.base import Engine
-from pytest_slmsec.gatemarks import gate_config, screen
+from pytest_slmsec.gatemarks import gate_config, screen, with_marks
 from pytest_slmsec.gates.baseline import merge
 from pytest_slmsec.gates.duels import LIVE, Duel, live_duels, stored_duels, with_a_base
 from pytest_slmsec.gates.stored import NUMBER, read_arms, read_json, stored_path
@@ -109,16 +109,16 @@ class Gating:
             return []
         from pytest_slmsec.reports.gate_plan import Planned, plan_table, too_small
 
-        width = screen(self._config)
+        width, gate = screen(self._config), with_marks(self.gate, items)
 
         cases = [case for item in items if (case := case_of(item)) is not None]
         counts = Counter((case.group.label, case.group.task, case.group.model) for case in cases)
         planned = {label: Planned(label, task, n) for (label, task, _), n in counts.items()}
         if plan:
-            return plan_table(list(planned.values()), self.gate, width)
+            return plan_table(list(planned.values()), gate, width)
         if self._config.get_verbosity() < 0:
             return []
-        return [line for text in too_small(list(planned.values()), self.gate) for line in wrapped(text, width)]
+        return [line for text in too_small(list(planned.values()), gate) for line in wrapped(text, width)]
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Remember why benchmarks were not measured at all."""

@@ -47,6 +47,7 @@ class Session:
         self._transcript: TextIO | None = None
         self._unfit: dict[tuple[str, str, str], None] = {}
         self._stopped_early = False
+        self._reused = self._answered = 0
         self._own_tasks: dict[str, Task] = {}
         self.gating: Gating | None = None
 
@@ -85,7 +86,7 @@ class Session:
         self._check_similarity_model()
         if config.option.slmsec_no_gate:
             return
-        config.pluginmanager.register(GateRules(config), "slmsec-gate-rules")
+        config.pluginmanager.register(GateRules(config, self.settings.models), "slmsec-gate-rules")
         if self.is_worker:
             return
         from pytest_slmsec.gating import Gating
@@ -116,14 +117,19 @@ class Session:
         self.run.close()
         return self._make_engine(spec)
 
+    def pytest_sessionstart(self) -> None:
+        """Open the transcript, also in the main process of xdist, which collects nothing itself."""
+        self._open_transcript()
+
     # -- collection
 
     def pytest_report_header(self) -> list[str]:
         """What is about to be measured."""
         settings = self.settings
         models = ", ".join(spec.name for spec in settings.models)
+        judge = "".join(f"; {role} {spec.name}" for role, spec in settings.roles.items())
         return [
-            f"slmsec: models {models}; scoring {settings.mode.value}; data {settings.data or 'default'}",
+            f"slmsec: models {models}{judge}; scoring {settings.mode.value}; data {settings.data or 'default'}",
             f"slmsec: journal {_relative(settings.journal, self.config.rootpath)} (--slmsec-resume continues it)",
         ]
 
@@ -153,7 +159,6 @@ class Session:
         cases = [case for item in session.items if (case := case_of(item))]
         self.run.adopt(cases)
         self._own_tasks.update({group.task.name: group.task for group in dict.fromkeys(case.group for case in cases)})
-        self._open_transcript()
 
     # -- one case
 
@@ -168,7 +173,7 @@ class Session:
         if isinstance(problem, (ModelNotLoaded, DataUnavailable, Unfit)):
             pytest.skip(str(problem))
         if isinstance(problem, JournalError):
-            self._stopped_early = True
+            self._stopped_early = self._answered > 0
             pytest.exit(str(problem), returncode=pytest.ExitCode.INTERRUPTED)
         pytest.fail(str(problem), pytrace=False)
 
@@ -197,7 +202,7 @@ class Session:
         return report  # type: ignore[no-any-return]
 
     def _attach(self, report: Any, item: pytest.Item, case: Case, answer: Answer, batch: Any) -> None:
-        report.slmsec = data = {"row": payload.row(case, answer)}
+        report.slmsec = data = {"row": payload.row(case, answer), "reused": self.run.is_reused(batch)}
         if batch is not None and (told := (case.group, id(batch))) not in self._batches_told:
             self._batches_told.add(told)
             data["batch"] = payload.batch(batch)
@@ -234,6 +239,8 @@ class Session:
         if data is None or self.is_worker:
             return
         self.groups.add(data, self._metric(data))
+        self._reused += data["reused"]
+        self._answered += 1
         if "transcript" in data:
             self._write_transcript({**data["row"], **data["transcript"]})
 
@@ -306,7 +313,14 @@ class Session:
             if self.groups or self._unfit:
                 from pytest_slmsec.reports.terminal import write_summary
 
-                write_summary(terminalreporter, list(self.groups), self.settings, list(self._unfit))
+                write_summary(terminalreporter, list(self.groups), self.settings, list(self._unfit), self._resumed())
+
+    def _resumed(self) -> str | None:
+        """How much an earlier run had measured already."""
+        if not self.settings.resume:
+            return None
+        where = _relative(self.settings.journal, self.config.rootpath)
+        return f"--slmsec-resume: {self._reused} of {self._answered} answers were reused from {where}."
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_keyboard_interrupt(self) -> None:

@@ -73,6 +73,17 @@ class Planned:
             return floor_items(limit, config.alpha)
         return real_floor(limit, self.task.metric.scale, config.alpha)
 
+    def warning(self, config: GateConfig) -> str | None:
+        """The sentences on a benchmark that cannot PASS, or None."""
+        if self.n >= self.floor(config) or config.scope == "benchmark":
+            return None
+        limit, scale = self.limit(config), self.task.metric.scale
+        if self.binary(config):
+            return feasibility(self.label, self.n, limit, alpha=config.alpha, power=config.power).sentence
+        unit = f"{100 * limit:g} points" if scale == 1 else f"{limit:g}"
+        return (f"{self.label} has {self.n} items and needs {self.floor(config)} to prove a limit of {unit}. It can "
+                "FAIL but not PASS. Role: advisory.")  # fmt: skip
+
     def needed(self, config: GateConfig) -> int:
         """Items with which a usual unchanged model passes with the power of the configuration."""
         limit, scale = self.limit(config), self.task.metric.scale

@@ -113,3 +113,29 @@ def test_lines_at_collection_are_wrapped_to_the_terminal(runs, columns):
     found = " ".join(result.stdout.str().split())
     assert "can FAIL but not PASS, too few items: addresses (60 of 133 items), hashes (60 of 133 items)" in found
     assert "an unchanged model may well stay undecided: large (200 items; needs about 928)" in found
+
+
+def test_a_benchmark_with_a_rule_of_its_own_that_is_too_small_is_a_warning(runs):
+    runs.suite(50, mark="@pytest.mark.slmsec_gate(max_drop='2pt')")
+    result = runs.run(*BOTH)
+    assert result.ret == 0
+    assert ('FeasibilityWarning: ports has 50 items; even with no changed answer it can only prove "at most 5.1 points '
+            'worse". It can FAIL (from a drop of about' in said(result))  # fmt: skip
+    strict = runs.run(*BOTH, "-W", "error::pytest_slmsec.FeasibilityWarning")
+    assert strict.ret != 0
+    runs.suite(50, mark="@pytest.mark.slmsec_gate(max_drop='6pt')")
+    assert "FeasibilityWarning" not in said(runs.run(*BOTH))
+
+
+def test_the_other_small_ones_share_a_warning(runs):
+    for name in ("ports", "hashes"):
+        runs.suite(60, name)
+    found = said(runs.run(*BOTH))
+    assert found.count("FeasibilityWarning") == 1
+    assert "too few items: hashes (60 of 133 items), ports (60 of 133 items)" in found
+    assert "FeasibilityWarning" not in said(runs.run("--model=alpha"))
+
+
+def test_the_warning_comes_once_from_several_workers(runs):
+    runs.suite(60)
+    assert said(runs.run(*BOTH, "-n2", subprocess=True)).count("FeasibilityWarning") == 1
