@@ -21,6 +21,8 @@ from pytest_slmsec.core.errors import JournalError
 from pytest_slmsec.core.items import Output
 
 FORMAT = 1
+BEGINNING = (b"0123456789abcdef",) * 8 + (b" ", b"{")
+"""Which bytes may stand at the first places of a journal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +119,16 @@ class Journal:
         self._batches: dict[str, tuple[StoredBatch, int]] = {
             key: (batch, row) for batch in batches for row, key in enumerate(batch.keys)
         }
+        self._earlier = {id(batch): batch for batch in batches}
 
     @classmethod
     def start(cls, path: Path) -> Journal:
-        """A new, empty journal; one that stands at `path` is kept beside it under the next free number."""
+        """A new, empty journal; one that stands at `path` is kept beside it under the next free number.
+
+        Raises:
+            JournalError: the file at `path` is no journal, or the new one cannot be written.
+        """
+        _refuse_foreign(path)
         _make_folder(path.parent)
         if path.exists() and path.stat().st_size:
             number = 1
@@ -135,7 +143,11 @@ class Journal:
 
         Args:
             also: journals to read from and not to write to (those of other worker processes).
+
+        Raises:
+            JournalError: the file at `path` is no journal, or cannot be read or written.
         """
+        _refuse_foreign(path)
         _make_folder(path.parent)
         batches: list[StoredBatch] = []
         damaged = 0
@@ -161,6 +173,10 @@ class Journal:
         """The batch in which the answer was measured, or None."""
         found = self._batches.get(key)
         return found[0] if found else None
+
+    def is_earlier(self, batch: StoredBatch) -> bool:
+        """Whether a batch was in the journal when it was opened."""
+        return id(batch) in self._earlier
 
     def append(self, batch: StoredBatch) -> None:
         """Write one batch through to the disk.
@@ -202,6 +218,23 @@ def _batches_of(values: Sequence[Mapping[str, Any]], batches: list[StoredBatch])
         except (ValueError, KeyError, TypeError):
             foreign += 1
     return foreign
+
+
+def _refuse_foreign(path: Path) -> None:
+    """A file that somebody else wrote is neither moved aside nor written to. A journal begins with a checksum, or with
+    as much of it as a killed process could write."""
+    if not path.is_file():
+        return
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(BEGINNING))
+    except OSError:
+        return  # whoever opens it for writing says why not
+    fits = [byte in wanted for byte, wanted in zip(head, BEGINNING, strict=False)]
+    if not all(fits):
+        raise JournalError(
+            f"{path} is no journal of slmsec: it was left as it is; name another file with --slmsec-journal=FILE."
+        )
 
 
 def _make_folder(folder: Path) -> None:

@@ -76,8 +76,8 @@ def restricted(base: Arm, candidate: Arm) -> Arm:
     place = {key: position for position, key in enumerate(base.identities())}
     lacking = [key for key in wanted if key not in place]
     if own is not None and base.n < own.n_total and lacking:
-        raise CompareError(f"{base.name} stopped early, after {base.n} of {own.n_total} items, and lacks {len(lacking)} "
-                           "that the candidate was asked: measure the base whole.")  # fmt: skip
+        raise CompareError(f"{base.name} stopped early, after {base.n} of {own.n_total} items, and lacks {len(lacking)}"
+                           " that the candidate was asked: measure the base whole.")  # fmt: skip
     stopped = visit is not None and candidate.n < visit.n_total
     if lacking or not (stopped or (own is not None and candidate.n < base.n)):
         return base

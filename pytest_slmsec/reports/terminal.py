@@ -158,10 +158,18 @@ def notes(groups: Sequence[Group]) -> list[str]:
         if group.n_hit_limit:
             limit = (group.header.get("decoding") or {}).get("max_new_tokens")
             lines.append(f"{where}: {group.n_hit_limit} answers reached the limit of {limit} new tokens.")
-        lines += [f"{where}: {note}." for note in group.cost().notes]
         if unscored := _unscored(group):
             lines.append(f"{where}: {unscored} items have no published answer; they are in no score.")
-    return lines
+    return lines + _measured_notes(groups)
+
+
+def _measured_notes(groups: Sequence[Group]) -> list[str]:
+    """What the measurement itself noted, once a model for all benchmarks that share it."""
+    labels: dict[tuple[str, str], list[str]] = {}
+    for group in groups:
+        for note in group.cost().notes:
+            labels.setdefault((group.model, note), []).append(group.label)
+    return [f"{', '.join(where)} on {model}: {note}." for (model, note), where in labels.items()]
 
 
 def _unscored(group: Group) -> int:
