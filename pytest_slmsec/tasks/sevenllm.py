@@ -133,7 +133,8 @@ def _generation(record: Record) -> Asked:
 
 def _extraction(record: Record) -> Asked:
     given = record.at("output")
-    found = (structure_of(given) or given) if isinstance(given, str) else given
+    spelled = structure_of(given) if isinstance(given, str) else None
+    found = given if spelled is None else spelled
     if not isinstance(found, (dict, list, str)) or (isinstance(found, str) and not found.strip()):
         record.bad(f"{shown(str(given))} is no object, list or text", "output")
     try:
