@@ -14,6 +14,7 @@ from pytest_slmsec.core.identity import sha256_json
 from pytest_slmsec.core.items import Item, Output, Reply, Request
 from pytest_slmsec.engines.base import EngineInfo
 from pytest_slmsec.options import RULE
+from pytest_slmsec.scoring.error_text import error_text
 from pytest_slmsec.tasks.base import FollowUp, FollowUps
 
 Ask = Callable[[Group, str, Sequence[Request]], list[Output]]
@@ -50,9 +51,9 @@ def _due(
 
 def _with_reply(group: Group, role: str, item: Item, output: Output, request: Request, reply: Output) -> Output:
     model = group.roles[role].name
-    if reply.error is not None:
-        return replace(output, error=f"{item.id}: the {role} {model} failed: "
-                       f"{reply.error.removeprefix(f'{item.id}: ')}")  # fmt: skip
+    failed = reply.error or error_text(reply.text or "")
+    if failed is not None:
+        return replace(output, error=f"{item.id}: the {role} {model} failed: {failed.removeprefix(f'{item.id}: ')}")
     if not (reply.text or "").strip():
         return replace(output, error=f"{item.id}: the {role} {model} wrote nothing, so there is no verdict; name "
                        "another model.")  # fmt: skip

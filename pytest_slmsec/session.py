@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Generator
+from collections.abc import Collection, Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import pytest
 
-from pytest_slmsec.cases import Case, Group, case_of, unfit_of
+from pytest_slmsec.cases import MARKER, Case, Group, case_of, unfit_of
 from pytest_slmsec.core.errors import DataUnavailable, EngineError, JournalError, SlmsecError, Unfit
 from pytest_slmsec.core.items import Answer
 from pytest_slmsec.core.models import ModelSpec
@@ -20,6 +20,7 @@ from pytest_slmsec.engines.base import Engine
 from pytest_slmsec.gatemarks import GateRules, marked
 from pytest_slmsec.options import PLUGIN_OPTIONS, Settings, read_settings
 from pytest_slmsec.plan import together
+from pytest_slmsec.replay.match import unasked
 from pytest_slmsec.reports import payload
 from pytest_slmsec.reports.groups import Groups
 from pytest_slmsec.reports.progress import TerminalProgress
@@ -159,6 +160,13 @@ class Session:
         cases = [case for item in session.items if (case := case_of(item))]
         self.run.adopt(cases)
         self._own_tasks.update({group.task.name: group.task for group in dict.fromkeys(case.group for case in cases)})
+        self._refuse_unasked(session.items, {case.group.model for case in cases})
+
+    def _refuse_unasked(self, items: Sequence[pytest.Item], asked: Collection[ModelSpec]) -> None:
+        """Recorded answers that no test asks for are a mistake, and not a green run."""
+        idle = [model for model in self.settings.models if model.source == "replay" and model not in asked]
+        if idle and any(item.get_closest_marker(MARKER) for item in items):
+            raise pytest.UsageError(unasked(idle[0]))
 
     # -- one case
 
