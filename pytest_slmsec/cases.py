@@ -21,7 +21,7 @@ from pytest_slmsec.options import RULE, Settings
 from pytest_slmsec.replay.match import Known, Replayed, match, part_label, recording_of
 from pytest_slmsec.scoring.base import Metric, Mode
 from pytest_slmsec.tasks.base import Task
-from pytest_slmsec.tasks.registry import find_task
+from pytest_slmsec.tasks.registry import find_task, tasks
 from pytest_slmsec.tasks.sources import Dataset, find
 
 MARKER = "slmsec"
@@ -29,7 +29,10 @@ MARKER_HELP = (
     "slmsec(benchmark): run this test once for every item of a benchmark (a name such as 'cti-mcq', or a "
     "pytest_slmsec.Task) and every --model; the test takes the fixture `answer`."
 )
+NAMED = "lm-eval"
+"""Marks the test function of the tasks that ``--slmsec-lm-eval`` names."""
 NO_DATA = "no-data"
+NO_TASK = "no further task of lm-evaluation-harness is asked for: name one with --slmsec-lm-eval=TASK"
 NO_MODEL = "no --model given: try `--model=tinysec`, or `slmsec list` for the known names"
 UNSAFE = re.compile(r"[^A-Za-z0-9_.@+=,-]+")
 LONGEST_ID = 100
@@ -144,18 +147,26 @@ def model_id(spec: ModelSpec) -> str:
     return safe_id(name)
 
 
-def task_of(marker: pytest.Mark, where: str) -> Task:
-    """The benchmark a marker names.
+def tasks_of(marker: pytest.Mark, where: str, settings: Settings) -> list[Task]:
+    """The benchmark a marker names, or those that an option names for it.
 
     Raises:
-        UsageError: the marker does not have exactly one name or Task.
+        UsageError: the marker does not have exactly one name or Task, or there is no such task.
+        MissingExtraError: the package that knows them is not installed.
     """
     if marker.kwargs:
         raise UsageError(f"{where}: the marker slmsec takes no {sorted(marker.kwargs)[0]!r}; write slmsec('cti-mcq').")
     if len(marker.args) != 1 or not isinstance(marker.args[0], (str, Task)):
         raise UsageError(f"{where}: the marker slmsec takes one benchmark: a name such as 'cti-mcq', or a Task.")
     (benchmark,) = marker.args
-    return benchmark if isinstance(benchmark, Task) else find_task(benchmark)
+    if benchmark != NAMED:
+        return [benchmark if isinstance(benchmark, Task) else find_task(benchmark)]
+    if not settings.lm_eval:
+        return []
+    from pytest_slmsec.tasks.harness.named import named_tasks
+
+    named = [task for name in settings.lm_eval for task in named_tasks(name)]
+    return list(dict.fromkeys(task for task in named if task.name not in tasks()))
 
 
 def make_group(task: Task, model: ModelSpec, settings: Settings) -> Group:
@@ -173,15 +184,13 @@ def make_group(task: Task, model: ModelSpec, settings: Settings) -> Group:
     replayed = match(recording, task.name, dataset) if recording is not None else None
     known = range(len(dataset.ids)) if replayed is None else replayed.positions
     label = dataset.label if replayed is None else part_label(dataset, replayed)
-    limit, positions = settings.limit, tuple(known)
-    if limit is not None and limit.n < len(known):
+    limit, positions, chat = settings.limit, tuple(known), settings.chat and task.chat
+    judged_by = f"~{RULE}" if task.followups is not None and not roles else ""
+    suffix = judged_by + "~chat" * chat + "~official" * (settings.mode is Mode.OFFICIAL)
+    if limit is not None and limit.n < len(known) and not settings.takes_whole(model, label + suffix, len(known)):
         positions = tuple(known[place] for place in limit.positions(len(known)))
         label += f"@{limit.label}"
-    if task.followups is not None and not roles:
-        label += f"~{RULE}"
-    chat = settings.chat and task.chat
-    label += "~chat" * chat + "~official" * (settings.mode is Mode.OFFICIAL)
-    group = Group(model, task, dataset, positions, label, settings.mode, settings.max_new_tokens, roles, chat,
+    group = Group(model, task, dataset, positions, label + suffix, settings.mode, settings.max_new_tokens, roles, chat,
                   replayed)  # fmt: skip
     if dataset.kind != "hub" and task.count is None:
         _ = group.known  # recorded answers to other items are refused before anything runs
@@ -215,11 +224,14 @@ def parametrize(metafunc: pytest.Metafunc, settings: Settings) -> None:
     try:
         if "answer" not in metafunc.fixturenames:
             raise UsageError(f"{where} is marked slmsec but does not take the fixture `answer`; add it as an argument.")
-        task = task_of(marker, where)
-        cases = [case for model in settings.models for case in _cases(task, model, settings)]
+        chosen = tasks_of(marker, where, settings)
+        cases = [case for model in settings.models for task in chosen for case in _cases(task, model, settings)]
     except (UsageError, DataError) as error:
         raise pytest.Collector.CollectError(str(error)) from None
-    cases = cases or [_skip(NO_MODEL, "no-model")]
+    except MissingExtraError as error:
+        chosen, cases = [], [_skip(str(error), "no-package")]
+    if not cases:
+        cases = [_skip(NO_MODEL, "no-model") if chosen or not settings.models else _skip(NO_TASK, "no-task")]
     ids = [case.id for case in cases]  # a list of ids costs a third of a pytest.param a case
     metafunc.parametrize("answer", cases, ids=ids, indirect=True)
 

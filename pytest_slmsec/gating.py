@@ -26,6 +26,7 @@ from pytest_slmsec.gates.duels import LIVE, Duel, live_duels, stored_duels, with
 from pytest_slmsec.gates.stored import NUMBER, read_arms, read_json, stored_path
 from pytest_slmsec.options import Settings
 from pytest_slmsec.reports.groups import Groups
+from pytest_slmsec.stopping import ONE_PROCESS, Stopping
 from pytest_slmsec.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -62,6 +63,9 @@ class Gating:
         self._written = ""
         self._check_options()
         self.duels = self._duels(settings.models)
+        self.stopping = Stopping(self.gate, self.duels, groups, settings)
+        if self.stopping.wanted and getattr(option, "dist", "no") != "no":
+            raise UsageError(ONE_PROCESS)
 
     @property
     def baseline_path(self) -> Path:

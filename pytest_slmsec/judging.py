@@ -97,8 +97,18 @@ class Judging:
         except SlmsecError as error:
             yield GateReport(f"suite[{model}]", "error", str(error))
             return
+        found = replace(found, warnings=(*found.warnings, *self._not_extended(found)))
         self.judgements.append(found)
         yield from gate_reports(found, model, bool(partial))
+
+    def _not_extended(self, found: Judgement) -> list[str]:
+        """Why benchmarks that are not decided were not extended, where that is wanted."""
+        if not self._gate.extend or found.verdict is not Verdict.INCONCLUSIVE:
+            return []
+        open_ones = {judged.benchmark for judged in found.gates if judged.benchmark and not judged.advisory
+                     and judged.result.verdict is Verdict.INCONCLUSIVE}  # fmt: skip
+        return [f"{pair.base.benchmark}: on_inconclusive = \"extend\", but {_nothing_left(pair.candidate)}"
+                for pair in found.pairs if pair.base.benchmark in open_ones]  # fmt: skip
 
     def _live(self, duel: Duel) -> list[Judged]:
         """What is measured with both models loaded."""
@@ -133,9 +143,9 @@ class Judging:
         return live_speed(speed.result, speed.base_tokens_per_s, speed.candidate_tokens_per_s)
 
     def _arms(self, spec: ModelSpec) -> tuple[list[Group], list[Arm]]:
-        """Groups of a model that are not complete, and the arms of those that are."""
-        mine = [group for group in self._groups if group.model == spec.name]
-        return [g for g in mine if not g.complete], [live_arm(g, self._machine) for g in mine if g.complete]
+        """Groups of a model of which a part is missing, and the arms of those that can be judged."""
+        mine = [(group, group.judged) for group in self._groups if group.model == spec.name]
+        return [g for g, part in mine if part is None], [live_arm(part, self._machine) for _, part in mine if part]
 
     def _rescore(self, arm: Arm) -> list[Score] | str:
         """Stored scores are checked against today's scorers; those of this run were made by them."""
@@ -176,3 +186,10 @@ class Judging:
             "passed",
             f"This run is accepted into the baseline {self._option.slmsec_baseline or self._gate.baseline}.",
         )
+
+
+def _nothing_left(arm: Arm) -> str:
+    """Why a benchmark has no further items to ask."""
+    if "@" in arm.benchmark and arm.facts.get("early_stop") is None:
+        return f"the base was measured on these {arm.n:,} items only."
+    return f"all {arm.n:,} items have been judged: there is nothing left to extend."

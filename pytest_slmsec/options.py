@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from pytest_slmsec.scoring.base import Mode
 from pytest_slmsec.tasks.sources import Limit
 
 WRONG = ("pass", "xfail", "fail")
+SENTINELS = ("warn", "fail", "off")
 PROMPTS = ("published", "chat")
 RULE = "rule"
 """What stands for a judge where no model is asked."""
@@ -110,7 +111,15 @@ SIMILARITY = Option(
     "number is reported as unavailable.",
     {"metavar": "NAME"},
 )
+LM_EVAL = Option(
+    "slmsec-lm-eval",
+    "Ask a task of lm-evaluation-harness that is no benchmark here, by its name there; a group or tag stands for its "
+    "tasks. Repeated or comma-separated; collected by benchmarks/test_nlp.py.",
+    {"action": "append", "metavar": "TASK"},
+    configurable=False,
+)
 RUN_OPTIONS = (
+    LM_EVAL,
     Option(
         "slmsec-scoring",
         "strict (default): an unparsed or cut-off answer is wrong. official: bit-exact with the authors' scorer and "
@@ -164,6 +173,12 @@ RUN_OPTIONS = (
         "slmsec-wrong",
         "How a wrong answer shows: pass (default: the case passes with status `wrong`), xfail, or fail.",
         {"choices": WRONG},
+    ),
+    Option(
+        "slmsec-sentinels",
+        "Signs that a number is wrong (docs/sentinels.md): warn (default) tells them below the tables, fail also makes "
+        "each an error of the run, off does not look.",
+        {"choices": SENTINELS},
     ),
 )
 PRESET = Option(
@@ -236,7 +251,11 @@ class Settings:
         journal: file. resume: reuse its answers. transcript: file, or None. wrong: how a wrong answer shows.
         roles: the models that are asked about answers, by role (``judge``, ``expander``); empty: none is.
         chat: prompts that were published without a chat template are put into the model's own.
+        takes_whole: whether a benchmark is taken whole although only a sample is wanted, for the gate may ask for the
+            rest: of (model, label, items).
         similarity: the sentence-embedding model that compares answers with references, or None.
+        lm_eval: names of further tasks of lm-evaluation-harness.
+        sentinels: what a finding of the sentinels does.
     """
 
     models: tuple[ModelSpec, ...]
@@ -252,7 +271,10 @@ class Settings:
     wrong: str
     roles: Mapping[str, ModelSpec] = field(default_factory=dict)
     chat: bool = False
+    takes_whole: Callable[[ModelSpec, str, int], bool] = lambda model, label, n: False
     similarity: ModelSpec | None = None
+    lm_eval: tuple[str, ...] = ()
+    sentinels: str = SENTINELS[0]
 
 
 def load_config(root: Path) -> dict[str, Any]:
@@ -335,6 +357,8 @@ def read_settings(given: Mapping[str, Any], root: Path, extra_models: Mapping[st
         wrong=_one_of("wrong", chosen["wrong"] or "pass", WRONG),
         chat=_one_of("prompt", chosen["prompt"] or PROMPTS[0], PROMPTS) == "chat",
         similarity=_similarity(chosen["similarity-model"], registry),
+        sentinels=_one_of("sentinels", chosen["sentinels"] or SENTINELS[0], SENTINELS),
+        lm_eval=tuple(dict.fromkeys(name for text in chosen["lm-eval"] or () for name in text.split(",") if name)),
     )
 
 

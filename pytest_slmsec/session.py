@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, TextIO
 import pytest
 
 from pytest_slmsec.cases import MARKER, Case, Group, case_of, unfit_of
-from pytest_slmsec.core.errors import DataUnavailable, EngineError, JournalError, SlmsecError, Unfit
+from pytest_slmsec.core.errors import DataUnavailable, EngineError, JournalError, SlmsecError, Unfit, UsageError
 from pytest_slmsec.core.items import Answer
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.base import Engine
 from pytest_slmsec.gatemarks import GateRules, marked
+from pytest_slmsec.gates.visit import FACT
 from pytest_slmsec.options import PLUGIN_OPTIONS, Settings, read_settings
 from pytest_slmsec.plan import together
 from pytest_slmsec.replay.match import unasked
@@ -85,6 +86,10 @@ class Session:
     def pytest_configure(self, config: pytest.Config) -> None:
         """Check the rules of the gate at collection, and judge at the end, in the main process."""
         self._check_similarity_model()
+        if not self.is_worker and self.settings.sentinels != "off":
+            from pytest_slmsec.watching import Watch
+
+            config.pluginmanager.register(Watch(self.groups, self.settings.sentinels == "fail"), "slmsec-sentinels")
         if config.option.slmsec_no_gate:
             return
         config.pluginmanager.register(GateRules(config, self.settings.models), "slmsec-gate-rules")
@@ -96,6 +101,7 @@ class Session:
             self.gating = Gating(config, self.settings, self.groups, self._own_tasks, self._load_beside)
         except SlmsecError as error:
             raise pytest.UsageError(str(error)) from None
+        self.settings = replace(self.settings, takes_whole=self.gating.stopping.takes_whole)
         config.pluginmanager.register(self.gating, "slmsec-gating")
 
     def _check_similarity_model(self) -> None:
@@ -154,11 +160,17 @@ class Session:
                 names.remove("benchmark")
         keys = [case.group.model if (case := case_of(item)) else None for item in items]
         items[:] = together(items, keys)  # type: ignore[arg-type]
+        if self.gating is not None:
+            self._usable(self.gating.stopping.arrange, items)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Plan what is finally selected."""
         cases = [case for item in session.items if (case := case_of(item))]
-        self.run.adopt(cases)
+        if self.gating is None:
+            self.run.adopt(cases)
+        else:
+            self._usable(self.gating.stopping.check, cases)
+            self.run.adopt(cases, self.gating.stopping.segment)
         self._own_tasks.update({group.task.name: group.task for group in dict.fromkeys(case.group for case in cases)})
         self._refuse_unasked(session.items, {case.group.model for case in cases})
 
@@ -168,12 +180,22 @@ class Session:
         if idle and any(item.get_closest_marker(MARKER) for item in items):
             raise pytest.UsageError(unasked(idle[0]))
 
+    @staticmethod
+    def _usable(ask: Callable[[Any], None], what: Any) -> None:
+        """Ask the gate at collection; what it cannot use ends the run."""
+        try:
+            ask(what)
+        except UsageError as error:
+            raise pytest.UsageError(str(error)) from None
+
     # -- one case
 
     def answer(self, case: Case) -> Answer | None:
         """The answer of a case, for the fixture. Problems of the run end it; those of a model skip its cases."""
         if self.config.option.setuponly or self.config.option.setupplan:
             return None
+        if self.gating is not None and (needless := self.gating.stopping.needless(case)):
+            pytest.skip(needless)
         try:
             return self.run.answer(case)
         except SlmsecError as error:
@@ -217,7 +239,9 @@ class Session:
         if case.group not in self._headed:
             self._headed.add(case.group)
             header = payload.header(case.group, self.run.info, item.nodeid.partition("::")[0])
-            data["header"] = payload.plain({**header, "gate": marked(item)})
+            visit = self.gating.stopping.visit(case.group) if self.gating is not None else None
+            visited = {} if visit is None else {FACT: visit.to_json()}
+            data["header"] = payload.plain({**header, "gate": marked(item), **visited})
             self._metrics[case.group.label] = case.group.metric
         if self.settings.transcript:
             data["transcript"] = payload.transcript(case, answer)
