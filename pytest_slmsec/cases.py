@@ -179,8 +179,8 @@ def make_group(task: Task, model: ModelSpec, settings: Settings) -> Group:
     task.check_installed()
     roles = _roles(task, settings)
     recording = recording_of(model, task.name) if model.source == "replay" else None
-    embedded = model.embedded or (recording is not None and recording.source == "fixture")
-    dataset = find(task, settings.data, embedded)
+    ours = recording is not None and recording.source == "fixture"
+    dataset = find(task, "fixture" if ours else settings.data, model.embedded)
     replayed = match(recording, task.name, dataset) if recording is not None else None
     known = range(len(dataset.ids)) if replayed is None else replayed.positions
     label = dataset.label if replayed is None else part_label(dataset, replayed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Callable, Collection, Generator, Sequence
+from collections.abc import Callable, Collection, Generator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -20,9 +20,11 @@ from pytest_slmsec.engines.base import Engine
 from pytest_slmsec.gatemarks import GateRules, marked
 from pytest_slmsec.gates.visit import FACT
 from pytest_slmsec.options import PLUGIN_OPTIONS, Settings, read_settings
+from pytest_slmsec.pairs import PairReports
 from pytest_slmsec.plan import together
 from pytest_slmsec.replay.match import unasked
 from pytest_slmsec.reports import payload
+from pytest_slmsec.reports.groups import Group as Measured
 from pytest_slmsec.reports.groups import Groups
 from pytest_slmsec.reports.progress import TerminalProgress
 from pytest_slmsec.run import ModelNotLoaded, Run, worker_journal
@@ -50,7 +52,9 @@ class Session:
         self._unfit: dict[tuple[str, str, str], None] = {}
         self._stopped_early = False
         self._reused = self._answered = 0
+        self._problem: str | None = None
         self._own_tasks: dict[str, Task] = {}
+        self._pair_cases: dict[Group, list[Case]] = {}
         self.gating: Gating | None = None
 
     @classmethod
@@ -92,6 +96,7 @@ class Session:
             config.pluginmanager.register(Watch(self.groups, self.settings.sentinels == "fail"), "slmsec-sentinels")
         if config.option.slmsec_no_gate:
             return
+        config.pluginmanager.register(PairReports(), "slmsec-pair-reports")
         config.pluginmanager.register(GateRules(config, self.settings.models), "slmsec-gate-rules")
         if self.is_worker:
             return
@@ -172,13 +177,14 @@ class Session:
             self._usable(self.gating.stopping.check, cases)
             self.run.adopt(cases, self.gating.stopping.segment)
         self._own_tasks.update({group.task.name: group.task for group in dict.fromkeys(case.group for case in cases)})
-        self._refuse_unasked(session.items, {case.group.model for case in cases})
+        marked_tests = any(item.get_closest_marker(MARKER) for item in session.items)
+        if marked_tests and not self.is_worker and (idle := self._idle({case.group.model.name for case in cases})):
+            raise pytest.UsageError(idle)
 
-    def _refuse_unasked(self, items: Sequence[pytest.Item], asked: Collection[ModelSpec]) -> None:
+    def _idle(self, asked: Collection[str]) -> str | None:
         """Recorded answers that no test asks for are a mistake, and not a green run."""
-        idle = [model for model in self.settings.models if model.source == "replay" and model not in asked]
-        if idle and any(item.get_closest_marker(MARKER) for item in items):
-            raise pytest.UsageError(unasked(idle[0]))
+        idle = [model for model in self.settings.models if model.source == "replay" and model.name not in asked]
+        return unasked(idle[0]) if idle else None
 
     @staticmethod
     def _usable(ask: Callable[[Any], None], what: Any) -> None:
@@ -206,6 +212,21 @@ class Session:
             self._stopped_early = self._answered > 0
             pytest.exit(str(problem), returncode=pytest.ExitCode.INTERRUPTED)
         pytest.fail(str(problem), pytrace=False)
+
+    def measured(self, group: Group, item: pytest.Item) -> Measured:
+        """All items of a group, for the test of a pair; answers that the run has already are not asked again.
+
+        Raises:
+            SlmsecError: the model cannot be loaded, or the items cannot be read.
+        """
+        found, header = Groups(), None
+        for case in self._pair_cases[group]:
+            answer = self.run.answer(case)
+            header = header or payload.header(group, self.run.info, item.nodeid.partition("::")[0])
+            batch = (self.run.take(case) or (None, None))[1]
+            data = {"row": payload.row(case, answer), "header": payload.plain(header)}
+            found.add({**data, "batch": batch and payload.batch(batch)}, group.metric)
+        return found.by_key[group.label, group.model.name]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> None:
@@ -307,6 +328,8 @@ class Session:
         off = benchmarks is None or benchmarks.skip or (option.benchmark_disable and not option.benchmark_enable)
         if not self.is_worker and not self._stopped_early:
             self._compare_meanings()
+        if getattr(option, "dist", "no") != "no" and not self.is_worker and session.testscollected:
+            self._fail_idle(session)
         if not off and not self.is_worker:
             from pytest_slmsec.reports.benchmark_json import add_entries
 
@@ -314,6 +337,12 @@ class Session:
             if self.gating is not None and self.gating.accepted is not None:
                 self.gating.write_baseline(session, benchmarks)
         return (yield)
+
+    def _fail_idle(self, session: pytest.Session) -> None:
+        """Under xdist only the workers collect, and cannot end the run by a mistake on the command line."""
+        if idle := self._idle({group.model for group in self.groups}):
+            self._problem = idle
+            session.exitstatus = session.exitstatus or pytest.ExitCode.USAGE_ERROR
 
     def _compare_meanings(self) -> None:
         """Semantic similarity, once the models under test are out of memory."""
@@ -342,6 +371,8 @@ class Session:
         try:
             return (yield)
         finally:
+            if self._problem is not None:
+                terminalreporter.write_line(f"ERROR: {self._problem}", red=True)
             if self.groups or self._unfit:
                 from pytest_slmsec.reports.terminal import write_summary
 

@@ -7,6 +7,7 @@ identity of its own, so that it is never taken for one that was asked here.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from pytest_slmsec.core.items import Item, Message, Output, Recall, duplicates
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.replay.base import Recorded, Recording, some
 from pytest_slmsec.replay.registry import read_recordings
+from pytest_slmsec.tasks.registry import tasks
 from pytest_slmsec.tasks.sources import Dataset, Limit
 
 RECORDED = "recorded"
@@ -182,6 +184,20 @@ def recording_of(model: ModelSpec, task: str) -> Recording:
             return recording
     held = ", ".join(recording.benchmark for recording in recordings)
     raise DataUnavailable(f"{model.name} holds no recorded answers to {task}; it holds answers to {held}.")
+
+
+def unasked(model: ModelSpec) -> str:
+    """One sentence on recorded answers that no selected test asks for.
+
+    Raises:
+        ReplayError: see `registry.read_recordings`.
+    """
+    held = [recording.benchmark for recording in read_recordings(Path(model.location), model.member)]
+    unknown = [name for name in held if not name.endswith("*") and name not in tasks()]
+    near = difflib.get_close_matches(unknown[0], tasks(), 1) if unknown else []
+    meant = f"; did you mean {near[0]}?" if near else ""
+    hint = f" ({unknown[0]!r} is no published benchmark{meant})" if unknown else ""
+    return f"--model={model.names[-1]} holds answers to {', '.join(held)}, and no selected test asks for them{hint}."
 
 
 def part_label(dataset: Dataset, replayed: Replayed) -> str:
