@@ -6,7 +6,7 @@ them; so it runs in the main process at the end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pytest_slmsec.cases import model_id
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 FLAG = "--slmsec-similarity-model"
 NOT_NAMED = f"name a sentence-embedding model with {FLAG}=PATH|hf:ORG/NAME"
+
+UNKNOWN = "{task} is not known to the main process: run it without -n"
 
 
 def check_model(spec: ModelSpec) -> None:
@@ -60,7 +62,13 @@ def add_similarity(
     Args:
         find: a task by its name. say: hears that the model is loaded.
     """
-    chosen = [(group, task) for group in groups if (task := _comparing(group, find)) is not None]
+    chosen = []
+    for group in groups:
+        task = find(str(group.header.get("task")))
+        if task is None and SIMILARITY in _extras(group):
+            group.header[SIMILARITY] = {"model": None, "reason": UNKNOWN.format(task=group.header["task"])}
+        elif task is not None and task.passages is not None:
+            chosen.append((group, task))
     if not chosen:
         return
     if model is None:
@@ -75,13 +83,15 @@ def add_similarity(
     try:
         for group, task in chosen:
             _measure(group, task, model, encoder)
+    except RuntimeError as error:  # of torch, such as memory that ran out; the scores themselves stand
+        _without(chosen, f"{model.name} failed ({' '.join(str(error).split())[:200]})")
     finally:
         encoder.close()
 
 
-def _comparing(group: Group, find: Callable[[str], Task | None]) -> Task | None:
-    task = find(str(group.header.get("task")))
-    return task if task is not None and task.passages is not None else None
+def _extras(group: Group) -> Mapping[str, float | None]:
+    result = group.result()
+    return {} if result is None else result.extras
 
 
 def _without(chosen: Iterable[tuple[Group, Task]], reason: str) -> None:

@@ -3,9 +3,10 @@
 from datetime import date
 
 import pytest
-from arms import MACHINE, arm
+from arms import MACHINE, arm, plain
 
 from pytest_slmsec.core.errors import CompareError, UsageError
+from pytest_slmsec.gates.arm import arm_from_plain
 from pytest_slmsec.gates.config import read_config
 from pytest_slmsec.gates.judge import judge
 from pytest_slmsec.gates.suite import Kind
@@ -133,6 +134,26 @@ def test_a_deviation_is_judged_in_its_own_unit():
     assert gate.result.estimate == pytest.approx(0.5)
     lenient = read_config({"cti-mcq": {"max_increase": 0.6}}, "[gate]")
     assert judged(base, worse, lenient).gates[0].result.verdict is PASS
+
+
+def rouge(n, drop, **options):
+    """Arms of a benchmark scored by ROUGE-L; the candidate is worse by `drop` on average."""
+    facts = {"metric": "ROUGE-L v2", "task": "sevenllm-gen-en", "benchmark": "sevenllm-gen-en"}
+    base, candidate = arm("0" * n, **facts), quantised("0" * n, **facts)
+    base.columns["value"][:] = [0.4 + NOISE[row % 20] / 10 for row in range(n)]
+    candidate.columns["value"][:] = [0.4 + NOISE[row % 20] / 10 - drop + (row % 3 - 1) / 100 for row in range(n)]
+    return judged(base, candidate, **options)
+
+
+def test_rouge_is_judged_at_two_hundredths_and_few_items_are_advisory():
+    assert verdicts(rouge(300, 0.0))["ROUGE-L v2"] is PASS
+    worse = rouge(300, 0.05)
+    assert worse.verdict is FAIL
+    assert worse.gates[0].result.margin == 0.02
+    small = rouge(12, 0.0)
+    assert verdicts(small)["ROUGE-L v2"] is INCONCLUSIVE
+    assert not any("ROUGE-L" in name for name in small.suite.required)
+    assert rouge(300, 0.0, config=read_config({"preset": "pr"}, "[gate]")).gates[0].result.margin == 0.02
 
 
 def test_better_is_never_worse_whatever_the_direction_of_the_metric():
@@ -264,3 +285,19 @@ def test_everything_survives_json():
     gate = data["gates"][0]
     assert (gate["details"]["lost"], gate["n"], gate["margin"], gate["method"]) == (42, 400, 0.02, "tango+scas")
     assert gate["p_holm"] >= gate["p_fail"]
+
+
+def test_a_rate_of_failures_is_gated_by_counting_right_answers():
+    """More false refusals are a drop; what is shown is the rate itself."""
+
+    def refusing(bits, **options):
+        facts = {"metric": "FRR", "higher_is_better": False, "binary": True, "score": bits.count("0") / len(bits)}
+        facts, group = plain(bits, **facts, **options)
+        group["items"]["value"] = [float(bit == "0") for bit in bits]
+        return arm_from_plain(facts, group, MACHINE, "run.json")
+
+    found = judged(refusing(RIGHT), refusing(lose(RIGHT, 0.15), model="phi3-gptq4", quant="gptq4"))
+    gate = found.gates[0]
+    assert (gate.what, gate.result.verdict, gate.result.details["lost"]) == ("FRR", FAIL, 42)
+    assert (gate.base, gate.candidate) == (pytest.approx(0.25), pytest.approx(0.25 + 42 / 400))
+    assert judged(refusing(RIGHT), refusing(RIGHT, model="phi3-gptq4", quant="gptq4")).gates[0].result.verdict is PASS
