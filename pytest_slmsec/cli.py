@@ -75,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     quantize.set_defaults(run=_quantize)
     _add_compare(commands)
     _add_rescore(commands)
+    _add_sentinels(commands)
     plan = commands.add_parser(
         "plan",
         help="what the gate can show with the items there are, before anything runs",
@@ -122,6 +123,22 @@ def _add_rescore(commands: Any) -> None:
     again.set_defaults(run=_rescore)
 
 
+def _add_sentinels(commands: Any) -> None:
+    looking = commands.add_parser(
+        "sentinels",
+        help="look for signs that the numbers of a stored run are wrong",
+        description="Look at a stored RUN as every run is looked at (docs/sentinels.md): empty, equal or garbled "
+        "answers, one letter for everything, cut prompts, broken log-probabilities. RUN is a file of --benchmark-json "
+        "or its number (0001), or other recorded answers. "
+        "Exit status: 0 nothing found, 1 something, 3 RUN cannot be read.",
+        epilog="example: slmsec sentinels 0001",
+    )
+    looking.error_status = 3
+    looking.add_argument("recorded", metavar="RUN")
+    looking.add_argument("--data", metavar="DIR", help="folder of the published files (default: SLMSEC_DATA)")
+    looking.set_defaults(run=_sentinels)
+
+
 def _registry() -> Registry:
     """The models known by name here: ours, and those of the configuration in this folder."""
     return {**shipped_registry(), **load_config(Path.cwd()).get("models", {})}
@@ -165,6 +182,12 @@ def _rescore(args: argparse.Namespace) -> int:
     from pytest_slmsec.rescoring import rescore
 
     return rescore(args.recorded, Path.cwd(), args.data, args.json)
+
+
+def _sentinels(args: argparse.Namespace) -> int:
+    from pytest_slmsec.watching import look_at_stored
+
+    return look_at_stored(args.recorded, Path.cwd(), args.data)
 
 
 def _place(spec: ModelSpec) -> str:

@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections.abc import Callable, Collection, Generator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -20,7 +21,7 @@ from pytest_slmsec.engines.base import Engine
 from pytest_slmsec.gatemarks import GateRules, marked
 from pytest_slmsec.gates.visit import FACT
 from pytest_slmsec.options import PLUGIN_OPTIONS, Settings, read_settings
-from pytest_slmsec.pairs import PairReports
+from pytest_slmsec.pairs import PairReports, cases_of_pairs
 from pytest_slmsec.plan import together
 from pytest_slmsec.replay.match import unasked
 from pytest_slmsec.reports import payload
@@ -171,11 +172,13 @@ class Session:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Plan what is finally selected."""
         cases = [case for item in session.items if (case := case_of(item))]
+        self._pair_cases = cases_of_pairs(session.items)
+        planned = [*cases, *chain(*self._pair_cases.values())]
         if self.gating is None:
-            self.run.adopt(cases)
+            self.run.adopt(planned)
         else:
             self._usable(self.gating.stopping.check, cases)
-            self.run.adopt(cases, self.gating.stopping.segment)
+            self.run.adopt(planned, self.gating.stopping.segment)
         self._own_tasks.update({group.task.name: group.task for group in dict.fromkeys(case.group for case in cases)})
         marked_tests = any(item.get_closest_marker(MARKER) for item in session.items)
         if marked_tests and not self.is_worker and (idle := self._idle({case.group.model.name for case in cases})):
@@ -219,13 +222,16 @@ class Session:
         Raises:
             SlmsecError: the model cannot be loaded, or the items cannot be read.
         """
-        found, header = Groups(), None
+        found, header, told = Groups(), None, set[int]()
         for case in self._pair_cases[group]:
             answer = self.run.answer(case)
             header = header or payload.header(group, self.run.info, item.nodeid.partition("::")[0])
             batch = (self.run.take(case) or (None, None))[1]
             data = {"row": payload.row(case, answer), "header": payload.plain(header)}
-            found.add({**data, "batch": batch and payload.batch(batch)}, group.metric)
+            if batch is not None and id(batch) not in told:
+                told.add(id(batch))
+                data["batch"] = payload.batch(batch)
+            found.add(data, group.metric)
         return found.by_key[group.label, group.model.name]
 
     @pytest.hookimpl(tryfirst=True)

@@ -13,6 +13,7 @@ from pytest_slmsec.core.errors import EngineError
 from pytest_slmsec.core.items import Choose, Generate, Output, Request
 from pytest_slmsec.engines.base import Batch, Capability, EngineInfo, Timing
 from pytest_slmsec.engines.batching import cut, size
+from pytest_slmsec.engines.begin_of_text import begin_of_text
 from pytest_slmsec.engines.choosing import Chosen, choose
 from pytest_slmsec.engines.decoding import RawStopStrings, Row, StopStrings, generate
 from pytest_slmsec.engines.encoded import Encoded
@@ -61,7 +62,8 @@ class CausalEngine:
         self._shared = SharedPrefixes(self.prompts)
         found = packed_path(model, self._budget_tokens) if settings.packing else "switched off"
         self._packed = None if isinstance(found, str) else found
-        self.info = replace(info, extra={**info.extra, **_path_facts(found)})
+        facts = {"begin_of_text": begin_of_text(self.prompts), **_path_facts(found)}
+        self.info = replace(info, extra={**info.extra, **facts})
         self._encoded: list[dict[Request, Encoded]] = []
 
     def plan(self, requests: Sequence[Request]) -> list[list[int]]:

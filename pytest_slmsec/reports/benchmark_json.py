@@ -90,6 +90,7 @@ def extra_info(group: Group, result: Result) -> dict[str, Any]:
         "new_tokens": _sum(row["new_tokens"] for row in rows),
         "largest_batch": _largest_batch(group),
         **measured,
+        "sentinels": [finding.id for finding in group.findings],
         "correct_bits": group.bits(),
         "parsed_bits": "".join("1" if row["score"]["parsed"] else "0" for row in rows),
     }
@@ -125,6 +126,8 @@ def columns(group: Group) -> dict[str, Any]:
         per_item["replies"] = [row["replies"] for row in rows]
     if any(row.get("cluster") is not None for row in rows):
         per_item["cluster"] = [row["cluster"] for row in rows]
+    if all("prompt_words" in row for row in rows):
+        per_item["prompt_words"] = [row["prompt_words"] for row in rows]
     for key in ("value", "parsed", "correct", "extracted", "parts"):
         per_item[key] = [row["score"][key] for row in rows]
     return {"benchmark": group.label, "model": group.model, "items": per_item}

@@ -21,17 +21,19 @@ INCONCLUSIVE = "inconclusive"
 
 @dataclass(frozen=True, slots=True)
 class GateReport:
-    """What becomes one test report. `outcome` is passed, failed, skipped, error or inconclusive."""
+    """What becomes one test report. `outcome` is passed, failed, skipped, error or inconclusive; `prefix` stands where
+    the file of a test stands in its id."""
 
     name: str
     outcome: str
     text: str
     properties: Mapping[str, Any] = field(default_factory=dict)
+    prefix: str = PREFIX
 
     @property
     def nodeid(self) -> str:
         """Id of the report."""
-        return f"{PREFIX}::{self.name}"
+        return f"{self.prefix}::{self.name}"
 
 
 def incomplete(group: Group) -> str:
@@ -86,7 +88,7 @@ def _properties(result: GateResult) -> dict[str, Any]:
 
 def show(session: pytest.Session, gate: GateReport) -> None:
     """Pass a gate through the hooks that every test goes through, and keep it out of what ``--lf`` remembers."""
-    hook, location = session.config.hook, (PREFIX, None, gate.name)
+    hook, location = session.config.hook, (gate.prefix, None, gate.name)
     session.testscollected += 1
     hook.pytest_runtest_logstart(nodeid=gate.nodeid, location=location)
     hook.pytest_runtest_logreport(report=_report(gate, location))
@@ -103,7 +105,8 @@ def _report(gate: GateReport, location: tuple[str, int | None, str]) -> pytest.T
     # An error is what a broken set-up is to pytest; only that is counted, and written to JUnit, as one.
     when: Any = "setup" if gate.outcome == "error" else "call"
     outcome: Any = {"error": "failed", INCONCLUSIVE: "passed"}.get(gate.outcome, gate.outcome)
-    longrepr: Any = (PREFIX, 0, f"Skipped: {text}") if outcome == "skipped" else text if outcome == "failed" else None
+    skipped = (gate.prefix, 0, f"Skipped: {text}")
+    longrepr: Any = skipped if outcome == "skipped" else text if outcome == "failed" else None
     properties = [(key, value) for key, value in gate.properties.items()]
     report = pytest.TestReport(gate.nodeid, location, {}, outcome, longrepr, when, user_properties=properties)
     report.slmsec_gate = gate.outcome  # type: ignore[attr-defined]

@@ -8,6 +8,7 @@ from typing import Any
 
 from pytest_slmsec.core.items import Score
 from pytest_slmsec.scoring.base import Metric, Mode, Result
+from pytest_slmsec.sentinels.base import Finding
 
 MEASURED = (
     "prefill_tokens_per_s", "decode_tokens_per_s", "time_to_first_token_s", "peak_rss_bytes", "peak_private_bytes",
@@ -56,6 +57,7 @@ class Group:
 
     Attributes:
         stopped: items after which the gate needed no more, or None.
+        findings: what the sentinels found, once everything has run.
     """
 
     label: str
@@ -64,6 +66,7 @@ class Group:
     header: dict[str, Any] = field(default_factory=dict)
     rows: dict[int, dict[str, Any]] = field(default_factory=dict)
     batches: list[dict[str, Any]] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
     stopped: int | None = None
 
     @property

@@ -27,6 +27,7 @@ def row(case: Case, answer: Answer) -> dict[str, Any]:
         "error": answer.error,
         "score": None if score is None else {**asdict(score), "parts": dict(score.parts)},
         "prompt_tokens": output.prompt_tokens,
+        "prompt_words": _words(answer),
         "new_tokens": output.new_tokens,
         "hit_limit": output.hit_limit,
         "seconds": answer.seconds,
@@ -43,6 +44,14 @@ def _cluster(item: Item) -> str | None:
     """The text that several items are about, where the benchmark says: such items are not independent."""
     name = item.meta.get("cluster")
     return None if name is None else str(name)
+
+
+def _words(answer: Answer) -> int | None:
+    """Words between blanks of what was asked, at least; None where not all of it is the prompt (encoders)."""
+    item = answer.item
+    if answer.output.choice_scores is not None:
+        return None
+    return min(len(text.split()) for text in (item.contexts or (item.prompt,)))
 
 
 def transcript(case: Case, answer: Answer) -> dict[str, Any]:

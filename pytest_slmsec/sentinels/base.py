@@ -1,0 +1,100 @@
+"""What a sentinel looks at, and what it says.
+
+A sentinel is a pure function of one measured group. Where it counts items, it speaks only when the 95 % interval of the
+share lies beyond its threshold, so that a handful of odd items is silent and few items are no reason to be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_slmsec.scoring.metrics import wilson_interval
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One benchmark on one model, live or stored; the lists have an entry for each measured item.
+
+    Attributes:
+        benchmark, model: label of the group, and name of the model. task, mode: the benchmark and how it was scored.
+        by_choice: scored by log-probability. quant: quantisation, or None.
+        item: ids. gold: right answers. text: generated texts, or None. logprobs: of the options, or None.
+        extracted: what was read out. correct, parsed: as scored. hit_limit: ended at the token limit.
+        prompt_tokens: as the engine counted; None where unknown. prompt_words: words between blanks, as sent.
+        new_tokens: as the engine counted; None where unknown.
+        batch: answers that were generated together, in order, where that is known.
+        begin_of_text: begin-of-text tokens that this tokenizer ``expects`` and that its prompts have (``found``).
+        kernel, device: what ran the linear layers, and where. decode_tokens_per_s: its speed.
+        base_decode_tokens_per_s: speed of the unquantised base on the same benchmark and device in the same run.
+    """
+
+    benchmark: str
+    model: str
+    task: str = ""
+    mode: str = "strict"
+    by_choice: bool = False
+    quant: str | None = None
+    item: Sequence[str] = ()
+    gold: Sequence[str] = ()
+    text: Sequence[str | None] = ()
+    logprobs: Sequence[Sequence[float | None] | None] = ()
+    extracted: Sequence[str | None] = ()
+    correct: Sequence[bool] = ()
+    parsed: Sequence[bool] = ()
+    hit_limit: Sequence[bool] = ()
+    prompt_tokens: Sequence[int | None] = ()
+    prompt_words: Sequence[int | None] = ()
+    new_tokens: Sequence[int | None] = ()
+    batch: int | None = None
+    begin_of_text: Mapping[str, Any] | None = None
+    kernel: str | None = None
+    device: str | None = None
+    decode_tokens_per_s: float | None = None
+    base_decode_tokens_per_s: float | None = None
+
+    @property
+    def n(self) -> int:
+        """Measured items."""
+        return len(self.item)
+
+    @property
+    def texts(self) -> list[str]:
+        """The generated texts; empty for benchmarks scored by choice."""
+        return [] if self.by_choice else [text for text in self.text if text is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Sentinel:
+    """A check.
+
+    Attributes:
+        id: short name, also the anchor in docs/sentinels.md. says: what is wrong when it fires, one sentence.
+        remedy: what to do, one sentence. check: the facts as one clause without the benchmark's name, or None.
+    """
+
+    id: str
+    says: str
+    remedy: str
+    check: Callable[[Evidence], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A sentinel that fired on a group. `fact`: what it saw."""
+
+    id: str
+    benchmark: str
+    model: str
+    fact: str
+
+
+def surely_above(count: int, n: int, share: float) -> bool:
+    """Whether the 95 % interval (Wilson) of `count` of `n` lies above `share`."""
+    return n > 0 and wilson_interval(count, n)[0] > share
+
+
+def surely_below(count: int, n: int, share: float) -> bool:
+    """Whether the 95 % interval (Wilson) of `count` of `n` lies below `share`."""
+    return n > 0 and wilson_interval(count, n)[1] < share

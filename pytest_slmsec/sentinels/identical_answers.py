@@ -1,0 +1,30 @@
+"""The same text, whatever is asked."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from pytest_slmsec.sentinels.base import Evidence, Sentinel, surely_above
+
+SHARE = 0.5
+"""Half of all texts; short answers that can be read, such as letters, are judged by `collapsed` instead."""
+
+
+def check(evidence: Evidence) -> str | None:
+    """The most frequent text that no answer could be read out of."""
+    rows = zip(evidence.texts, evidence.parsed, strict=False)
+    texts = Counter(text.strip() for text, parsed in rows if text.strip() and not parsed)
+    [(text, count)] = texts.most_common(1) or [("", 0)]
+    if not surely_above(count, len(evidence.texts), SHARE):
+        return None
+    shown = text if len(text) <= 40 else text[:37] + "..."
+    return f"{count} of {len(evidence.texts)} answers are the same text, which gives no answer: {shown!r}"
+
+
+SENTINEL = Sentinel(
+    "identical-answers",
+    "Different questions get the same text.",
+    "Look at the rendered prompts with --slmsec-transcript; a server that ignores the messages, or an error text "
+    "instead of an answer, looks like this.",
+    check,
+)

@@ -1,0 +1,23 @@
+"""Prompts of which a part did not arrive."""
+
+from __future__ import annotations
+
+from pytest_slmsec.sentinels.base import Evidence, Sentinel
+
+
+def check(evidence: Evidence) -> str | None:
+    """Fewer tokens than words: tokenizers split words and do not join them, so something was cut off."""
+    counts = zip(evidence.item, evidence.prompt_tokens, evidence.prompt_words, strict=False)
+    short = [(item, tokens, words) for item, tokens, words in counts if tokens and words and tokens < words]
+    if not short:
+        return None
+    item, tokens, words = max(short, key=lambda row: row[2] - row[1])
+    return f"fewer prompt tokens were counted than words were sent on {len(short)} items ({item}: {tokens} of {words})"
+
+
+SENTINEL = Sentinel(
+    "lost-prompt-tokens",
+    "The engine counted fewer prompt tokens than words were sent: the prompt was cut.",
+    "Raise the context length of the engine or server (num_ctx, --ctx-size, --max-model-len), or deselect long items.",
+    check,
+)

@@ -1,0 +1,26 @@
+"""Token counts that cannot be those of the texts."""
+
+from __future__ import annotations
+
+from pytest_slmsec.replay.padding import padding
+from pytest_slmsec.sentinels.base import Evidence, Sentinel
+
+
+def check(evidence: Evidence) -> str | None:
+    """See `replay.padding`."""
+    if evidence.by_choice:
+        return None
+    rows = [
+        (n, text)
+        for n, text in zip(evidence.new_tokens, evidence.text, strict=False)
+        if n is not None and text is not None
+    ]
+    return padding([n for n, _ in rows], [text for _, text in rows], evidence.batch) if rows else None
+
+
+SENTINEL = Sentinel(
+    "padded-token-counts",
+    "Padding was counted as generated tokens, so tokens per second are too high.",
+    "Measure speed again with a harness that counts up to the end of each answer; do not compare it with other runs.",
+    check,
+)

@@ -1,0 +1,42 @@
+"""Every sentinel. One is added by a module and a line here, and a section in docs/sentinels.md."""
+
+from __future__ import annotations
+
+from pytest_slmsec.sentinels import (
+    begin_of_text,
+    collapsed,
+    empty_answers,
+    extractors,
+    flat_options,
+    garbled,
+    identical_answers,
+    lost_prompt,
+    low_parse_rate,
+    non_finite,
+    padded_counts,
+    slow_quantised,
+    token_limit,
+)
+from pytest_slmsec.sentinels.base import Evidence, Finding, Sentinel
+
+SENTINELS: tuple[Sentinel, ...] = (
+    non_finite.SENTINEL,
+    flat_options.SENTINEL,
+    begin_of_text.SENTINEL,
+    lost_prompt.SENTINEL,
+    empty_answers.SENTINEL,
+    identical_answers.SENTINEL,
+    garbled.SENTINEL,
+    token_limit.SENTINEL,
+    low_parse_rate.SENTINEL,
+    collapsed.SENTINEL,
+    extractors.SENTINEL,
+    padded_counts.SENTINEL,
+    slow_quantised.SENTINEL,
+)
+
+
+def watch(evidence: Evidence) -> list[Finding]:
+    """What all sentinels find in one group, in the order of the registry."""
+    found = ((sentinel.id, sentinel.check(evidence)) for sentinel in SENTINELS)
+    return [Finding(name, evidence.benchmark, evidence.model, fact) for name, fact in found if fact is not None]

@@ -1,0 +1,31 @@
+"""A quantised model that is slower than what it was made from, or that runs in a kernel made for no hardware."""
+
+from __future__ import annotations
+
+from pytest_slmsec.sentinels.base import Evidence, Sentinel
+
+SLOWER = 0.9
+"""Of the base's speed; less of a difference may be noise of the machine."""
+PORTABLE = ("TorchQuantLinear", "TorchLinear", "TorchFusedQuantLinear")
+"""GPTQModel's kernels in plain PyTorch: weights are unpacked before each use."""
+
+
+def check(evidence: Evidence) -> str | None:
+    """Decode speed against the base's in the same run; without one, a portable kernel on a GPU."""
+    speed, base, kernel = evidence.decode_tokens_per_s, evidence.base_decode_tokens_per_s, evidence.kernel or "unknown"
+    if evidence.quant is None:
+        return None
+    portable = kernel.rpartition(".")[2] in PORTABLE
+    if speed is not None and base is not None and speed < SLOWER * base:
+        why = f"kernel {kernel}{', which is portable, not fast' if portable else ''}"
+        return f"decodes {speed:,.0f} tokens/s and its unquantised base {base:,.0f} ({why})"
+    on_gpu = (evidence.device or "").startswith(("cuda", "xpu", "mps"))
+    return f"runs on {evidence.device} in the portable kernel {kernel}" if portable and on_gpu else None
+
+
+SENTINEL = Sentinel(
+    "slow-quantised",
+    "The quantised model is slower than its base: the fast kernel for this machine is missing.",
+    "Install a kernel for your GPU (marlin or exllama through gptqmodel), or count only the memory it saves.",
+    check,
+)

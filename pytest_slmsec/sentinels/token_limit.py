@@ -1,0 +1,24 @@
+"""Answers that were cut off."""
+
+from __future__ import annotations
+
+from pytest_slmsec.sentinels.base import Evidence, Sentinel, surely_above
+
+SHARE = 0.05
+"""In strict mode each of them is wrong; one in twenty moves a score by as much as a gate tolerates, and more."""
+
+
+def check(evidence: Evidence) -> str | None:
+    """Answers that ended at the token limit."""
+    if evidence.by_choice:
+        return None
+    cut = sum(evidence.hit_limit)
+    return f"{cut} of {evidence.n} answers ended at the token limit" if surely_above(cut, evidence.n, SHARE) else None
+
+
+SENTINEL = Sentinel(
+    "token-limit",
+    "Many answers ended at the token limit and count as no answer.",
+    "Raise --slmsec-max-new-tokens; if answers never end, check the end-of-text token of the model.",
+    check,
+)

@@ -1,0 +1,170 @@
+"""Every sentinel: one example on which it fires, one on which it is silent, and what holds for all evidence."""
+
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_slmsec.sentinels.base import Evidence, surely_above, surely_below
+from pytest_slmsec.sentinels.garbled import is_garbled
+from pytest_slmsec.sentinels.registry import SENTINELS, watch
+
+N = 40
+DOCS = (Path(__file__).resolve().parents[3] / "docs" / "sentinels.md").read_text("utf-8")
+SENTENCE = "The record shows a logon from an address that no user of this host has used before, so look at it first."
+
+
+def generated(**changed):
+    """40 sound answers to questions with four options."""
+    letters = ["ABCD"[n % 4] for n in range(N)]
+    values = {
+        "item": [f"q-{n}" for n in range(N)], "gold": letters, "text": letters, "logprobs": [None] * N,
+        "extracted": letters, "correct": [True] * N, "parsed": [True] * N, "hit_limit": [False] * N,
+        "prompt_tokens": [60] * N, "prompt_words": [40] * N, "new_tokens": [2] * N,
+        "begin_of_text": {"expected": True, "found": 1}, "kernel": "torch.nn.Linear", "device": "cpu",
+    }  # fmt: skip
+    return Evidence("cti-mcq", "phi3", "cti-mcq", **{**values, **changed})
+
+
+def chosen(**changed):
+    """The same by log-probability."""
+    rows = [[-1.0 - (n + k) % 4 - n / 97 for k in range(4)] for n in range(N)]
+    return generated(**{"by_choice": True, "text": [None] * N, "new_tokens": [0] * N, "logprobs": rows, **changed})
+
+
+def fired(evidence):
+    return [finding.id for finding in watch(evidence)]
+
+
+def some(value, usual, count):
+    return [value] * count + [usual] * (N - count)
+
+
+def test_sound_answers_are_silent():
+    assert fired(generated()) == fired(chosen()) == fired(Evidence("cti-mcq", "phi3")) == []
+
+
+LETTERS = ["ABCD"[n % 4] for n in range(N)]
+FIRING = {
+    "non-finite-logprobs": chosen(logprobs=some([math.nan, -1.0, -2.0, -3.0], [-1.0, -2.0, -3.0, -4.0], 1)),
+    "flat-options": chosen(logprobs=some([-1.4] * 4, [-1.0, -2.0, -3.0, -4.0], 20)),
+    "begin-of-text": generated(begin_of_text={"expected": True, "found": 0}),
+    "lost-prompt-tokens": generated(prompt_tokens=some(39, 60, 1)),
+    "empty-answers": generated(text=some(" \n", "A", 6)),
+    "identical-answers": generated(text=some("Internal error", "A", 30), parsed=some(False, True, 30)),
+    "garbled-text": generated(text=some("unaut0000000 access", "A", 6)),
+    "token-limit": generated(hit_limit=some(True, False, 8)),
+    "low-parse-rate": generated(parsed=some(False, True, 20)),
+    "collapsed-answers": generated(extracted=some("A", "B", 39), correct=[gold == "A" for gold in LETTERS]),
+    "extractors-disagree": generated(text=[f"Option {letter} is the best option here." for letter in LETTERS]),
+    "padded-token-counts": generated(new_tokens=[512] * N),
+    "slow-quantised": generated(quant="gptq4", decode_tokens_per_s=100.0, base_decode_tokens_per_s=200.0),
+}
+SILENT = {
+    "non-finite-logprobs": chosen(logprobs=[[-1e30 + n, -2.0 - n, -3.0, -4.0] for n in range(N)]),
+    "flat-options": chosen(logprobs=[[-1.4 - n, -1.4 - n, -2.0, -3.0] for n in range(N)]),
+    "begin-of-text": generated(begin_of_text={"expected": False, "found": 0}),
+    "lost-prompt-tokens": generated(prompt_tokens=[None] * N),
+    "empty-answers": generated(text=some("", "A", 1)),
+    "identical-answers": generated(text=["B"] * N),
+    "garbled-text": generated(text=["log4shell, base64, T1059, sha256sum, CVE-2021-44228, 0x0000, port 8000"] * N),
+    "token-limit": generated(hit_limit=some(True, False, 3)),
+    "low-parse-rate": generated(parsed=some(False, True, 10)),
+    "collapsed-answers": generated(extracted=some("A", "B", 39), correct=[True] * N),
+    "extractors-disagree": generated(text=[f"Both hold.\n\n{letter}" for letter in LETTERS]),
+    "padded-token-counts": generated(new_tokens=[17] * N),
+    "slow-quantised": generated(quant="gptq4", decode_tokens_per_s=190.0, base_decode_tokens_per_s=200.0),
+}
+
+
+@pytest.mark.parametrize("sentinel", [sentinel.id for sentinel in SENTINELS])
+def test_each_sentinel_fires_on_one_example_and_is_silent_on_another(sentinel):
+    assert sentinel in fired(FIRING[sentinel])
+    assert sentinel not in fired(SILENT[sentinel])
+
+
+@pytest.mark.parametrize("sentinel", SENTINELS, ids=[sentinel.id for sentinel in SENTINELS])
+def test_each_sentinel_is_documented_with_sentence_and_remedy(sentinel):
+    assert f"| [`{sentinel.id}`](#{sentinel.id}) | {sentinel.says} |" in DOCS
+    (section,) = re.findall(rf"^### {sentinel.id}\n(.*?)(?=^### |\Z)", DOCS, re.M | re.S)
+    assert " ".join(section.split()) == sentinel.remedy
+
+
+@pytest.mark.parametrize("change", [{"begin_of_text": {"expected": True, "found": 2}}, {"begin_of_text": None}])
+def test_two_begin_of_text_tokens_are_one_too_many_and_none_known_is_none_missing(change):
+    assert fired(generated(**change)) == (["begin-of-text"] if change["begin_of_text"] else [])
+
+
+def test_constant_log_probabilities_are_no_answer_even_without_a_tie():
+    assert fired(chosen(logprobs=[[-1.0, -2.0, -3.0, -4.0]] * N)) == ["flat-options"]
+
+
+def test_a_portable_kernel_on_a_gpu_needs_no_base_to_be_named():
+    on_gpu = generated(quant="gptq4", kernel="gptqmodel.TorchLinear", device="cuda:0")
+    assert fired(on_gpu) == ["slow-quantised"]
+    assert fired(replace(on_gpu, device="cpu")) == []
+    assert fired(replace(on_gpu, kernel="gptqmodel.MarlinLinear")) == []
+
+
+def test_benchmarks_that_are_not_known_here_and_scorers_that_need_more_are_not_read_twice():
+    texts = [f"Option {letter} is the best option here." for letter in LETTERS]
+    for task in ("my-own", "cti-taa", "cti-mcq-choice"):
+        assert "extractors-disagree" not in fired(replace(generated(text=texts), task=task))
+
+
+@pytest.mark.parametrize(
+    ("text", "garbled"),
+    [
+        ("an unaut0000 user", True),
+        ("soph0nstial", True),
+        ("a \ufffd b", True),
+        ("again and " * 40, True),
+        (SENTENCE, False),
+        (SENTENCE * 2, False),
+        ("again and " * 10, False),
+        ("oauth2client passw0rd T1000 win32 HKLM 1000000", False),
+        ("\udc80", False),
+    ],
+)
+def test_garbled_texts(text, garbled):
+    assert is_garbled(text) is garbled
+
+
+@given(st.integers(0, 200), st.integers(1, 200), st.floats(0.01, 0.99))
+def test_sure_means_beyond_the_share_and_never_both(count, n, share):
+    count = min(count, n)
+    above, below = surely_above(count, n, share), surely_below(count, n, share)
+    assert not (above and below)
+    assert not above or count / n > share
+    assert not below or count / n < share
+
+
+rows = st.lists(
+    st.tuples(
+        st.text(), st.text() | st.none(), st.lists(st.floats() | st.none(), max_size=4) | st.none(),
+        st.text() | st.none(), st.booleans(), st.booleans(), st.booleans(), st.integers(0, 9) | st.none(),
+        st.integers(0, 9) | st.none(), st.integers(0, 9) | st.none(),
+    ),
+    max_size=30,
+)  # fmt: skip
+NAMES = ("gold", "text", "logprobs", "extracted", "correct", "parsed", "hit_limit", "prompt_tokens", "prompt_words",
+         "new_tokens")  # fmt: skip
+
+
+@given(rows, st.booleans(), st.sampled_from(["cti-mcq", "seceval", "cti-vsp", "unknown"]))
+def test_no_evidence_whatever_breaks_a_sentinel(rows, by_choice, task):
+    columns = {name: [row[at] for row in rows] for at, name in enumerate(NAMES)}
+    evidence = Evidence("b", "m", task, by_choice=by_choice, item=[str(n) for n in range(len(rows))], **columns)
+    for finding in watch(evidence):
+        assert finding.fact
+        assert (finding.benchmark, finding.model) == ("b", "m")
+
+
+@given(st.integers(0, N))
+def test_more_empty_answers_never_silence_the_sentinel(count):
+    now, then = ("empty-answers" in fired(generated(text=some("", "A", empty))) for empty in (count, min(count + 1, N)))
+    assert not now or then
