@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from pytest_slmsec.compare import compare
-from pytest_slmsec.core.errors import CompareError
+from pytest_slmsec.core.errors import CompareError, ReplayError, UsageError
 from pytest_slmsec.gates.config import read_config
 from pytest_slmsec.gates.judge import judge
 from pytest_slmsec.gates.verdict import Verdict
-from pytest_slmsec.recorded import is_recorded, read_recorded
+from pytest_slmsec.recorded import read_recorded
 
 DATA = os.environ.get("SLMSEC_DATA")
 OPTIONS = "\t".join(f"Option {letter}" for letter in "ABCD")
@@ -54,10 +54,8 @@ def write(tmp_path, records, batch_size=None, **measured):
 
 def test_texts_are_scored_strictly_against_the_published_gold(tmp_path, published):
     path = write(tmp_path, rows(["A", "The answer is (B).", "no idea"], [3, 7, 2]))
-    assert is_recorded(path)
-    assert is_recorded(path.parent)
     (arm,) = read_recorded(path.parent, published)
-    assert (arm.name, arm.n) == ("cti-mcq on Phi-3", 3)
+    assert (arm.name, arm.n) == ("cti-mcq@8rows@3rows on Phi-3", 3)
     assert list(arm.columns["extracted"]) == ["A", "B", None]
     assert list(arm.flags("parsed")) == [True, True, False]
     assert arm.facts["decode_tokens_per_s"] == 6.0
@@ -76,34 +74,70 @@ def test_the_order_of_the_records_does_not_matter(tmp_path, published):
     [
         ([], "holds no answers"),
         ({"a": 1}, "holds no answers"),
-        (rows(["Generation Error: no attribute"] * 3), "3 of 3 answers are errors and no answers (index_0, index_1"),
-        (rows(["A", "Generation Error: x"]), "1 of 2 answers are errors and no answers (index_1: 'Generation Error"),
-        (rows(["A", "B"]) + rows(["A"]), "1 item ids occur twice (index_0)"),
-        (rows(["A", "B", "C", "D"])[::3], "2 items are missing (index_1, index_2)"),
+        (rows(["Generation Error: no attribute"] * 3), "all 3 answers are errors and no answers (record 1 (index_0)"),
+        (rows(["A", "Generation Error: x"]), "1 of 2 answers are errors and no answers (cti-mcq-00002; "),
+        (rows(["A", "B"]) + rows(["A"]), "1 items occur twice (cti-mcq-00001)"),
+        (rows(["A", "B", "C", "D"])[::3], "2 items are missing (cti-mcq-00002, cti-mcq-00003)"),
         ([{**rows(["A"])[0], "item_id": "zero"}], "record 1: the item id 'zero' is not of the form index_0"),
-        ([{**rows(["A"])[0], "response": None}], "record 1: 'response' is missing or no str"),
-        ([{**rows(["A"])[0], "prompt": "Another?"}], "1 prompts are not those of the published file (index_0)"),
-        (rows(["A"] * 9), "has 9 answers, the published file only 8 items"),
+        ([{**rows(["A"])[0], "response": None}], "record 1: 'response' is None, not str"),
+        ([{"item_id": "index_0"}], "record 1: 'response' is missing"),
+        ([{**rows(["A"])[0], "tokens_generated": True}], "record 1: 'tokens_generated' is True, not int"),
+        ([7], "record 1: 7 is no JSON object"),
+        ([{**rows(["A"])[0], "prompt": "Another?"}], "1 prompts are not those of the items (record 1 (index_0))"),
+        (rows(["A"] * 9), "record 9 (index_8): cti-mcq has 8 items and no row 9 here"),
     ],
 )  # fmt: skip
 def test_damage_is_named(tmp_path, published, records, message):
-    with pytest.raises(CompareError) as caught:
+    with pytest.raises((CompareError, ReplayError)) as caught:
         read_recorded(write(tmp_path, records), published)
     assert message in str(caught.value)
     assert "cti-mcq.outputs.json" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'[{"item_id": "index_0"', "no valid JSON, or cut off"),
+        (b'[{"item_id": NaN}]', "NaN is not a number that JSON knows"),
+        (b"\xff\xfe", "line 1: not UTF-8"),
+        (b"[" * 100_000, "no valid JSON, or cut off"),
+    ],
+)
+def test_what_is_no_json_is_named(tmp_path, published, content, message):
+    path = write(tmp_path, rows(["A"]))
+    path.write_bytes(content)
+    with pytest.raises(ReplayError, match=message):
+        read_recorded(path, published)
+
+
+def test_a_run_that_was_to_ask_more_lacks_items(tmp_path, published):
+    path = write(tmp_path, rows(["A", "B"]))
+    path.with_name("cti-mcq.metrics.json").write_text('{"run_args": {"num_samples": 4}, "inference_metrics": {}}')
+    with pytest.raises(CompareError, match=r"2 items are missing \(cti-mcq-00003, cti-mcq-00004\)"):
+        read_recorded(path, published)
+
+
+def test_an_unknown_benchmark_is_named_with_a_near_match(tmp_path, published):
+    path = write(tmp_path, rows(["A"]))
+    path = path.rename(path.with_name("cti-mqc.outputs.json"))
+    with pytest.raises(UsageError, match="no benchmark 'cti-mqc'; did you mean cti-mcq"):
+        read_recorded(path, published)
+
+
 def test_without_the_published_file_nothing_can_be_scored(tmp_path):
-    with pytest.raises(CompareError, match="gold answers of recorded runs stand in the published files: name the fol"):
+    with pytest.raises(CompareError, match="scored with the published items: name the folder of the"):
         read_recorded(write(tmp_path, rows(["A"])), None)
 
 
-def test_counts_of_the_padded_batch_are_no_speed(tmp_path, published):
+def test_counts_of_the_padded_batch_are_no_speed_and_its_peak_no_memory(tmp_path, published):
     (padded,) = read_recorded(write(tmp_path, rows(["A"] * 4, [7, 7, 9, 9]), batch_size=2), published)
     assert padded.facts["decode_tokens_per_s"] is None
-    assert "padding was counted as tokens" in padded.facts["reasons"]["decode_tokens_per_s"]
+    assert padded.facts["peak_gpu_bytes"] is None
+    for key in ("decode_tokens_per_s", "peak_gpu_bytes"):
+        assert "padding was counted as tokens" in padded.facts["reasons"][key]
     (counted,) = read_recorded(write(tmp_path, rows(["A"] * 4, [7, 6, 9, 9]), batch_size=2), published)
     assert counted.facts["decode_tokens_per_s"] == 15.5
+    assert counted.facts["peak_gpu_bytes"] == 100 * 2**20
 
 
 needs_data = pytest.mark.skipif(not DATA, reason="SLMSEC_DATA does not name the published files")
