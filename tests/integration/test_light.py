@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-HEAVY = ("torch", "transformers", "datasets", "lm_eval", "gptqmodel", "scipy", "rich")
+HEAVY = ("torch", "transformers", "datasets", "lm_eval", "gptqmodel", "scipy", "rich", "jieba", "rouge", "thefuzz")
 HERE = {**os.environ, "PYTHONPATH": os.pathsep.join([".", str(Path(__file__).parent.parent)])}
 REPORT = f"""
 import sys
