@@ -22,8 +22,9 @@ from pytest_slmsec.core.wrap import shown, wrapped
 from pytest_slmsec.engines.base import Engine
 from pytest_slmsec.gatemarks import gate_config, screen, with_marks
 from pytest_slmsec.gates.baseline import merge
-from pytest_slmsec.gates.duels import LIVE, Duel, live_duels, stored_duels, with_a_base
-from pytest_slmsec.gates.stored import NUMBER, read_arms, read_json, stored_path
+from pytest_slmsec.gates.duels import LIVE
+from pytest_slmsec.gates.stored import NUMBER, read_json
+from pytest_slmsec.opponents import baseline_of, duels_of
 from pytest_slmsec.options import Settings
 from pytest_slmsec.reports.groups import Groups
 from pytest_slmsec.stopping import ONE_PROCESS, Stopping
@@ -32,6 +33,7 @@ from pytest_slmsec.tasks.base import Task
 if TYPE_CHECKING:
     from pytest_slmsec.gates.judge import Judgement
 
+PREFIX = "slmsec-gate::"
 NOTHING_JUDGED = 6
 """Exit status of a run that was to judge and could not; pytest's own end at 5 (no tests collected)."""
 
@@ -53,16 +55,15 @@ class Gating:
     ) -> None:  # fmt: skip
         self._config, self._groups, self._data, self._own = config, groups, settings.data, own
         self._make_engine = make_engine
-        option = config.option
-        self.gate = gate_config(config)
-        self.baseline = option.slmsec_baseline or self.gate.baseline
+        option, self.gate = config.option, gate_config(config)
+        self.baseline = baseline_of(config, self.gate)
         self.judgements: list[Judgement] = []
         self.accepted: dict[str, Any] | None = None
         self._unmeasured: list[str] = []
-        self._nothing_judged = False
+        self._nothing_judged = self._judged_by_test = False
         self._written = ""
         self._check_options()
-        self.duels = self._duels(settings.models)
+        self.duels = duels_of(config, settings.models, self.gate)
         self.stopping = Stopping(self.gate, self.duels, groups, settings)
         if self.stopping.wanted and getattr(option, "dist", "no") != "no":
             raise UsageError(ONE_PROCESS)
@@ -95,17 +96,6 @@ class Gating:
         if not os.access(self.baseline_path.parent, os.W_OK):
             raise UsageError(f"{self.baseline_path} cannot be written: its folder is read-only.")
 
-    def _duels(self, models: Sequence[ModelSpec]) -> list[Duel]:
-        if self.baseline is None or self.baseline.startswith(LIVE):
-            return live_duels(models, None if self.baseline is None else self.baseline.removeprefix(LIVE))
-        if self._config.option.slmsec_update_baseline and not self.baseline_path.exists():
-            return []
-        path = stored_path(self.baseline, self._config.rootpath)
-        arms = read_arms(path)
-        if self._config.option.slmsec_update_baseline:
-            models = with_a_base(models, arms)
-        return stored_duels(models, arms, str(path))
-
     def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> list[str]:
         """What cannot be shown with the selected items, before anything runs."""
         plan = self._config.option.slmsec_plan
@@ -125,7 +115,9 @@ class Gating:
         return [line for text in too_small(list(planned.values()), gate) for line in wrapped(text, width)]
 
     def pytest_runtest_logreport(self, report: Any) -> None:
-        """Remember why benchmarks were not measured at all."""
+        """Remember why benchmarks were not measured at all, and whether a test judged by itself."""
+        own = str(report.nodeid).startswith(PREFIX)
+        self._judged_by_test |= not own and getattr(report, "slmsec_gate", None) is not None
         if report.skipped and str(report.nodeid).endswith(f"{NO_DATA}]") and isinstance(report.longrepr, tuple):
             self._unmeasured.append(str(report.longrepr[-1]).removeprefix("Skipped: "))
 
@@ -155,7 +147,8 @@ class Gating:
                 show(session, report)
             self.judgements, self.accepted = judging.judgements, judging.accepted
         told = any(report.outcome in ("failed", "error") for report in found)
-        if self._must_judge and not (self.judgements or self.accepted or told) and session.testscollected:
+        judged = bool(self.judgements or self.accepted or self._judged_by_test)
+        if self._must_judge and not (judged or told) and session.testscollected:
             self._nothing_judged = True
             show(session, GateReport("suite", "error", self._why_nothing()))
 

@@ -14,6 +14,7 @@ from pytest_slmsec import hookspec
 
 if TYPE_CHECKING:
     from pytest_slmsec.core.items import Answer
+    from pytest_slmsec.pairs import SlmPair
     from pytest_slmsec.session import Session
 
 SESSION: pytest.StashKey[Session] = pytest.StashKey()
@@ -58,8 +59,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Parametrise marked test functions over models and items."""
     from pytest_slmsec.cases import parametrize
+    from pytest_slmsec.pairs import parametrize_pairs
 
-    parametrize(metafunc, metafunc.config.stash[SESSION].settings)
+    settings = metafunc.config.stash[SESSION].settings
+    parametrize(metafunc, settings)
+    parametrize_pairs(metafunc, settings)
 
 
 @pytest.fixture
@@ -76,6 +80,19 @@ def answer(request: pytest.FixtureRequest) -> Answer | None:
             "The fixture `answer` needs a benchmark: mark the test with @pytest.mark.slmsec('cti-mcq')."
         )
     return request.config.stash[SESSION].answer(case)
+
+
+@pytest.fixture
+def slm_pair(request: pytest.FixtureRequest) -> SlmPair | None:
+    """One benchmark on a candidate and its base, for a test marked ``slmsec_gate("cti-rcm", ...)``: `slm_pair.run()`
+    measures both, judges the candidate, and fails where it is worse. None under ``--setup-only``.
+    """
+    from pytest_slmsec.pairs import PairCase, SlmPair
+
+    case, option = getattr(request, "param", None), request.config.option
+    if not isinstance(case, PairCase) or option.setuponly or option.setupplan:
+        return None
+    return SlmPair(request.config.stash[SESSION], case, request.node)
 
 
 @pytest.hookimpl(trylast=True)

@@ -1,0 +1,33 @@
+"""Who is judged against whom in a run, by its options and configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from pytest_slmsec.core.models import ModelSpec
+from pytest_slmsec.gates.config import GateConfig
+from pytest_slmsec.gates.duels import LIVE, Duel, live_duels, stored_duels, with_a_base
+from pytest_slmsec.gates.stored import read_arms, stored_path
+
+
+def baseline_of(config: pytest.Config, gate: GateConfig) -> str | None:
+    """The base that was named, a stored run or ``live:MODEL``; None: each model against its own base in the run."""
+    return config.option.slmsec_baseline or gate.baseline
+
+
+def duels_of(config: pytest.Config, models: Sequence[ModelSpec], gate: GateConfig) -> list[Duel]:
+    """Every candidate with its base. Without a baseline to be updated yet there is none.
+
+    Raises:
+        UsageError: the base is no model of the run. CompareError: the stored run cannot be used.
+    """
+    baseline, update = baseline_of(config, gate), config.option.slmsec_update_baseline
+    if baseline is None or baseline.startswith(LIVE):
+        return live_duels(models, None if baseline is None else baseline.removeprefix(LIVE))
+    if update and not (config.rootpath / baseline).expanduser().exists():
+        return []
+    path = stored_path(baseline, config.rootpath)
+    arms = read_arms(path)
+    return stored_duels(with_a_base(models, arms) if update else models, arms, str(path))

@@ -1,0 +1,216 @@
+"""A gate as a test of its own: the fixture `slm_pair`, for a test that is marked ``slmsec_gate("cti-rcm", ...)``."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_slmsec.cases import NO_DATA, NO_MODEL, Case, Group, cases_of, make_group, model_id, safe_id
+from pytest_slmsec.core.errors import DataUnavailable, ModelError, SlmsecError, UsageError
+from pytest_slmsec.gatemarks import GATE_MARKER, gate_config, rule_of, scale_of
+from pytest_slmsec.gates.config import GateConfig
+from pytest_slmsec.gates.duels import Duel
+from pytest_slmsec.gates.fits import check_rule
+from pytest_slmsec.opponents import duels_of
+from pytest_slmsec.options import Settings
+from pytest_slmsec.tasks.base import Task
+from pytest_slmsec.tasks.registry import find_task
+
+if TYPE_CHECKING:
+    from pytest_slmsec.gates.arm import Arm
+    from pytest_slmsec.gates.judge import Judgement
+    from pytest_slmsec.session import Session
+
+FIXTURE = "slm_pair"
+NO_BASE = "no base to judge against: name one with --model=BASE beside --model=BASE-QUANT, or with --slmsec-baseline"
+NO_GATE = "--slmsec-no-gate judges nothing"
+
+
+@dataclass(frozen=True, eq=False)
+class PairCase:
+    """One benchmark for one candidate and its base: what a test with the fixture `slm_pair` is run for.
+
+    Attributes:
+        candidate, base: what is asked of both; `base` is None where it is stored.
+    """
+
+    duel: Duel
+    candidate: Group
+    base: Group | None
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The groups that are measured, the base first, for its model may still be loaded."""
+        return (self.candidate,) if self.base is None else (self.base, self.candidate)
+
+
+def pair_case_of(item: pytest.Item) -> PairCase | None:
+    """The pair of a collected test, or None for all other tests."""
+    callspec = getattr(item, "callspec", None)
+    case = callspec.params.get(FIXTURE) if callspec else None
+    return case if isinstance(case, PairCase) else None
+
+
+def parametrize_pairs(metafunc: pytest.Metafunc, settings: Settings) -> None:
+    """Parametrise a test with the fixture `slm_pair` over all candidates; without any it becomes one skip.
+
+    Raises:
+        pytest.Collector.CollectError: the marker, the baseline or a data file cannot be used.
+    """
+    if FIXTURE not in metafunc.fixturenames:
+        return
+    item: Any = metafunc.definition
+    try:
+        task, gate = _task_of(item), gate_config(metafunc.config)
+        params = _params(metafunc.config, task, settings, gate)
+        for case in [param for param in params if isinstance(param, PairCase)]:
+            check_rule(rule_of(item, case.candidate, gate), case.candidate.label, scale_of(task))
+    except SlmsecError as error:
+        raise pytest.Collector.CollectError(str(error)) from None
+    metafunc.parametrize(FIXTURE, params, ids=[_id(param) for param in params], indirect=True)
+
+
+def _task_of(item: Any) -> Task:
+    marker = item.get_closest_marker(GATE_MARKER)
+    if marker is None or len(marker.args) != 1 or not isinstance(marker.args[0], (str, Task)):
+        raise UsageError(f"{item.nodeid} takes the fixture {FIXTURE}: name its benchmark, as in "
+                         f"@pytest.mark.{GATE_MARKER}('cti-rcm', max_drop='2pt').")  # fmt: skip
+    (benchmark,) = marker.args
+    return benchmark if isinstance(benchmark, Task) else find_task(benchmark)
+
+
+def _params(config: pytest.Config, task: Task, settings: Settings, gate: GateConfig) -> list[Any]:
+    if not settings.models or config.option.slmsec_no_gate:
+        return [_skip(NO_GATE if settings.models else NO_MODEL, "no-gate" if settings.models else "no-model")]
+    duels = duels_of(config, settings.models, gate)
+    return [_pair(duel, task, settings) for duel in duels] or [_skip(NO_BASE, "no-base")]
+
+
+def _pair(duel: Duel, task: Task, settings: Settings) -> Any:
+    try:
+        base = None if duel.base is None else make_group(task, duel.base, settings)
+        return PairCase(duel, make_group(task, duel.candidate, settings), base)
+    except DataUnavailable as error:
+        return _skip(str(error), f"{model_id(duel.candidate)}-{NO_DATA}")
+
+
+def _skip(reason: str, name: str) -> Any:
+    return pytest.param(None, marks=pytest.mark.skip(reason=reason), id=name)
+
+
+def _id(param: Any) -> str | None:
+    if not isinstance(param, PairCase):
+        return None
+    return f"{model_id(param.duel.candidate)}-{safe_id(param.candidate.label)}"
+
+
+class SlmPair:
+    """What the fixture `slm_pair` gives a test: one benchmark, on a candidate and its base.
+
+    Attributes:
+        benchmark, candidate, base: their names. judgement: the verdict with all its gates, once `run` was called.
+    """
+
+    def __init__(self, session: Session, case: PairCase, item: pytest.Item) -> None:
+        self._session, self._case, self._item = session, case, item
+        self.benchmark, self.candidate = case.candidate.label, case.duel.candidate.name
+        self.base = case.duel.stored[0].model if case.duel.base is None else case.duel.base.name
+        self.judgement: Judgement | None = None
+
+    def run(self) -> Judgement:
+        """Measure what has not been measured, and judge the candidate: the test fails where the verdict says so.
+
+        PASS passes and FAIL fails with the numbers; INCONCLUSIVE passes with the status ``inconclusive``, fails or is
+        skipped, as the configuration wants it; ERROR is an error.
+
+        Returns:
+            The judgement, where the test goes on.
+        """
+        from pytest_slmsec.gates.judge import judge
+        from pytest_slmsec.rescore import Rescorer
+
+        config = self._item.config
+        gate = gate_config(config)
+        rule = rule_of(self._item, self._case.candidate, gate)
+        gate = replace(gate, rules={**gate.rules, self.benchmark: rule})
+        task = self._case.candidate.task
+        rescorer = Rescorer(self._session.settings.data, {task.name: task})
+        try:
+            bases, candidates = self._bases(), [self._arm(self._case.candidate)]
+            found = judge(bases, candidates, gate, date.today(), lambda arm: rescorer(arm) if arm in bases else [])
+        except SlmsecError as error:
+            pytest.fail(str(error), pytrace=False)
+        self.judgement = found
+        self._conclude(found, gate)
+        return found
+
+    def _bases(self) -> list[Arm]:
+        if self._case.base is not None:
+            return [self._arm(self._case.base)]
+        stored = list(self._case.duel.stored)
+        return [arm for arm in stored if arm.benchmark == self.benchmark] or stored
+
+    def _arm(self, group: Group) -> Arm:
+        """A group, measured.
+
+        Raises:
+            SlmsecError: it cannot be measured, or an item of it was not.
+        """
+        from pytest_slmsec.meters.device import machine_facts
+        from pytest_slmsec.reports.gate_arms import live_arm
+        from pytest_slmsec.reports.gate_pytest import incomplete
+
+        measured = self._session.measured(group, self._item)
+        if not measured.complete:
+            raise ModelError(incomplete(measured))
+        return live_arm(measured, machine_facts())
+
+    def _conclude(self, found: Judgement, gate: GateConfig) -> None:
+        from pytest_slmsec.gates.verdict import Verdict
+        from pytest_slmsec.reports.gate_text import report
+
+        text = report(found)
+        if found.verdict is Verdict.INCONCLUSIVE and gate.on_inconclusive == "skip":
+            pytest.skip(f"SUITE: INCONCLUSIVE. {' '.join(found.suite.reasons)}")
+        undecided = found.verdict is Verdict.INCONCLUSIVE and gate.on_inconclusive != "fail"
+        if found.verdict is not Verdict.PASS and not undecided:
+            pytest.fail(text, pytrace=False)
+        self._item.add_report_section("call", "slmsec gate", text)
+
+
+class PairReports:
+    """Gives the test of a pair the status of its verdict."""
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, Any, pytest.TestReport]:
+        """PASS, FAIL, INCONCLUSIVE and ERROR, as the gates of a run have them."""
+        report = yield
+        pair = getattr(item, "funcargs", {}).get(FIXTURE)
+        if call.when != "call" or not isinstance(pair, SlmPair):
+            return report  # type: ignore[no-any-return]
+        if pair.judgement is None:
+            if report.passed:
+                report.outcome = "failed"
+                report.longrepr = f"{item.nodeid} never called {FIXTURE}.run(): nothing was judged."
+            return report  # type: ignore[no-any-return]
+        verdict = pair.judgement.verdict.value
+        report.user_properties.append(("verdict", verdict))
+        if verdict == "ERROR" and report.failed:
+            report.when, report.slmsec_gate = "setup", "error"  # an error is what a broken set-up is to pytest
+        elif not report.skipped:
+            report.slmsec_gate = {"PASS": "passed", "INCONCLUSIVE": "inconclusive"}.get(verdict, "failed")
+            if report.failed:
+                report.slmsec_gate = "failed"
+        return report  # type: ignore[no-any-return]
+
+
+def cases_of_pairs(items: Sequence[pytest.Item]) -> dict[Group, list[Case]]:
+    """The cases behind all pairs, by group."""
+    pairs = [case for item in items if (case := pair_case_of(item)) is not None]
+    return {group: cases_of(group) for pair in pairs for group in pair.groups}
