@@ -1,0 +1,77 @@
+"""What both harnesses are asked: multiple choice by letter or option text with 0 or 5 examples, and short answers."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_slmsec.core.items import Choose, Generate, Item, Message
+from pytest_slmsec.tasks.registry import find_task
+from pytest_slmsec.tasks.sources import find
+
+SHOTS = 5
+LETTERS = (" A", " B", " C", " D")
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question: everything before the answer, and the answers to compare."""
+
+    context: str
+    choices: tuple[str, ...]
+
+
+def load_items(data: str | None, count: int, seed: int = 0) -> tuple[list[Item], str]:
+    """A seeded sample of CTI-MCQ items, repeated where more are wanted than there are, and where they come from."""
+    source = data if data and Path(data).is_dir() else "fixture"
+    items = list(find(find_task("cti-mcq-choice"), source, True).items)
+    order = random.Random(seed).sample(items, len(items))
+    return [order[at % len(order)] for at in range(count + SHOTS)], "published" if source == data else "fixture"
+
+
+def questions(items: Sequence[Item], text: bool, shots: int) -> list[Question]:
+    """Questions behind the first five items as worked examples, or behind none."""
+    asked = [_plain(item, text) for item in items]
+    solved = "".join(
+        one.context + one.choices[_gold(item)] + "\n\n" for item, one in zip(items[:SHOTS], asked[:SHOTS], strict=True)
+    )
+    ahead = solved if shots else ""
+    return [Question(ahead + one.context, one.choices) for one in asked[SHOTS:]]
+
+
+def _plain(item: Item, text: bool) -> Question:
+    if not text:
+        return Question(item.prompt + "\nAnswer:", LETTERS)
+    options = item.options or tuple(item.meta["options"])
+    return Question(
+        f"Question: {item.question or item.prompt}\nAnswer:", tuple(f" {option or '-'}" for option in options)
+    )
+
+
+def _gold(item: Item) -> int:
+    return item.labels.index(item.gold)
+
+
+def choose_requests(asked: Sequence[Question]) -> list[Choose]:
+    """As our engine is asked: raw text, with what all questions begin with."""
+    shared = _common([one.context for one in asked])
+    return [
+        Choose(f"q{n}", (Message("user", one.context),), one.choices, raw=True, shared_chars=shared)
+        for n, one in enumerate(asked)
+    ]
+
+
+def generate_requests(asked: Sequence[Question], limit: int, stop: tuple[str, ...]) -> list[Generate]:
+    """The same contexts as prompts of answers."""
+    shared = _common([one.context for one in asked])
+    return [
+        Generate(f"g{n}", (Message("user", one.context),), limit, stop, raw=True, shared_chars=shared)
+        for n, one in enumerate(asked)
+    ]
+
+
+def _common(texts: Sequence[str]) -> int:
+    low, high = min(texts), max(texts)
+    return next((at for at, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), len(low))
