@@ -130,8 +130,7 @@ def _share(pair: Pair, config: GateConfig, rule: Rule, name: str) -> Found:
     """Right answers are counted, whichever way the metric runs; shown is the metric itself."""
     before, after = pair.base.flags("correct"), pair.candidate.flags("correct")
     share, up = float(before.mean()), bool(pair.base.facts["higher_is_better"])
-    margin = _margin(pair, config, rule, share) if up or rule.max_increase is None else rule.max_increase
-    result = method_of(pair, config).binary(before, after, margin, name, share)
+    result = method_of(pair, config).binary(before, after, _margin(pair, config, rule, share), name, share)
     shown = [float(flags.mean()) if up else 1.0 - float(flags.mean()) for flags in (before, after)]
     return result, shown[0], shown[1]
 
