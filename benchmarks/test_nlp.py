@@ -46,3 +46,9 @@ def test_mmlu_elementary_mathematics(answer: Answer) -> None:
 def test_truthfulqa_mc2(answer: Answer) -> None:
     """How much of the probability goes to true answers where a common belief is false."""
     assert answer.score is not None
+
+
+@pytest.mark.slmsec("lm-eval")
+def test_lm_eval(answer: Answer) -> None:
+    """Any other task of the package, named with ``--slmsec-lm-eval=TASK``."""
+    assert answer.score is not None

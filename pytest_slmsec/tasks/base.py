@@ -83,7 +83,7 @@ class Task:
             then number them from 1.
         files: published paths below the data directory that `load` needs, for messages and for the content hash.
         hub: where the rows are on the hub, and `from_rows`, which turns those rows into items; None where they are not.
-        n_items: items of the published set: ids and counts are known before anything is downloaded.
+        n_items: items of the published set: ids and counts are known before anything is downloaded; 0: they are not.
         max_new_tokens: default token limit of an answer; 0 for tasks scored by log-probability.
         official_max_new_tokens: the limit the authors used.
         stop: strings that end an answer.

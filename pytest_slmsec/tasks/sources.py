@@ -91,7 +91,7 @@ class Dataset:
     @cached_property
     def ids(self) -> list[str]:
         """Ids of all items, in file order. Hub rows are numbered from 1 to the published count, without a download."""
-        if self.kind == "hub":
+        if self.kind == "hub" and self.task.n_items:
             return self._numbered(self.task.n_items)
         if self.root is not None and self.task.count is not None:
             return self._numbered(self.task.count(self.root))
@@ -184,7 +184,7 @@ def _from_hub(task: Task) -> Sequence[Item]:
             f"({type(error).__name__}: {' '.join(str(error).split())[:200]}): {DATA_REMEDY}."
         ) from error
     items = from_rows(*rows)
-    if len(items) != task.n_items:
+    if task.n_items and len(items) != task.n_items:
         raise DataError(
             f"{task.name}: {hub.dataset} has {len(items)} rows and {task.n_items} are published: {DATA_REMEDY}."
         )

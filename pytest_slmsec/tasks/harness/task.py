@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pytest_slmsec.core.items import Generate, Item, Request
+from pytest_slmsec.core.items import Choose, Generate, Item
 from pytest_slmsec.scoring.base import Metric, Mode
 from pytest_slmsec.tasks.base import HubSource, Task
 from pytest_slmsec.tasks.harness.definition import EXTRA, PACKAGE, Definition
@@ -25,7 +25,9 @@ class HarnessTask(Task):
 
     __slots__ = ()
 
-    def request(self, item: Item, mode: Mode, max_new_tokens: int | None = None, chat: bool = False) -> Request:
+    def request(
+        self, item: Item, mode: Mode, max_new_tokens: int | None = None, chat: bool = False
+    ) -> Generate | Choose:
         """The request that asks `item`; in both modes with the limit and the stop strings of the definition."""
         from pytest_slmsec.tasks.harness.documents import LIMIT, STOP
 
@@ -39,7 +41,7 @@ def harness_task(
     definition: Definition,
     metric: Metric,
     n_items: int,
-    dataset: str,
+    dataset: str | None,
     revision: str,
     constant: Constant | None = None,
     generates: bool = False,
@@ -47,19 +49,21 @@ def harness_task(
     """The benchmark of a definition.
 
     Args:
-        n_items: documents of the published set. dataset, revision: where they are on the hub.
-        constant: for choices; tasks that generate have the most frequent answer, and those with several right choices
+        n_items: documents of the published set; 0 where that is not known before they are read.
+        dataset, revision: where they are on the hub, or None where they are not.
+        constant: for choices; known tasks that generate have the most frequent answer, those with several right choices
             the score of equal probabilities.
     """
-    special = modal_extracted if generates else equal_weights if definition.golds else None
+    hub = dataset and HubSource(dataset, definition.config, definition.split, revision, definition.shots_split)
+    special = modal_extracted if generates and n_items else equal_weights if definition.golds else None
     return HarnessTask(
         definition.name,
         partial(score_document, definition),
         metric,
         load=partial(_load, definition),
-        count=partial(count_rows, definition),
+        count=partial(count_rows, definition) if n_items else None,
         files=(f"{definition.name}/{definition.split}.jsonl",),
-        hub=HubSource(dataset, definition.config, definition.split, revision, definition.shots_split),
+        hub=hub or None,
         from_rows=partial(_from_rows, definition),
         n_items=n_items,
         max_new_tokens=LISTED_LIMIT if generates else 0,
