@@ -43,7 +43,7 @@ def test_much_worse_is_accepted_with_its_figures():
 
 
 def test_random_weights_are_refused():
-    with pytest.raises(QuantizeError, match=r"over 500 tokens .*a uniform guess: .*most frequent token"):
+    with pytest.raises(QuantizeError, match=r"over 500 next tokens .*a uniform guess: .*most frequent token"):
         compare(behaviour(BASE), behaviour(logits(2, 0.5)))
 
 
