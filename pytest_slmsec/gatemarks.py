@@ -17,6 +17,7 @@ from pytest_slmsec.core.wrap import WIDTH, wrapped
 from pytest_slmsec.gates.config import GateConfig, Rule, read_rule
 from pytest_slmsec.gates.duels import live_duels
 from pytest_slmsec.gates.fits import Scale, check_rule
+from pytest_slmsec.opponents import pair_case_of
 from pytest_slmsec.options import read_gate
 from pytest_slmsec.tasks.base import Task
 from pytest_slmsec.tasks.registry import tasks
@@ -120,13 +121,14 @@ class GateRules:
             pytest.UsageError: names the key or the table. A worker of xdist stops instead, for it could not say why.
         """
         selected = {case.group: item for item in session.items if (case := case_of(item))}
+        pairs = {pair.candidate: item for item in session.items if (pair := pair_case_of(item))}
         try:
             gate = gate_config(self._config)
             self._remarks = check_tables(gate, self._collected, narrowed(self._config))
             for group, item in selected.items():
                 check_name(item, group.task)
                 check_rule(rule_of(item, group, gate), group.label, scale_of(group.task))
-            self._warn(with_marks(gate, session.items), selected)
+            self._warn(gate, {**selected, **pairs})
         except UsageError as error:
             if not hasattr(self._config, "workerinput"):
                 raise pytest.UsageError(str(error)) from None
@@ -141,16 +143,16 @@ class GateRules:
             return
         from pytest_slmsec.reports.gate_plan import Planned, too_small
 
-        groups = {group.label: (Planned(group.label, group.task, len(group.positions)), item)
-                  for group, item in selected.items()}  # fmt: skip
-        ruled = {label for label, (planned, _) in groups.items() if planned.rule(gate) != Rule()}
-        for planned, item in (groups[label] for label in sorted(ruled)):
-            if (said := planned.warning(gate)) is not None:
+        others: dict[str, tuple[Planned, pytest.Item]] = {}
+        for group, item in selected.items():
+            planned, rule = Planned(group.label, group.task, len(group.positions)), rule_of(item, group, gate)
+            if rule == Rule():
+                others[group.label] = planned, item
+            elif (said := planned.warning(replace(gate, rules={group.label: rule}))) is not None:
                 item.warn(FeasibilityWarning(said))
-        others = [(planned, item) for label, (planned, item) in groups.items() if label not in ruled]
-        for said in too_small([planned for planned, _ in others], gate)[:1]:
-            if any(planned.n < planned.floor(gate) for planned, _ in others):
-                others[0][1].warn(FeasibilityWarning(said))
+        small = {planned: item for planned, item in others.values() if planned.n < planned.floor(gate)}
+        for said in too_small(list(small), gate):
+            next(iter(small.values())).warn(FeasibilityWarning(said))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self) -> bool | None:

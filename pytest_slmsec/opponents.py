@@ -3,13 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pytest
 
+from pytest_slmsec.cases import Group
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.gates.config import GateConfig
 from pytest_slmsec.gates.duels import LIVE, Duel, live_duels, stored_duels, with_a_base
 from pytest_slmsec.gates.stored import read_arms, stored_path
+
+FIXTURE = "slm_pair"
+
+
+@dataclass(frozen=True, eq=False)
+class PairCase:
+    """One benchmark for one candidate and its base: what a test with the fixture `slm_pair` is run for.
+
+    Attributes:
+        candidate, base: what is asked of both; `base` is None where it is stored.
+    """
+
+    duel: Duel
+    candidate: Group
+    base: Group | None
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The groups that are measured, the base first, for its model may still be loaded."""
+        return (self.candidate,) if self.base is None else (self.base, self.candidate)
+
+
+def pair_case_of(item: pytest.Item) -> PairCase | None:
+    """The pair of a collected test, or None for all other tests."""
+    callspec = getattr(item, "callspec", None)
+    case = callspec.params.get(FIXTURE) if callspec else None
+    return case if isinstance(case, PairCase) else None
 
 
 def baseline_of(config: pytest.Config, gate: GateConfig) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from pytest_slmsec.gatemarks import GATE_MARKER, gate_config, rule_of, scale_of
 from pytest_slmsec.gates.config import GateConfig
 from pytest_slmsec.gates.duels import Duel
 from pytest_slmsec.gates.fits import check_rule
-from pytest_slmsec.opponents import duels_of
+from pytest_slmsec.opponents import FIXTURE, PairCase, duels_of, pair_case_of
 from pytest_slmsec.options import Settings
 from pytest_slmsec.tasks.base import Task
 from pytest_slmsec.tasks.registry import find_task
@@ -25,34 +25,8 @@ if TYPE_CHECKING:
     from pytest_slmsec.gates.judge import Judgement
     from pytest_slmsec.session import Session
 
-FIXTURE = "slm_pair"
 NO_BASE = "no base to judge against: name one with --model=BASE beside --model=BASE-QUANT, or with --slmsec-baseline"
 NO_GATE = "--slmsec-no-gate judges nothing"
-
-
-@dataclass(frozen=True, eq=False)
-class PairCase:
-    """One benchmark for one candidate and its base: what a test with the fixture `slm_pair` is run for.
-
-    Attributes:
-        candidate, base: what is asked of both; `base` is None where it is stored.
-    """
-
-    duel: Duel
-    candidate: Group
-    base: Group | None
-
-    @property
-    def groups(self) -> tuple[Group, ...]:
-        """The groups that are measured, the base first, for its model may still be loaded."""
-        return (self.candidate,) if self.base is None else (self.base, self.candidate)
-
-
-def pair_case_of(item: pytest.Item) -> PairCase | None:
-    """The pair of a collected test, or None for all other tests."""
-    callspec = getattr(item, "callspec", None)
-    case = callspec.params.get(FIXTURE) if callspec else None
-    return case if isinstance(case, PairCase) else None
 
 
 def parametrize_pairs(metafunc: pytest.Metafunc, settings: Settings) -> None:
@@ -178,7 +152,8 @@ class SlmPair:
             pytest.skip(f"SUITE: INCONCLUSIVE. {' '.join(found.suite.reasons)}")
         undecided = found.verdict is Verdict.INCONCLUSIVE and gate.on_inconclusive != "fail"
         if found.verdict is not Verdict.PASS and not undecided:
-            pytest.fail(text, pytrace=False)
+            said = " ".join([f"SUITE: {found.verdict.value}.", *found.suite.reasons])
+            pytest.fail(f"{said}\n\n{text}", pytrace=False)
         self._item.add_report_section("call", "slmsec gate", text)
 
 

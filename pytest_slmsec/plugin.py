@@ -87,7 +87,8 @@ def slm_pair(request: pytest.FixtureRequest) -> SlmPair | None:
     """One benchmark on a candidate and its base, for a test marked ``slmsec_gate("cti-rcm", ...)``: `slm_pair.run()`
     measures both, judges the candidate, and fails where it is worse. None under ``--setup-only``.
     """
-    from pytest_slmsec.pairs import PairCase, SlmPair
+    from pytest_slmsec.opponents import PairCase
+    from pytest_slmsec.pairs import SlmPair
 
     case, option = getattr(request, "param", None), request.config.option
     if not isinstance(case, PairCase) or option.setuponly or option.setupplan:

@@ -26,8 +26,8 @@ def said(result):
 
 def test_a_candidate_that_is_not_worse_passes(runs, toy):
     pair(runs, 150)
-    result = runs.run(*BOTH, "-v")
-    assert (result.ret, gates(result)) == (0, {"gate": 1})
+    result = runs.run(*BOTH, "-vv")
+    assert (result.ret, gates(result)) == (0, {"gates": 1})
     result.stdout.fnmatch_lines(["test_pair.py::test_not_worse?alpha-gptq4-ports? GATE PASSED*"])
     assert toy.loads == ["alpha", "alpha-gptq4"]
     assert len(toy.asked) == 150
@@ -71,7 +71,7 @@ def test_against_a_stored_base(runs):
     assert (result.ret, gates(result)) == (1, {"failed": 1})
     assert "base: alpha (" in said(result)
     result = runs.run("--model=alpha-gptq8", "--slmsec-baseline=base.json")
-    assert (result.ret, gates(result)) == (0, {"gate": 1})
+    assert (result.ret, gates(result)) == (0, {"gates": 1})
 
 
 def test_a_base_that_was_asked_something_else_is_an_error(runs):
@@ -79,7 +79,7 @@ def test_a_base_that_was_asked_something_else_is_an_error(runs):
     runs.run("--model=alpha", "--benchmark-json=base.json", "-k", "test_ports")
     pair(runs, 150)
     result = runs.run("--model=alpha-gptq4", "--slmsec-baseline=base.json", "--slmsec-max-new-tokens=9")
-    assert (result.ret, gates(result)) == (1, {"error": 1})
+    assert (result.ret, gates(result)) == (1, {"errors": 1})
     assert "decoding differs in max_new_tokens (8 and 9)" in said(result)
 
 
@@ -96,7 +96,7 @@ def test_the_same_with_xdist(runs):
     result = runs.run(*BOTH, "-n2", subprocess=True)
     assert (result.ret, gates(result)) == (1, {"failed": 1})
     runs.loses(0)
-    assert gates(runs.run(*BOTH, "-n2", subprocess=True)) == {"gate": 1}
+    assert gates(runs.run(*BOTH, "-n2", subprocess=True)) == {"gates": 1}
 
 
 @pytest.mark.parametrize(
