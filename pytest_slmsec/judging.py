@@ -174,6 +174,9 @@ class Judging:
         refused += [f"{name} could not be judged" for name in names if name in whole and name not in verdicts]
         partial = [group for group in self._groups if not group.complete]
         reason = self._option.slmsec_force
+        if stopped := [f"{group.label} on {group.model}" for group in partial if group.stopped]:
+            text = f"The baseline was not updated: {stopped[0]} stopped early, and a base is measured whole"
+            return GateReport("baseline", "failed", f'{text}; set early_stop = "off".')
         if not whole:
             why = incomplete(partial[0]) if partial else "nothing was measured."
             return GateReport("baseline", "failed", f"The baseline was not updated: {why}")

@@ -15,7 +15,7 @@ from pytest_slmsec.gates.costs import broken, cost_gates
 from pytest_slmsec.gates.scores import Judged, score_gates
 from pytest_slmsec.gates.suite import ALPHA, Kind, Limits, Member, SuiteResult, suite_verdict
 from pytest_slmsec.gates.verdict import GateResult, Verdict
-from pytest_slmsec.gates.visit import visit_of
+from pytest_slmsec.gates.visit import Visit, visit_of
 
 COMPARISON = "comparison"
 
@@ -55,6 +55,12 @@ class Judgement:
         """Labels of all benchmarks that were to be compared."""
         return list(dict.fromkeys(judged.benchmark for judged in self.gates if judged.benchmark))
 
+    @property
+    def visits(self) -> list[tuple[Arm, Visit]]:
+        """The candidate's arm and visit of each benchmark that could stop early or be extended."""
+        arms = [p.candidate for p in self.pairs]
+        return [(arm, visit) for arm in arms if (visit := visit_of(arm.facts, arm.name)) is not None]
+
     def to_json(self) -> dict[str, Any]:
         """Everything as plain data."""
         return {
@@ -68,7 +74,10 @@ class Judgement:
             "verdict": self.verdict.value,
             "suite": self.suite.to_json(),
             "gates": [self._gate_json(judged) for judged in self.gates],
-            "early_stop": {p.base.benchmark: seen for p in self.pairs if (seen := _visited(p)) is not None},
+            "early_stop": {
+                arm.benchmark: {**visit.to_json(), "n": arm.n, "n_total": visit.n_total, "saved": visit.n_total - arm.n}
+                for arm, visit in self.visits
+            },
             "hashes": {p.base.benchmark: _hashes(p) for p in self.pairs},
             "warnings": list(self.warnings),
             "missing": list(self.missing),
@@ -88,14 +97,6 @@ class Judgement:
             "p_holm": self.suite.p_holm.get(name),
             "verdict_in_family": self.verdicts[name].value,
         }
-
-
-def _visited(found: Pair) -> dict[str, Any] | None:
-    """How the items of a benchmark were visited, with what a recomputation needs; None where all were judged once."""
-    visit, arm = visit_of(found.candidate.facts, found.candidate.name), found.candidate
-    if visit is None:
-        return None
-    return {**visit.to_json(), "n": arm.n, "n_total": visit.n_total, "saved": visit.n_total - arm.n}
 
 
 def settled(gates: Sequence[Judged], benchmarks: int) -> Verdict | None:

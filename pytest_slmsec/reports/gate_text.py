@@ -12,6 +12,7 @@ from pytest_slmsec.gates.scores import COLLAPSE, Judged
 from pytest_slmsec.gates.sentences import needs, sentence
 from pytest_slmsec.gates.suite import Kind
 from pytest_slmsec.gates.verdict import GateResult, Verdict
+from pytest_slmsec.gates.visit import TWO_STAGE
 from pytest_slmsec.reports.terminal import size
 
 NAMED_ITEMS = 5
@@ -71,8 +72,13 @@ def table(judgement: Judgement) -> list[str]:
 
 
 def _title(judged: Judged) -> str:
-    items = f", {judged.result.n:,} items" if judged.what != COMPARISON else ""
+    items = f", {_seen(judged.result)}" if judged.what != COMPARISON else ""
     return f"{shown(judged.benchmark)}{items}" if judged.benchmark else "the whole model"
+
+
+def _seen(r: GateResult) -> str:
+    total = r.details.get("n_total", r.n)
+    return f"{r.n:,} items" if r.n >= total else f"{r.n:,}/{total:,} items (stopped early)"
 
 
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:
@@ -136,19 +142,46 @@ def verdict_text(judgement: Judgement, judged: Judged) -> str:
 def sentences(judgement: Judgement) -> list[str]:
     """What was found, in plain words: what is bad first, then what is open, then what is shown."""
     found, remarks = list[str](), list[str]()
+    left_open = _left_open(judgement)
     for wanted in (Verdict.ERROR, Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS):
-        chosen = [judged for judged in judgement.gates if judged.result.verdict is wanted and _speaks(judged)]
+        chosen = [judged for judged in judgement.gates if judged.result.verdict is wanted and _speaks(judged)
+                  and judged not in left_open]  # fmt: skip
         if len(chosen) > MOST_SENTENCES and wanted in _BRIEF:
             found.append(f"{_BRIEF[wanted]}: {'; '.join(_brief(judged) for judged in chosen)}.{_ASSUMED[wanted]}")
             continue
         for judged in chosen:
             (remarks if judged.advisory else found).append(tell(judgement, judged))
     found += _macro(judgement) + _open(judgement)
-    undecided = sum(judged.result.verdict is Verdict.INCONCLUSIVE and not judged.advisory for judged in judgement.gates)
+    undecided = sum(
+        judged.result.verdict is Verdict.INCONCLUSIVE and not judged.advisory and judged not in left_open
+        for judged in judgement.gates
+    )
     if undecided:
         gates = f"{undecided} gate{'s' * (undecided > 1)}"
         found.append(f'{gates} could not be decided ("?"). That is not a pass: the test was too small to tell.')
-    return found + remarks + [shown(text) for text in (*judgement.missing, *judgement.warnings)]
+    return found + _visits(judgement) + remarks + [shown(text) for text in (*judgement.missing, *judgement.warnings)]
+
+
+def _left_open(judgement: Judgement) -> list[Judged]:
+    """Undecided gates of benchmarks that stopped because another gate FAILed: more items were there, but no use."""
+    stopped = {arm.benchmark for arm, visit in judgement.visits if arm.n < visit.n_total}
+    return [judged for judged in judgement.gates
+            if judged.benchmark in stopped and judged.result.verdict is Verdict.INCONCLUSIVE]  # fmt: skip
+
+
+def _visits(judgement: Judgement) -> list[str]:
+    """A sentence on each benchmark that stopped early, or whose sample was extended."""
+    found = []
+    for arm, visit in judgement.visits:
+        if arm.n < visit.n_total:
+            left = any(judged.benchmark == arm.benchmark for judged in _left_open(judgement))
+            others, saved = " Its other gates were left open." * left, visit.n_total - arm.n
+            found.append(f"{shown(arm.benchmark)}: the gate needed only {arm.n:,} of {visit.n_total:,} items; "
+                         f"{saved:,} items saved.{others}")  # fmt: skip
+        elif visit.method == TWO_STAGE and len(visit.looks) > 1:
+            found.append(f"{shown(arm.benchmark)}: a sample of {visit.looks[0]:,} items did not decide, so all "
+                         f"{visit.n_total:,} were asked.")  # fmt: skip
+    return found
 
 
 def _macro(judgement: Judgement) -> list[str]:
