@@ -106,6 +106,7 @@ def answers(groups: Sequence[Group]) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "version": __version__,
+        "sentinels": [asdict(finding) for group in groups for finding in group.findings],
         "groups": [columns(group) for group in complete],
         **({"stopped": [_stopped(part) for part in stopped]} if stopped else {}),
     }
