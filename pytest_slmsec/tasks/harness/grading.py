@@ -80,7 +80,10 @@ def _finite(
 ) -> dict[str, float]:
     """The metrics; where the package's exponentials of very small log-probabilities come out as 0 / 0, from the same
     log-probabilities moved up together, which changes no quotient."""
-    found, _ = _metrics(task, document, list(zip(logprobs, greedy, strict=True)))
+    import numpy
+
+    with numpy.errstate(invalid="ignore"):
+        found, _ = _metrics(task, document, list(zip(logprobs, greedy, strict=True)))
     if all(map(math.isfinite, found.values())):
         return found
     top = max(logprobs)
