@@ -17,12 +17,17 @@ from pytest_slmsec.core.wrap import WIDTH, wrapped
 from pytest_slmsec.gates.config import GateConfig, Rule, read_rule
 from pytest_slmsec.gates.duels import live_duels
 from pytest_slmsec.gates.fits import Scale, check_rule
+from pytest_slmsec.gates.visit import OFF
 from pytest_slmsec.opponents import pair_case_of
 from pytest_slmsec.options import read_gate
 from pytest_slmsec.tasks.base import Task
 from pytest_slmsec.tasks.registry import tasks
 
 FIRST_WORKER = "gw0"
+ONE_PROCESS = (
+    '[tool.slmsec.gate] early_stop and on_inconclusive = "extend" decide while the run goes on: they need one process; '
+    "leave out -n, or these."
+)
 GATE_MARKER = "slmsec_gate"
 GATE_MARKER_HELP = (
     "slmsec_gate([benchmark], max_drop='2pt', max_increase=0.1, metric=..., required=True, reason=..., expires=...): "
@@ -128,18 +133,26 @@ class GateRules:
             for group, item in selected.items():
                 check_name(item, group.task)
                 check_rule(rule_of(item, group, gate), group.label, scale_of(group.task))
+                self._check_process(gate, rule_of(item, group, gate))
             self._warn(gate, {**selected, **pairs})
         except UsageError as error:
             if not hasattr(self._config, "workerinput"):
                 raise pytest.UsageError(str(error)) from None
             self._refused, session.shouldstop = True, str(error)
 
+    def _check_process(self, gate: GateConfig, rule: Rule) -> None:
+        """A worker of xdist sees a part of the items, and so cannot say when there are enough."""
+        if hasattr(self._config, "workerinput") and gate.stops_early(rule) != OFF and self._judged(gate):
+            raise UsageError(ONE_PROCESS)
+
+    def _judged(self, gate: GateConfig) -> bool:
+        return bool(self._config.option.slmsec_baseline or gate.baseline or live_duels(self._models, None))
+
     def _warn(self, gate: GateConfig, selected: Mapping[Group, pytest.Item]) -> None:
         """A `FeasibilityWarning` for what is to be judged and is too small: one each where it has a rule of its own."""
         first = getattr(self._config, "workerinput", {"workerid": FIRST_WORKER})["workerid"] == FIRST_WORKER
         option = self._config.option
-        judged = option.slmsec_baseline or gate.baseline or live_duels(self._models, None)
-        if not (first and judged) or option.slmsec_plan:
+        if not (first and self._judged(gate)) or option.slmsec_plan:
             return
         from pytest_slmsec.reports.gate_plan import Planned, too_small
 

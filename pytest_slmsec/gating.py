@@ -20,14 +20,14 @@ from pytest_slmsec.core.errors import CompareError, UsageError
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.core.wrap import shown, wrapped
 from pytest_slmsec.engines.base import Engine
-from pytest_slmsec.gatemarks import gate_config, screen, with_marks
+from pytest_slmsec.gatemarks import ONE_PROCESS, gate_config, screen, with_marks
 from pytest_slmsec.gates.baseline import merge
 from pytest_slmsec.gates.duels import LIVE
 from pytest_slmsec.gates.stored import NUMBER, read_json
 from pytest_slmsec.opponents import baseline_of, duels_of
 from pytest_slmsec.options import Settings
 from pytest_slmsec.reports.groups import Groups
-from pytest_slmsec.stopping import ONE_PROCESS, Stopping
+from pytest_slmsec.stopping import Stopping
 from pytest_slmsec.tasks.base import Task
 
 if TYPE_CHECKING:

@@ -24,10 +24,6 @@ from pytest_slmsec.gates.visit import OFF, Visit, sample_first, stop_early
 from pytest_slmsec.options import Settings
 from pytest_slmsec.reports.groups import Groups
 
-ONE_PROCESS = (
-    '[tool.slmsec.gate] early_stop and on_inconclusive = "extend" decide while the run goes on: they need one process; '
-    "leave out -n, or these."
-)
 SUBSET = "subset"
 """Key of `Item.meta` that names the part of its benchmark an item belongs to."""
 

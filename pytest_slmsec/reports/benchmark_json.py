@@ -7,7 +7,7 @@ and a contract test runs its own `compare` command on what is written here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
@@ -27,14 +27,21 @@ def add_entries(session: Any, groups: Sequence[Group]) -> None:
     """Append the entries of all complete groups to pytest-benchmark's session.
 
     Partial groups are left out: comparison goes by name alone, and a part must never stand under the name of the whole.
+    One that stopped early goes by a name of its own, ``cti-mcq@300of500``.
     Where all entries are ours and the user chose no columns, the tables are narrowed to those that mean something here.
     """
     if not session.benchmarks and not session.config.getoption("benchmark_columns"):
         session.columns = COLUMNS
     for group in groups:
-        result = group.result() if group.complete else None
-        if result is not None and result.value is not None:
-            session.benchmarks.extend(entries(group, result, result.value))
+        named = group if group.complete else _named_part(group)
+        result = named.result() if named is not None else None
+        if named is not None and result is not None and result.value is not None:
+            session.benchmarks.extend(entries(named, result, result.value))
+
+
+def _named_part(group: Group) -> Group | None:
+    part = group.judged
+    return None if part is None else replace(part, label=f"{group.label}@{part.n_expected}of{group.n_expected}")
 
 
 def entries(group: Group, result: Result, value: float) -> list[Any]:

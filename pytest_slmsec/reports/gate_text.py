@@ -40,7 +40,8 @@ def notes(judgement: Judgement) -> list[str]:
     """What has to be known to read the table: brackets, and how bounds of real-valued scores were found."""
     found = [NOTE]
     for method, text in _METHODS.items():
-        gates = [judged for judged in judgement.gates if judged.result.method == method]
+        gates = [judged for judged in judgement.gates if judged.result.method == method
+                 and "floor_items" in judged.result.details]  # fmt: skip
         if gates:
             floors = sorted({judged.result.details["floor_items"] for judged in gates})
             names = ", ".join(f"{shown(judged.benchmark)} {shown(judged.what)}" for judged in gates)

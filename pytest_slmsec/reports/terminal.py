@@ -151,7 +151,7 @@ def notes(groups: Sequence[Group]) -> list[str]:
             lines.append(f"{where}: {group.n_errors} items could not be measured; they are in no score.")
         elif group.stopped:
             seen = f"{measured:,} of {group.n_expected:,} items"
-            lines.append(f"{where}: stopped early, after {seen}; no benchmark entry is written for a part.")
+            lines.append(f"{where}: stopped early, after {seen}; its benchmark entries say so in their names.")
         elif measured < group.n_expected:
             ran = f"{measured} of {group.n_expected} items ran"
             lines.append(f"{where}: {ran}; no benchmark entry is written for a part.")
