@@ -207,7 +207,7 @@ def binary_gate(
     details = _details(lost, gained, n, margin, counts, alpha_pass, power)
     for key in ("floor_items", "items_needed"):  # counted in items, of which a clustered one is but a part
         details[key] = None if details[key] is None else math.ceil(details[key] / shrink)
-    reasons = _reasons(verdict, details, limit, margin, base_accuracy)
+    reasons = _reasons(limit, margin, base_accuracy)
     return GateResult(gate, verdict, n, (lost - gained) / n, bounds.lower, bounds.upper, margin, _upper_tail(statistic),
                       "tango+scas", reasons=reasons, details=details)  # fmt: skip
 
@@ -234,15 +234,8 @@ def _details(
     }
 
 
-def _reasons(
-    verdict: Verdict, details: dict[str, Any], limit: float, margin: float, base_accuracy: float | None
-) -> tuple[str, ...]:
-    reasons = []
-    if verdict is Verdict.PASS and details["mcnemar_midp"] < 0.05 and details["lost"] > details["gained"]:
-        reasons.append(f"A real but tolerated drop (McNemar mid-p = {details['mcnemar_midp']:.3g}).")
-    if limit < margin and base_accuracy is not None:
-        reasons.append(weak_base(base_accuracy, limit))
-    return tuple(reasons)
+def _reasons(limit: float, margin: float, base_accuracy: float | None) -> tuple[str, ...]:
+    return (weak_base(base_accuracy, limit),) if limit < margin and base_accuracy is not None else ()
 
 
 def weak_base(base_accuracy: float, limit: float) -> str:

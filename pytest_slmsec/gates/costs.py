@@ -8,7 +8,7 @@ from dataclasses import replace
 from pytest_slmsec.gates.arm import Arm
 from pytest_slmsec.gates.comparable import Pair
 from pytest_slmsec.gates.config import SIZE, GateConfig
-from pytest_slmsec.gates.memory import memory_gate, size_gate
+from pytest_slmsec.gates.memory import MINIMUM_RUNS, memory_gate, size_gate
 from pytest_slmsec.gates.scores import Judged
 from pytest_slmsec.gates.suite import Kind, Member
 from pytest_slmsec.gates.throughput import advisory_throughput
@@ -101,7 +101,9 @@ def _memory(pairs: Sequence[Pair], config: GateConfig, errors: tuple[str, ...]) 
     result = memory_gate([base], [candidate], allowance, gate=MEMORY)
     if errors:
         result = broken(MEMORY, allowance.limit_bytes(base) / base - 1, errors)
-    return _judged(result, MEMORY, base, candidate, required=config.memory is not None)
+    return _judged(
+        result, MEMORY, base, candidate, required=config.memory is not None or config.memory_runs >= MINIMUM_RUNS
+    )
 
 
 def _size(pairs: Sequence[Pair], config: GateConfig) -> Judged | None:

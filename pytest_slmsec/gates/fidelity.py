@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_slmsec.core.errors import UsageError
+from pytest_slmsec.gates.units import RECORDED_FACTOR
 from pytest_slmsec.gates.undecided import normal_quantile
 from pytest_slmsec.gates.verdict import Bounds, GateResult, Verdict, decide
 
@@ -22,8 +23,6 @@ Ids = NDArray[np.int64]
 MINIMUM_ITEMS = 20
 KL_BUDGET_BY_BITS = {8: 0.002, 5: 0.01, 4: 0.05, 3: 0.20}
 """Default budgets: mean KL per token, nats, by the width of the weights."""
-
-RECORDED_FACTOR = 1.5
 
 _RESAMPLES = 4000
 _SEED = 20240717

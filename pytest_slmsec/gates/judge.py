@@ -14,6 +14,7 @@ from pytest_slmsec.gates.config import GateConfig
 from pytest_slmsec.gates.costs import broken, cost_gates
 from pytest_slmsec.gates.scores import Judged, score_gates
 from pytest_slmsec.gates.suite import ALPHA, Kind, Limits, Member, SuiteResult, suite_verdict
+from pytest_slmsec.gates.tolerated import tolerated_drops
 from pytest_slmsec.gates.verdict import GateResult, Verdict
 from pytest_slmsec.gates.visit import Visit, visit_of
 
@@ -160,6 +161,7 @@ def judge(
             continue
         pairs.append(found)
         warnings += [f"{name}: {text}" for text in found.warnings]
+    warnings += tolerated_drops(gates)
     gates += cost_gates(pairs, config, live)
     suite, verdicts = _together(gates, config.suite, len(common))
     return Judgement(

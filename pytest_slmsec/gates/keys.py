@@ -87,6 +87,13 @@ def count(value: Any, where: str) -> int:
     return value
 
 
+def memory_runs(value: Any, where: str) -> int:
+    """How often a peak is measured."""
+    if count(value, where) > 2:
+        raise UsageError(f"{where} = {value!r}: must be 1 or 2; a second run shows whether the peak repeats.")
+    return int(value)
+
+
 def speed_rounds(value: Any, where: str) -> int:
     """A number of rounds that gives bounds."""
     if count(value, where) < MINIMUM_ROUNDS:

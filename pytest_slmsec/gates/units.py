@@ -13,11 +13,13 @@ from pytest_slmsec.gates.memory import Allowance
 DEFAULT_MARGINS = {"MAD": 0.10, "F1": 0.05, "ROUGE-L v2": 0.02, "ROUGE-L v2 zh": 0.02}
 """Tolerated change of metrics whose scale says little about what matters, in their own unit."""
 
+RECORDED_FACTOR = 1.5
 METRIC_UNITS = {"MAD": "CVSS points"}
 """Units of metrics whose scale is not 1."""
 
 _AMOUNT = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(pt|pts|points|%)\s*")
 _BYTES = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(B|KiB|MiB|GiB)\s*")
+_RECORDED = re.compile(r"\s*recorded\s*(?:\*\s*([0-9]+(?:\.[0-9]+)?)\s*)?")
 _UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
 
@@ -79,6 +81,31 @@ def read_allowance(value: Any, where: str) -> Allowance:
         else:
             raise UsageError(f'{where} = {value!r}: write "2%", "16MiB" or "2% + 16MiB".')
     return Allowance(share, round(extra))
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A budget that an accepted build sets: `factor` times what was measured of it."""
+
+    factor: float
+
+
+def read_budget(value: Any, where: str) -> float | Recorded:
+    """``0.05``, ``"recorded"`` or ``"recorded*1.5"``.
+
+    Raises:
+        UsageError: something else.
+    """
+    match = _RECORDED.fullmatch(value) if isinstance(value, str) else None
+    if match is None and isinstance(value, str):
+        raise UsageError(f'{where} = {value!r}: write nats a token, such as 0.05, or "recorded*1.5" for 1.5 times what '
+                         "the accepted build showed.")  # fmt: skip
+    if match is None:
+        return read_amount(value, where)
+    factor = float(match[1] or RECORDED_FACTOR)
+    if not factor >= 1:
+        raise UsageError(f"{where} = {value!r}: a factor below 1 refuses the accepted build itself.")
+    return Recorded(factor)
 
 
 def read_amount(value: Any, where: str) -> float:

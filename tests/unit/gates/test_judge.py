@@ -255,6 +255,27 @@ def test_an_alarm_that_many_gates_explain_is_not_a_failure():
     assert found.verdict is INCONCLUSIVE  # the alarm vetoes PASS
 
 
+def test_a_real_but_tolerated_drop_is_a_warning():
+    base = "1" * 5000
+    found = judged(arm(base), quantised("0" * 20 + base[20:]))
+    assert found.verdict is PASS
+    assert ("cti-mcq accuracy: a real but tolerated drop (McNemar mid-p 1.9e-06, adjusted for 2 gates)."
+            in found.warnings)  # fmt: skip
+    assert found.to_json()["warnings"] == list(found.warnings)
+    assert not judged(arm("0" * 20 + base[20:]), quantised(base)).warnings  # better is no drop
+
+
+def test_among_many_benchmarks_a_chance_find_is_no_warning():
+    base = "10" * 250
+    worse = "00000000000" + base[11:]  # 6 lost: mid-p 0.016
+    names = [f"set-{row}" for row in range(6)]
+    arms = [[side(bits, benchmark=name) for name, bits in zip(names, [first, *[base] * 5], strict=True)]
+            for side, first in ((arm, base), (quantised, worse))]  # fmt: skip
+    config = read_config({"set-0": {"max_drop": "5pt"}}, "[gate]")
+    assert not judge(arms[0], arms[1], config, TODAY).warnings
+    assert "tolerated" in judge(arms[0][:1], arms[1][:1], config, TODAY).warnings[0]
+
+
 def test_benchmarks_of_one_side_are_named_and_not_compared():
     found = judge([arm(RIGHT), arm(RIGHT, benchmark="x")], [quantised(RIGHT), quantised(RIGHT, benchmark="y")],
                   read_config({}, "[gate]"), TODAY)  # fmt: skip
