@@ -6,8 +6,8 @@ harmless code that sounds like it, and count refusals. The column `mutated_promp
 turn. Upstream inference: greedy, at most 2048 new tokens.
 
 The wording of the expansion prompt is our own, in the structure of upstream's: roles of the analyst, points of view,
-what to ignore, the digits 1 and 0, and the answer at the end. So verdicts need not equal those of upstream's wording; its
-digest is part of the judge's identity. The question to the judge is upstream's.
+what to ignore, the digits 1 and 0, and the answer at the end. So verdicts need not equal those of upstream's wording.
+Its digest is part of the judge's identity. The question to the judge is upstream's.
 """
 
 from __future__ import annotations
