@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pytest_slmsec.core.errors import DataError, DataUnavailable
 from pytest_slmsec.core.items import Item
@@ -22,7 +22,7 @@ from pytest_slmsec.scoring.metrics import ACCURACY
 from pytest_slmsec.scoring.option_logprob import score_option
 from pytest_slmsec.tasks.base import HubSource, Task
 from pytest_slmsec.tasks.baselines import modal_gold
-from pytest_slmsec.tasks.records import Record, read_csv, read_json_list, records
+from pytest_slmsec.tasks.records import Record, read_csv, read_json_list, read_parquet, records
 from pytest_slmsec.tasks.tsv import FRESH_COPY, find_file, shown
 
 LETTERS = ("A", "B", "C", "D")
@@ -141,7 +141,7 @@ def load_wmdp(root: Path) -> list[Item]:
         path = find_file(root, WMDP_FILES[0], "wmdp-cyber")
     except DataUnavailable:
         path = find_file(root, WMDP_FILES[1], "wmdp-cyber")
-    return _wmdp_items(read_json_list(path) if path.suffix == ".json" else _parquet(path))
+    return _wmdp_items(read_json_list(path) if path.suffix == ".json" else read_parquet(path))
 
 
 def wmdp_rows(rows: Rows) -> list[Item]:
@@ -151,16 +151,6 @@ def wmdp_rows(rows: Rows) -> list[Item]:
 
 def _wmdp_items(found: Sequence[Record]) -> list[Item]:
     return make_items("wmdp-cyber", "cybersecurity", [indexed(record) for record in found], (), 0)
-
-
-def _parquet(path: Path) -> list[Record]:
-    import pyarrow.parquet
-
-    try:
-        rows: list[dict[str, Any]] = pyarrow.parquet.read_table(path).to_pylist()
-    except (OSError, ValueError) as error:  # pyarrow's own errors are of these kinds
-        raise DataError(f"{path}: not a Parquet file ({' '.join(str(error).split())[:200]}); {FRESH_COPY}.") from error
-    return records(path, rows)
 
 
 TASKS: tuple[Task, ...] = (

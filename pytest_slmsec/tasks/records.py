@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -129,6 +130,31 @@ def read_json_lines(path: Path) -> list[Record]:
     lines = [(number, line) for number, line in enumerate(_text(path).split("\n"), 1) if line.strip()]
     rows = [_parsed(line, f"{path}, line {number}") for number, line in lines]
     return records(path, rows)
+
+
+def read_parquet(path: Path) -> list[Record]:
+    """A record of each row of a Parquet file.
+
+    Raises:
+        DataError: it is none, or cut off.
+    """
+    from pyarrow import parquet
+
+    with readable_parquet(path):
+        rows = parquet.read_table(path).to_pylist()
+    return records(path, rows)
+
+
+@contextmanager
+def readable_parquet(path: Path) -> Iterator[None]:
+    """Turn what pyarrow raises about a file into one sentence."""
+    import pyarrow
+
+    try:
+        yield
+    except (OSError, pyarrow.ArrowException) as error:
+        why = " ".join(str(error).split())[:200]
+        raise DataError(f"{path}: not a Parquet file ({why}); {FRESH_COPY}.") from error
 
 
 def read_csv(path: Path, columns: Sequence[str], header: bool = True) -> list[Record]:

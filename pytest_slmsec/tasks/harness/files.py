@@ -6,15 +6,13 @@ The files may also stand in a folder ``data``, or one named like the data set's 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from pytest_slmsec.core.errors import DataError, DataUnavailable
+from pytest_slmsec.core.errors import DataUnavailable
 from pytest_slmsec.tasks.harness.definition import Definition
-from pytest_slmsec.tasks.records import Record, read_json_lines, read_json_list, records
-from pytest_slmsec.tasks.tsv import FRESH_COPY
+from pytest_slmsec.tasks.records import Record, read_json_lines, read_json_list, read_parquet, readable_parquet
 
 ENDINGS = ("jsonl", "json", "parquet")
 NAMES = {str: "text", int: "whole number", list: "list", dict: "object with fields"}
@@ -85,30 +83,11 @@ def _read(path: Path, changed_ns: int) -> list[Record]:
     del changed_ns  # a file that was written again is read again
     if path.suffix == ".jsonl":
         return read_json_lines(path)
-    return read_json_list(path) if path.suffix == ".json" else _read_parquet(path)
-
-
-def _read_parquet(path: Path) -> list[Record]:
-    from pyarrow import parquet
-
-    with _readable(path):
-        rows = parquet.read_table(path).to_pylist()
-    return records(path, rows)
+    return read_json_list(path) if path.suffix == ".json" else read_parquet(path)
 
 
 def _parquet_rows(path: Path) -> int:
     from pyarrow import parquet
 
-    with _readable(path):
+    with readable_parquet(path):
         return int(parquet.read_metadata(path).num_rows)
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    import pyarrow
-
-    try:
-        yield
-    except (OSError, pyarrow.ArrowException) as error:
-        why = " ".join(str(error).split())[:120]
-        raise DataError(f"{path} cannot be read as Parquet ({why}); {FRESH_COPY}.") from error

@@ -101,5 +101,5 @@ def test_a_damaged_file_is_one_sentence(folder, content, says):
 def test_a_damaged_parquet_file_is_one_sentence(folder):
     made = folder("gsm8k")
     made.path("test").rename(made.path("test").with_suffix(".parquet"))
-    with pytest.raises(DataError, match=r"test\.parquet cannot be read as Parquet"):
+    with pytest.raises(DataError, match=r"test\.parquet: not a Parquet file"):
         _ = dataset(made).ids
