@@ -1,6 +1,7 @@
 """SEvenLLM tasks over small files in the published formats."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ from pytest_slmsec.core.paths import fixtures_dir
 from pytest_slmsec.scoring.base import Mode
 from pytest_slmsec.tasks.baselines import modal_gold
 from pytest_slmsec.tasks.sevenllm import COMMONPLACE, TASKS, best_value
+from pytest_slmsec.tasks.sources import find
 
 BY_NAME = {task.name: task for task in TASKS}
 CHOICE = {"question": "What was it?", "choice": {"A": "a worm", "B": "a bot", "C": "spam", "D": "none"}}
@@ -94,6 +96,21 @@ def test_the_hub_form_spells_structures_as_texts_and_gives_the_same_items(tmp_pa
     for name, task in BY_NAME.items():
         assert task.from_rows(hub)[0].prompt == task.load(tmp_path)[0].prompt, name
         assert task.from_rows(hub)[0].gold == task.load(tmp_path)[0].gold, name
+
+
+def test_of_the_hub_data_set_only_the_file_of_the_test_split_is_read(tmp_path, monkeypatch):
+    """Its training file has other columns. The data set lies on this disk and is read by the same code."""
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    folder = tmp_path / "hub"
+    folder.mkdir()
+    write(folder, name="test.jsonl")
+    (folder / "train.jsonl").write_text('{"text": 1}\n')
+    for task in TASKS:
+        local = replace(
+            task, hub=replace(task.hub, dataset=str(folder)), n_items=2 if task.name.endswith("ract-en") else 1
+        )
+        assert find(local, "hub", False).ids[0] == f"{task.name}-00001"
+        assert [item.gold for item in find(local, "hub", False).items] == [item.gold for item in task.from_rows(ROWS)]
 
 
 def test_published_layout_and_flat_folder(tmp_path):
