@@ -23,7 +23,7 @@ from pytest_slmsec.engines.base import Engine
 from pytest_slmsec.gatemarks import ONE_PROCESS, gate_config, screen, with_marks
 from pytest_slmsec.gates.baseline import merge
 from pytest_slmsec.gates.duels import LIVE
-from pytest_slmsec.gates.stored import NUMBER, read_json
+from pytest_slmsec.gates.stored import NUMBER, read_json, recorded_kl, stored_path
 from pytest_slmsec.opponents import baseline_of, duels_of
 from pytest_slmsec.options import Settings
 from pytest_slmsec.reports.groups import Groups
@@ -59,6 +59,7 @@ class Gating:
         self.baseline = baseline_of(config, self.gate)
         self.judgements: list[Judgement] = []
         self.accepted: dict[str, Any] | None = None
+        self.fidelity: dict[str, dict[str, Any]] = {}
         self._unmeasured: list[str] = []
         self._nothing_judged = self._judged_by_test = False
         self._written = ""
@@ -141,16 +142,22 @@ class Gating:
 
             cases = [case for item in getattr(session, "items", []) if (case := case_of(item)) is not None]
             judging = Judging(session.config.option, self.gate, self.duels, self._groups, self._data, self._own,
-                              self._make_engine, cases)  # fmt: skip
+                              self._make_engine, cases, self._recorded())  # fmt: skip
             for report in judging.reports():
                 found.append(report)
                 show(session, report)
             self.judgements, self.accepted = judging.judgements, judging.accepted
+            self.fidelity = judging.fidelity
         told = any(report.outcome in ("failed", "error") for report in found)
         judged = bool(self.judgements or self.accepted or self._judged_by_test)
         if self._must_judge and not (judged or told) and session.testscollected:
             self._nothing_judged = True
             show(session, GateReport("suite", "error", self._why_nothing()))
+
+    def _recorded(self) -> dict[str, float]:
+        """What the baseline holds of earlier distances."""
+        stored = self.duels and self.baseline is not None and not self.baseline.startswith(LIVE)
+        return recorded_kl(read_json(stored_path(str(self.baseline), self._config.rootpath))) if stored else {}
 
     @property
     def _must_judge(self) -> bool:

@@ -14,7 +14,7 @@ from pytest_slmsec.core.errors import CompareError, SlmsecError, UsageError
 from pytest_slmsec.core.items import Score
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.base import Engine
-from pytest_slmsec.fidelity import forced, measure_kl
+from pytest_slmsec.fidelity import forced, judged_distance, kl_budget, measure_kl
 from pytest_slmsec.gates.arm import Arm
 from pytest_slmsec.gates.config import GateConfig, read_rule
 from pytest_slmsec.gates.costs import KL, SPEED, broken, live_fidelity, live_speed
@@ -42,21 +42,25 @@ class Judging:
         option: values of the command line. gate: what is tolerated. duels: who against whom.
         groups: everything measured. data: folder of the published files, or None. own: the user's own benchmarks.
         make_engine: loads a model beside another one. cases: everything selected.
+        recorded: mean KL in nats a token that the baseline holds, by candidate.
 
     Attributes:
         judgements: what was found. accepted: why this run becomes the new baseline, or None.
+        fidelity: the distances that were measured, by candidate.
     """
 
     def __init__(
         self, option: Any, gate: GateConfig, duels: Sequence[Duel], groups: Groups, data: str | None,
         own: Mapping[str, Task], make_engine: Callable[[ModelSpec], Engine], cases: Sequence[Case],
+        recorded: Mapping[str, float],
     ) -> None:  # fmt: skip
         self._option, self._gate, self._duels = option, gate, duels
         self._groups, self._data, self._own = groups, data, own
-        self._make_engine, self._cases = make_engine, cases
+        self._make_engine, self._cases, self._recorded = make_engine, cases, recorded
         self._machine = machine_facts()
         self.judgements: list[Judgement] = []
         self.accepted: dict[str, Any] | None = None
+        self.fidelity: dict[str, dict[str, Any]] = {}
 
     def reports(self) -> Iterable[GateReport]:
         """Judge every candidate, write what was asked for, and decide on the baseline; a report each."""
@@ -116,28 +120,31 @@ class Judging:
 
     def _kl(self, duel: Duel) -> Judged | None:
         """The distance of distributions along the base's answers, where that is wanted."""
-        wanted = self._gate.fidelity
-        if wanted is None or duel.base is None:
+        wanted, base = self._gate.fidelity, duel.beside
+        if wanted is None or base is None:
             return None
         texts = {(group.label, str(row["item"])): row["text"] or "" for group in self._groups
-                 if group.model == duel.base.name for row in group.measured()}  # fmt: skip
+                 if group.model == base.name for row in group.measured()}  # fmt: skip
         requests = forced(self._cases, texts, wanted.items)
         if not requests:
             return None
+        name, update = duel.candidate.name, bool(self._option.slmsec_update_baseline)
         try:
-            result = measure_kl(duel.base, duel.candidate, self._make_engine, requests, self._gate, wanted)
+            budget = kl_budget(wanted, duel.candidate, self._recorded.get(name), update)
+            distance = measure_kl(base, duel.candidate, self._make_engine, requests)
         except SlmsecError as error:
-            result = broken(KL, wanted.budget or 0.0, (str(error),))
-        return live_fidelity(result, wanted.blocks)
+            return live_fidelity(broken(KL, 0.0, (str(error),)), wanted.blocks)
+        self.fidelity[name] = distance.record(base.name)
+        return judged_distance(distance, budget, self._gate, wanted.blocks)
 
     def _speed(self, duel: Duel) -> Judged | None:
         """Base and candidate in turns, where that is wanted and both are models of this run."""
         rounds = self._gate.speed_rounds
-        requests = workload(self._cases) if rounds and duel.base is not None else []
-        if rounds is None or duel.base is None or not requests:
+        requests = workload(self._cases) if rounds and duel.beside is not None else []
+        if rounds is None or duel.beside is None or not requests:
             return None
         try:
-            speed = measure_speed(duel.base, duel.candidate, self._make_engine, requests, self._gate, rounds)
+            speed = measure_speed(duel.beside, duel.candidate, self._make_engine, requests, self._gate, rounds)
         except SlmsecError as error:
             return live_speed(broken(SPEED, self._gate.max_slowdown, (str(error),)), None, None)
         return live_speed(speed.result, speed.base_tokens_per_s, speed.candidate_tokens_per_s)

@@ -81,7 +81,8 @@ class Session:
 
     def _make_engine(self, spec: ModelSpec) -> Engine:
         settings = replace(self.settings.engine, progress=lambda what, done: self._progress.say(f"{what} ({done:.0%})"))
-        own = self.config.hook.pytest_slmsec_make_engine(config=self.config, spec=spec, settings=settings)
+        hook, recorded = self.config.hook.pytest_slmsec_make_engine, spec.source == "replay"
+        own = None if recorded else hook(config=self.config, spec=spec, settings=settings)
         if own is not None:
             return own  # type: ignore[no-any-return]
         from pytest_slmsec.engines.registry import make_engine
@@ -212,7 +213,7 @@ class Session:
         if isinstance(problem, (ModelNotLoaded, DataUnavailable, Unfit)):
             pytest.skip(str(problem))
         if isinstance(problem, JournalError):
-            self._stopped_early = self._answered > 0
+            self._stopped_early = True
             pytest.exit(str(problem), returncode=pytest.ExitCode.INTERRUPTED)
         pytest.fail(str(problem), pytrace=False)
 
@@ -370,6 +371,8 @@ class Session:
         output_json["slmsec"] = answers(list(self.groups))
         if self.gating is not None and self.gating.accepted is not None:
             output_json["slmsec"]["accepted"] = self.gating.accepted
+        if self.gating is not None and self.gating.fidelity:
+            output_json["slmsec"]["fidelity"] = self.gating.fidelity
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_terminal_summary(self, terminalreporter: Any) -> Generator[None, None, None]:
@@ -398,10 +401,11 @@ class Session:
 
     def finish(self) -> None:
         """Close everything; an interrupted run ends with the command that resumes it."""
+        stored = self.run.n_stored
         self.run.close()
         if self._transcript is not None:
             self._transcript.close()
-        if self._stopped_early and self.run.windows_run and not self.is_worker:
+        if self._stopped_early and stored and not self.is_worker:
             args = [arg for arg in self.config.invocation_params.args if arg != "--slmsec-resume"]
             command = shlex.join(["pytest", *args, "--slmsec-resume"])
             sys.stdout.write(f"\nTo continue where this run stopped: {command}\n")

@@ -101,9 +101,8 @@ def _memory(pairs: Sequence[Pair], config: GateConfig, errors: tuple[str, ...]) 
     result = memory_gate([base], [candidate], allowance, gate=MEMORY)
     if errors:
         result = broken(MEMORY, allowance.limit_bytes(base) / base - 1, errors)
-    return _judged(
-        result, MEMORY, base, candidate, required=config.memory is not None or config.memory_runs >= MINIMUM_RUNS
-    )
+    required = config.memory is not None or config.memory_runs >= MINIMUM_RUNS
+    return _judged(result, MEMORY, base, candidate, required)
 
 
 def _size(pairs: Sequence[Pair], config: GateConfig) -> Judged | None:

@@ -14,11 +14,23 @@ LIVE = "live:"
 
 @dataclass(frozen=True, slots=True)
 class Duel:
-    """A candidate of this run and the arms it is judged against; `base` is None where its base is measured here."""
+    """A candidate of this run, and what it is judged against.
+
+    Attributes:
+        base: measured in this run as well; None where the base is stored.
+        stored: the arms of a stored base. twin: its base, where this run measures that too although scores are judged
+            against the stored one; speed and distance need both models loaded.
+    """
 
     candidate: ModelSpec
     base: ModelSpec | None
     stored: tuple[Arm, ...] = ()
+    twin: ModelSpec | None = None
+
+    @property
+    def beside(self) -> ModelSpec | None:
+        """The base that can be loaded beside the candidate."""
+        return self.base or self.twin
 
 
 def is_quantised(spec: ModelSpec) -> bool:
@@ -63,7 +75,8 @@ def stored_duels(models: Sequence[ModelSpec], arms: Sequence[Arm], where: str) -
     Raises:
         CompareError: none of these is there.
     """
-    return [Duel(spec, None, _stored_base(spec, arms, where)) for spec in models]
+    twins = {duel.candidate: duel.base for duel in live_duels(models, None)}
+    return [Duel(spec, None, _stored_base(spec, arms, where), twins.get(spec)) for spec in models]
 
 
 def _stored_base(spec: ModelSpec, arms: Sequence[Arm], where: str) -> tuple[Arm, ...]:

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_slmsec.core.errors import UsageError
-from pytest_slmsec.gates.units import RECORDED_FACTOR
 from pytest_slmsec.gates.undecided import normal_quantile
+from pytest_slmsec.gates.units import RECORDED_FACTOR
 from pytest_slmsec.gates.verdict import Bounds, GateResult, Verdict, decide
 
 Floats = NDArray[np.float64]

@@ -84,6 +84,13 @@ def arms_from_json(content: Any, where: str) -> list[Arm]:
     ] + [arm_from_plain(group.get("facts") or {}, group, machine, where) for group in stopped]
 
 
+def recorded_kl(content: Any) -> dict[str, float]:
+    """Mean KL in nats a token of each candidate in a stored run, where it was measured; the content of one file."""
+    records = ((content.get("slmsec") or {}).get("fidelity") or {}) if isinstance(content, Mapping) else {}
+    found = {str(name): record.get("kl") for name, record in records.items() if isinstance(record, Mapping)}
+    return {name: float(kl) for name, kl in found.items() if isinstance(kl, (int, float)) and kl > 0}
+
+
 def _machine_of(group: Mapping[str, Any], of_the_file: Any) -> Any:
     """The machine of a group that an update of the baseline kept is its own."""
     run = group.get("run")
