@@ -78,7 +78,6 @@ class Run:
         self._broken: dict[ModelSpec, str] = {}
         self._unfit: dict[Group, Unfit] = {}
         self._journal: Journal | None = None
-        self.windows_run = 0
 
     def adopt(self, cases: Iterable[Case], segment: Callable[[Case], int] = lambda case: 0) -> None:
         """Plan the finally selected cases, in their order of execution.
@@ -110,6 +109,11 @@ class Run:
         """The answer of a case and its batch, given away to be reported; None where it was never measured."""
         measured, answer = self._measured.pop(case, None), self._answers.pop(case, None)
         return None if measured is None or answer is None else (answer, measured.batch)
+
+    @property
+    def n_stored(self) -> int:
+        """Answers in the open journal; 0 where nothing was asked yet."""
+        return 0 if self._journal is None else len(self._journal)
 
     def is_reused(self, batch: StoredBatch | None) -> bool:
         """Whether a batch was measured by an earlier run, and comes from its journal."""
@@ -159,7 +163,6 @@ class Run:
     def _run_window(self, cases: Sequence[Case]) -> list[Measured]:
         group = cases[0].group
         resident = self._load(group.model)
-        self.windows_run += 1
         requests = [group.request(case.item) for case in cases]
         found = self._ask(resident, requests, f"{group.model.name} {group.label}")
         fault = group.task.fault

@@ -40,3 +40,11 @@ def test_a_session_without_models_says_and_imports_nothing(toy):
     assert "slmsec" not in done.stdout
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert not imported & {"torch", "transformers", "datasets", "rich"}
+
+
+def test_scoring_recorded_answers_imports_nothing_that_runs_a_model(toy):
+    toy.run("test_ports.py", "--slmsec-transcript=run.jsonl", models=("alpha",))
+    (toy.pytester.path / ".slmsec" / "journal.jsonl").unlink()
+    line = modules_of(toy, "test_ports.py", "-q", "--model=replay:run.jsonl")
+    assert (toy.pytester.path / ".slmsec" / "journal.jsonl").stat().st_size > 0, "nothing was scored"
+    assert line == "HEAVY: ['rich']"

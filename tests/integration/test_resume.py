@@ -113,3 +113,29 @@ def test_workers_keep_journals_of_their_own_and_resume_from_all(toy):
 def test_collecting_writes_no_journal(toy):
     toy.run("--collect-only")
     assert not (toy.pytester.path / ".slmsec").exists()
+
+
+def test_the_summary_says_how_much_was_reused(toy):
+    toy.run("test_ports.py", models=("alpha",))
+    result = toy.run("--slmsec-resume", models=("alpha",))
+    result.stdout.fnmatch_lines(["--slmsec-resume: 30 of 60 answers were reused from .slmsec/journal.jsonl."])
+    toy.run().stdout.no_fnmatch_line("*were reused*")
+
+
+def test_workers_count_what_is_reused(toy):
+    pytest.importorskip("xdist")
+    toy.run(models=("alpha",))
+    result = toy.run("-n2", "--dist=loadfile", "--slmsec-resume", models=("alpha",), subprocess=True)
+    result.stdout.fnmatch_lines(["--slmsec-resume: 60 of 60 answers were reused from .slmsec/journal.jsonl."])
+
+
+@pytest.mark.parametrize("more", [(), ("--slmsec-resume",)])
+def test_a_file_that_is_no_journal_is_left_alone(toy, more):
+    notes = toy.pytester.path / "notes.txt"
+    notes.write_text("my notes\n")
+    result = toy.run("--slmsec-journal=notes.txt", *more, models=("alpha",))
+    assert result.ret == 2
+    result.stdout.fnmatch_lines(["*notes.txt is no journal of slmsec: it was left as it is; name another file with *"])
+    result.stdout.no_fnmatch_line("To continue where this run stopped*")
+    assert [path.name for path in toy.pytester.path.glob("notes*")] == ["notes.txt"]
+    assert notes.read_text() == "my notes\n"

@@ -143,3 +143,22 @@ def test_a_line_is_one_line_and_reads_back(value):
 def test_reading_a_missing_file_is_an_error(tmp_path):
     with pytest.raises(JournalError, match="cannot be read"):
         read(tmp_path / "none")
+
+
+@pytest.mark.parametrize("content", [b"notes", b"{}\n", b"0badc0dX {", b"0badc0de [", b"\x00" * 20])
+@pytest.mark.parametrize("open_it", [Journal.start, Journal.resume])
+def test_a_foreign_file_is_neither_moved_nor_written_to(tmp_path, open_it, content):
+    path = tmp_path / "notes.txt"
+    path.write_bytes(content)
+    with pytest.raises(JournalError, match=r"notes\.txt is no journal of slmsec: it was left as it is"):
+        open_it(path)
+    assert [other.read_bytes() for other in tmp_path.iterdir()] == [content]
+
+
+def test_a_batch_knows_whether_it_was_there_before(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    write(path, batch("earlier"))
+    journal = Journal.resume(path)
+    journal.append(batch("now"))
+    assert journal.is_earlier(journal.batch_of("key of earlier"))
+    assert not journal.is_earlier(journal.batch_of("key of now"))
