@@ -217,9 +217,7 @@ def _alone(gates: Sequence[Judged], suite: SuiteResult) -> SuiteResult:
 
 def _said(judged: Judged) -> Verdict:
     """What a gate says where a benchmark stands alone: a distance beyond its budget is a reason to look, no drop."""
-    verdict, member = judged.result.verdict, judged.member
-    tripped = verdict is Verdict.FAIL and member.kind is Kind.FIDELITY and not member.blocks
-    return Verdict.INCONCLUSIVE if tripped else verdict
+    return Verdict.INCONCLUSIVE if judged.trips else judged.result.verdict
 
 
 _WHY = {

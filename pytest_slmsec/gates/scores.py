@@ -15,7 +15,7 @@ from pytest_slmsec.gates.fits import P_CORRECT, Scale, check_rule
 from pytest_slmsec.gates.methods import method_of
 from pytest_slmsec.gates.suite import Kind, Member
 from pytest_slmsec.gates.units import DEFAULT_MARGINS, METRIC_UNITS
-from pytest_slmsec.gates.verdict import GateResult
+from pytest_slmsec.gates.verdict import GateResult, Verdict
 
 Floats = NDArray[np.float64]
 
@@ -44,6 +44,12 @@ class Judged:
     def result(self) -> GateResult:
         """What the gate found."""
         return self.member.result
+
+    @property
+    def trips(self) -> bool:
+        """A distance beyond its budget that does not block: a reason to look, no drop."""
+        fidelity = self.member.kind is Kind.FIDELITY and not self.member.blocks
+        return fidelity and self.result.verdict is Verdict.FAIL
 
 
 def score_gates(pair: Pair, config: GateConfig) -> list[Judged]:

@@ -59,9 +59,8 @@ def gate_reports(judgement: Judgement, model: str, partial: bool) -> list[GateRe
         verdict = judgement.verdicts[judged.result.gate]
         place = f"{model}-{safe_id(judged.benchmark)}" if judged.benchmark else model
         name = f"{safe_id(judged.what.replace(' ', '_'))}[{place}]"
-        found.append(
-            GateReport(name, _outcome(verdict, undecided), tell(judgement, judged), _properties(judged.result))
-        )
+        outcome = undecided if judged.trips else _outcome(verdict, undecided)
+        found.append(GateReport(name, outcome, tell(judgement, judged), _properties(judged.result)))
     if partial and judgement.verdict is Verdict.PASS:
         text = f"{judgement.candidate}: some benchmarks are incomplete, so the suite cannot be judged."
         return [*found, GateReport(f"suite[{model}]", "skipped", text)]

@@ -245,6 +245,8 @@ def tell(judgement: Judgement, judged: Judged) -> str:
     if r.verdict is Verdict.FAIL and judgement.verdicts[r.gate] is not Verdict.FAIL:
         text += (f" Among {len(judgement.suite.p_holm)} gates such an alarm is no proof (Holm p = "
                  f"{judgement.suite.p_holm[r.gate]:.2g}); it only keeps the suite from PASS.")  # fmt: skip
+    if judged.trips:
+        text += " The model changed more than its recipe ever did; run the full accuracy gates."
     lost = _lost(judgement, judged) if r.verdict is Verdict.FAIL else []
     return f"{text} Look at {', '.join(map(shown, lost))}." if lost else text
 
