@@ -30,6 +30,13 @@ def test_items_are_raw_and_numbered_and_their_request_is_of_the_right_kind(task)
         assert isinstance(request, Choose if task.by_choice else Generate)
 
 
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+def test_our_own_documents_differ_and_no_constant_answer_gets_far(task):
+    found = items(task.name)
+    assert len({(item.prompt, item.contexts, item.choices) for item in found}) == len(found) >= 12
+    assert task.constant(found, Mode.STRICT)[1] <= 0.5
+
+
 def test_winogrande_has_a_context_for_each_choice_and_the_same_end():
     item = items("winogrande")[0]
     assert len(set(item.contexts)) == 2
