@@ -19,7 +19,8 @@ from pytest_slmsec.reports.groups import Groups
 from pytest_slmsec.scoring.base import Mode
 from pytest_slmsec.tasks.base import Task
 from pytest_slmsec.tasks.registry import find_task, tasks
-from pytest_slmsec.tasks.sources import DATA_REMEDY
+
+NAME_DATA = "name the folder of the published files with --data=DIR or the variable SLMSEC_DATA"
 
 
 def read_recorded(path: Path, data: str | None, member: str | None = None) -> list[Arm]:
@@ -51,7 +52,7 @@ def group_of(recording: Recording, task: Task, data: str | None, mode: Mode) -> 
         CompareError: the items are not known here. ReplayError: the answers belong to other items.
     """
     if recording.source != "fixture" and data in (None, "hub", "fixture"):
-        raise CompareError(f"{recording.path}: its answers are scored with the published items: {DATA_REMEDY}.")
+        raise CompareError(f"{recording.path}: its answers are scored with the published items: {NAME_DATA}.")
     name = recording.model or f"{REPLAY_PREFIX}{recording.path.name}"
     spec = ModelSpec(name, name, source="replay", location=str(recording.path), member=recording.model, engine="replay")
     settings = Settings(

@@ -48,7 +48,7 @@ class Rescorer:
         known = self._known(task, arm.facts.get("source"))
         columns = zip(arm.columns["item"], arm.columns["sha256"], arm.columns["gold"], arm.columns["logprobs"],
                       _choice_scores(arm), strict=True)  # fmt: skip
-        return [known.get(digest) or _rebuilt(name, gold, logprobs or scores)
+        return [known.get(digest) or _of_id(known, name, gold) or _rebuilt(name, gold, logprobs or scores)
                 for name, digest, gold, logprobs, scores in columns]  # fmt: skip
 
     def _known(self, task: Task, source: object) -> Mapping[str, Item]:
@@ -56,14 +56,21 @@ class Rescorer:
         if task.items is None and wanted is None:
             return {}
         try:
-            return _by_digest(task, wanted)
+            return _by_digest_and_id(task, wanted)
         except (DataUnavailable, DataError):
             return {}  # the answers can be scored from what is stored, or the scorer says what it lacks
 
 
 @cache
-def _by_digest(task: Task, wanted: str | None) -> Mapping[str, Item]:
-    return {item_key(item)[:16]: item for item in find(task, wanted, True).items}
+def _by_digest_and_id(task: Task, wanted: str | None) -> Mapping[str, Item]:
+    items = find(task, wanted, True).items
+    return {item.id: item for item in items} | {item_key(item)[:16]: item for item in items}
+
+
+def _of_id(known: Mapping[str, Item], name: str, gold: str) -> Item | None:
+    """An item of recorded answers, whose digest is its own: it was matched by id when it was recorded here."""
+    found = known.get(name)
+    return found if found is not None and found.gold == gold else None
 
 
 def _rebuilt(name: str, gold: str, options: Sequence[float | None] | None) -> Item:

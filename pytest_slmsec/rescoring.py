@@ -15,12 +15,11 @@ from pytest_slmsec.core.errors import CompareError, SlmsecError
 from pytest_slmsec.core.items import Item, Score
 from pytest_slmsec.core.wrap import shown, wrapped
 from pytest_slmsec.gates.stored import stored_path
-from pytest_slmsec.recorded import group_of, recorded_answers, tasks_of
+from pytest_slmsec.recorded import NAME_DATA, group_of, recorded_answers, tasks_of
 from pytest_slmsec.replay.base import Recorded, Recording
 from pytest_slmsec.replay.registry import CHOOSE, read_recordings
 from pytest_slmsec.scoring.base import Metric, Mode
 from pytest_slmsec.tasks.base import Task
-from pytest_slmsec.tasks.sources import DATA_REMEDY
 
 UNCHANGED, CHANGED, ERROR = 0, 1, 3
 FIRST = 5
@@ -104,7 +103,7 @@ def _rescored(recording: Recording, task: Task, data: str | None) -> Rescored:
         pairs = _scored(recording, task, mode, data)
     except KeyError as error:  # a scorer that looks up more than the gold answer
         raise CompareError(
-            f"{recording.path}: answers to {task.name} are scored with the published items: {DATA_REMEDY}."
+            f"{recording.path}: answers to {task.name} are scored with the published items: {NAME_DATA}."
         ) from error
     old = [(answer, answer.score, new) for answer, new in pairs if answer.score is not None]
     changes = [Change(answer.item or answer.where, score, new, answer.output.text) for answer, score, new in old

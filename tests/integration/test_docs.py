@@ -1,5 +1,6 @@
 """Every code block of README.md and docs/ is run: test files with tinysec, command lines up to collection."""
 
+import json
 import re
 import shlex
 import shutil
@@ -37,12 +38,30 @@ def test_a_python_block_is_a_test_file_that_runs(pytester, monkeypatch, code):
     assert counts.get("passed", 0) + counts.get("wrong", 0) >= 1
 
 
+def recorded_runs(home):
+    """The recorded answers that the pages name: two folders, and a transcript of two models."""
+    with (ROOT / "fixtures/data/cti-bench/data/cti-mcq.tsv").open(encoding="utf-8", newline="") as file:
+        prompts = [line.split("\t") for line in file.read().splitlines()[:4]]
+    column = prompts[0].index("Prompt")
+    rows = [{"item_id": f"index_{row}", "prompt": cells[column].strip('"').replace('""', '"'), "response": "A",
+             "tokens_generated": 2} for row, cells in enumerate(prompts[1:])]  # fmt: skip
+    line = {"group": "cti-mcq@fixture", "item": "cti-mcq-00001", "error": None, "score": None, "hit_limit": False,
+            "gold": "A", "text": "A", "prompt": rows[0]["prompt"]}  # fmt: skip
+    for arm in ("bare", "gptq4"):
+        folder = home / "runs" / "phi3" / arm
+        folder.mkdir(parents=True)
+        (folder / "cti-mcq.outputs.json").write_text(json.dumps(rows))
+    transcript = [json.dumps({**line, "model": model}) + "\n" for model in ("tinysec", "phi3")]
+    (home / "runs" / "run.jsonl").write_text("".join(transcript))
+
+
 @pytest.mark.parametrize("line", lines("pytest"))
 def test_a_pytest_line_collects(pytester, monkeypatch, line):
     home = pytester.path
     shutil.copytree(ROOT / "benchmarks", home / "benchmarks", ignore=shutil.ignore_patterns("__pycache__"))
     for folder in ("my-model", "cti", "data"):
         shutil.copytree(ROOT / "fixtures" / "data", home / folder)
+    recorded_runs(home)
     (home / "test_mine.py").write_text("def test_mine():\n    pass\n")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.delenv("SLMSEC_DATA", raising=False)
