@@ -54,7 +54,7 @@ class Gating:
         make_engine: Callable[[ModelSpec], Engine],
     ) -> None:  # fmt: skip
         self._config, self._groups, self._data, self._own = config, groups, settings.data, own
-        self._make_engine = make_engine
+        self._make_engine, self._window = make_engine, settings.window
         option, self.gate = config.option, gate_config(config)
         self.baseline = baseline_of(config, self.gate)
         self.judgements: list[Judgement] = []
@@ -79,6 +79,9 @@ class Gating:
         if (self.gate.speed_rounds or self.gate.fidelity) and getattr(option, "dist", "no") != "no":
             raise UsageError("[tool.slmsec.gate] throughput.rounds and fidelity load base and candidate side by side "
                              "in one process: leave out -n, or these.")  # fmt: skip
+        if self.gate.memory_runs > 1 and getattr(option, "dist", "no") != "no":
+            raise UsageError("[tool.slmsec.gate.memory] measures each peak a second time, in one process: leave out "
+                             "-n, or set runs = 1, which makes memory advisory.")  # fmt: skip
         if option.slmsec_plan and getattr(option, "dist", "no") != "no":
             raise UsageError("--slmsec-plan runs nothing, so there is nothing to distribute: leave out -n.")
         if option.slmsec_force is not None and not option.slmsec_update_baseline:
@@ -142,7 +145,7 @@ class Gating:
 
             cases = [case for item in getattr(session, "items", []) if (case := case_of(item)) is not None]
             judging = Judging(session.config.option, self.gate, self.duels, self._groups, self._data, self._own,
-                              self._make_engine, cases, self._recorded())  # fmt: skip
+                              self._make_engine, cases, self._recorded(), self._window)  # fmt: skip
             for report in judging.reports():
                 found.append(report)
                 show(session, report)

@@ -20,9 +20,11 @@ from pytest_slmsec.gates.config import GateConfig, read_rule
 from pytest_slmsec.gates.costs import KL, SPEED, broken, live_fidelity, live_speed
 from pytest_slmsec.gates.duels import Duel
 from pytest_slmsec.gates.judge import Judgement, judge
+from pytest_slmsec.gates.memory import MINIMUM_RUNS
 from pytest_slmsec.gates.scores import Judged
 from pytest_slmsec.gates.verdict import Verdict
 from pytest_slmsec.meters.device import machine_facts
+from pytest_slmsec.remeasure import measure_again
 from pytest_slmsec.reports.gate_arms import HERE, live_arm
 from pytest_slmsec.reports.gate_files import write_results
 from pytest_slmsec.reports.gate_markdown import markdown
@@ -42,6 +44,7 @@ class Judging:
         option: values of the command line. gate: what is tolerated. duels: who against whom.
         groups: everything measured. data: folder of the published files, or None. own: the user's own benchmarks.
         make_engine: loads a model beside another one. cases: everything selected.
+        window: items handed to the engine at a time.
         recorded: mean KL in nats a token that the baseline holds, by candidate.
 
     Attributes:
@@ -52,11 +55,12 @@ class Judging:
     def __init__(
         self, option: Any, gate: GateConfig, duels: Sequence[Duel], groups: Groups, data: str | None,
         own: Mapping[str, Task], make_engine: Callable[[ModelSpec], Engine], cases: Sequence[Case],
-        recorded: Mapping[str, float],
+        recorded: Mapping[str, float], window: int,
     ) -> None:  # fmt: skip
         self._option, self._gate, self._duels = option, gate, duels
         self._groups, self._data, self._own = groups, data, own
         self._make_engine, self._cases, self._recorded = make_engine, cases, recorded
+        self._window = window
         self._machine = machine_facts()
         self.judgements: list[Judgement] = []
         self.accepted: dict[str, Any] | None = None
@@ -69,11 +73,23 @@ class Judging:
         except UsageError as error:
             yield GateReport("configuration", "error", str(error))
             return
+        yield from self._again()
         for duel in self._duels:
             yield from self._judge(duel)
         yield from self._write()
         if self._option.slmsec_update_baseline:
             yield self._accept()
+
+    def _again(self) -> Iterable[GateReport]:
+        """The peak of memory of every model once more, where memory has a say."""
+        if self._gate.memory_runs < MINIMUM_RUNS:
+            return
+        for model in dict.fromkeys(case.group.model for case in self._cases):
+            try:
+                measure_again(model, self._groups, self._cases, self._make_engine, self._window)
+            except (SlmsecError, RuntimeError) as error:
+                text = f"{model.name} could not be run again for its peak of memory: {error}"
+                yield GateReport(f"peak_memory[{model_id(model)}]", "error", text)
 
     def _read_markers(self) -> None:
         """Rules given by the marker ``slmsec_gate`` go before those of the configuration."""

@@ -58,6 +58,7 @@ class Group:
     Attributes:
         stopped: items after which the gate needed no more, or None.
         findings: what the sentinels found, once everything has run.
+        peaks_again: peaks of memory, in bytes, when the benchmark was run a second time for them.
     """
 
     label: str
@@ -68,6 +69,7 @@ class Group:
     batches: list[dict[str, Any]] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     stopped: int | None = None
+    peaks_again: dict[str, int] | None = None
 
     @property
     def n_expected(self) -> int:
@@ -107,6 +109,15 @@ class Group:
     def n_hit_limit(self) -> int:
         """Answers that ended at the token limit."""
         return sum(row["hit_limit"] for row in self.rows.values())
+
+    @property
+    def n_fragile(self) -> int | None:
+        """Choices whose margin is below twice the engine's measured deviation; None where that is not known."""
+        deviation = ((self.header.get("engine") or {}).get("extra") or {}).get("deviation_nats")
+        if deviation is None or not self.header.get("by_choice"):
+            return None
+        margins = [row["score"]["parts"].get("margin") for row in self.measured()]
+        return sum(margin is not None and margin < 2 * deviation for margin in margins)
 
     def measured(self) -> list[dict[str, Any]]:
         """Rows of the items that were validly measured, in the order of the data set."""
