@@ -10,7 +10,7 @@ import difflib
 import os
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +93,18 @@ BATCH_TOKENS = Option(
     "float noise.",
     {"type": int, "metavar": "N"},
 )
+PACKING = Option(
+    "slmsec-packing",
+    "auto (default): no token is computed twice where the model allows it, and no answer depends on its batch. off: "
+    "padded batches, as for models that do not allow it.",
+    {"choices": ("auto", "off")},
+)
+FRAGILE = Option(
+    "slmsec-fragile",
+    "Choices that hang on numeric noise: flag (default) counts them; rescore scores them again in fp32, one at a time, "
+    "which takes four bytes a parameter.",
+    {"choices": ("flag", "rescore")},
+)
 JUDGE = Option(
     "slmsec-judge",
     "Who judges answers that no rule can score (mitre): rule (default: refusals only, offline), or a model, named as "
@@ -150,6 +162,8 @@ RUN_OPTIONS = (
         {"type": int, "metavar": "N"},
     ),
     BATCH_TOKENS,
+    PACKING,
+    FRAGILE,
     DEVICE,
     Option(
         "slmsec-resume",
@@ -350,7 +364,11 @@ def read_settings(given: Mapping[str, Any], root: Path, extra_models: Mapping[st
         limit=None if chosen["limit"] is None else Limit.parse(str(chosen["limit"])),
         max_new_tokens=_positive("max-new-tokens", chosen["max-new-tokens"]),
         window=_positive("window", chosen["window"]) or DEFAULT_WINDOW,
-        engine=engine_settings(chosen["device"], _positive("batch-tokens", chosen["batch-tokens"])),
+        engine=replace(
+            engine_settings(chosen["device"], _positive("batch-tokens", chosen["batch-tokens"])),
+            packing=_one_of("packing", chosen["packing"] or "auto", ("auto", "off")) == "auto",
+            rescore_fragile=_one_of("fragile", chosen["fragile"] or "flag", ("flag", "rescore")) == "rescore",
+        ),
         journal=root / (chosen["journal"] or ".slmsec/journal.jsonl"),
         resume=bool(chosen["resume"]),
         transcript=Path(chosen["transcript"]) if chosen["transcript"] else None,

@@ -18,6 +18,7 @@ from pytest_slmsec.engines.choosing import Chosen, choose
 from pytest_slmsec.engines.decoding import RawStopStrings, Row, StopStrings, generate
 from pytest_slmsec.engines.encoded import Encoded
 from pytest_slmsec.engines.network import Network
+from pytest_slmsec.engines.packed.fragile import FragileItems
 from pytest_slmsec.engines.packed.generator import Spent
 from pytest_slmsec.engines.packed.path import PackedPath, packed_path
 from pytest_slmsec.engines.prompts import Prompts, refusal
@@ -28,6 +29,7 @@ BATCH_TOKENS = {"cpu": 8192, "cuda": 65536}
 OOM_PHRASES = ("out of memory", "can't allocate memory", "not enough memory")
 NOT_FINITE = "{id}: the model gave logits that are not finite (NaN or infinity): its weights are damaged or overflow."
 REMEMBERED_WINDOWS = 2
+RESCORED = "items that hang on numeric noise were scored again in fp32"
 
 
 @dataclass
@@ -62,7 +64,9 @@ class CausalEngine:
         self._shared = SharedPrefixes(self.prompts)
         found = packed_path(model, self._budget_tokens) if settings.packing else "switched off"
         self._packed = None if isinstance(found, str) else found
-        facts = {"begin_of_text": begin_of_text(self.prompts), **_path_facts(found)}
+        rescoring = fragile_items(model, found) if settings.rescore_fragile else None
+        self._fragile = rescoring if isinstance(rescoring, FragileItems) else None
+        facts = {"begin_of_text": begin_of_text(self.prompts), **_path_facts(found, rescoring)}
         self.info = replace(info, extra={**info.extra, **facts})
         self._encoded: list[dict[Request, Encoded]] = []
 
@@ -97,7 +101,7 @@ class CausalEngine:
 
     def close(self) -> None:
         """Free the model's memory."""
-        del self.network, self._tokenizer, self.prompts, self._packed, self._shared
+        del self.network, self._tokenizer, self.prompts, self._packed, self._shared, self._fragile
         self._encoded.clear()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -146,7 +150,8 @@ class CausalEngine:
         trees = [one.trees() for _, one in chosen]
         flat = [tree for some in trees for tree in some]
         if self._packed is not None and all(map(self._packs, flat)):
-            found = iter(self._packed.choose(flat))
+            scored = self._packed.choose(flat)
+            found = iter(self._fragile_again(flat, scored, tally))
             prompts_done()
         else:
             found = iter(choose(self.network, flat, prompts_done))
@@ -154,6 +159,15 @@ class CausalEngine:
             _chosen(request, one, [next(found) for _ in some])
             for (request, one), some in zip(chosen, trees, strict=True)
         ]
+
+    def _fragile_again(self, asked: Sequence[Encoded], found: list[Chosen], tally: Tally) -> list[Chosen]:
+        """What hangs on numeric noise is scored again in fp32, where that is wanted."""
+        if self._fragile is None:
+            return found
+        results, count = self._fragile.again(asked, found)
+        if count:
+            tally.notes.append(RESCORED)
+        return results
 
     def _generate(self, chosen: Sequence[tuple[Any, Encoded]], tally: Tally) -> list[Output]:
         rows = [self._row(request, one) for request, one in chosen]
@@ -240,11 +254,20 @@ class CausalEngine:
         return time.perf_counter()
 
 
-def _path_facts(found: PackedPath | str) -> dict[str, object]:
-    """For the record: which path scores and generates, why not the fast one, and how exact that is."""
+def fragile_items(model: Any, found: PackedPath | str) -> FragileItems | str:
+    """What scores fragile choices again, or why they are only counted."""
     if isinstance(found, str):
-        return {"path": "padded", "not_packed": found}
-    return {"path": "packed", "deviation_nats": found.deviation_nats, "tile_tokens": found.model.tile}
+        return "only counted: their noise is measured on the packed path"
+    refusal = FragileItems.refusal(model)
+    return FragileItems(model, found.deviation_nats) if refusal is None else f"only counted: {refusal}"
+
+
+def _path_facts(found: PackedPath | str, rescoring: FragileItems | str | None) -> dict[str, object]:
+    """For the record: which path scores and generates, why not the fast one, and how exact that is."""
+    fragile = {} if rescoring is None else {"fragile": rescoring if isinstance(rescoring, str) else "rescored in fp32"}
+    if isinstance(found, str):
+        return {"path": "padded", "not_packed": found, **fragile}
+    return {"path": "packed", "deviation_nats": found.deviation_nats, "tile_tokens": found.model.tile, **fragile}
 
 
 def _chosen(request: Choose, encoded: Encoded, parts: Sequence[Chosen]) -> Output:

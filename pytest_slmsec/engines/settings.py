@@ -24,6 +24,7 @@ class EngineSettings:
         max_batch: most requests in a batch.
         packing: score and generate without computing a token twice where the model allows it; otherwise in padded
             batches.
+        rescore_fragile: score again in fp32 what hangs on numeric noise.
         offline: never ask the Hugging Face hub; what it downloaded before is still used.
         cache_dir: where quantised models and the digests of large files are kept; made on first use.
         progress: told how a quantisation goes on, or None.
@@ -34,6 +35,7 @@ class EngineSettings:
     batch_tokens: int | None = None
     max_batch: int = 64
     packing: bool = True
+    rescore_fragile: bool = False
     offline: bool = False
     cache_dir: Path = field(default_factory=paths.cache_dir)
     progress: Progress | None = None

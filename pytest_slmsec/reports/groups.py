@@ -113,7 +113,7 @@ class Group:
     @property
     def n_fragile(self) -> int | None:
         """Choices whose margin is below twice the engine's measured deviation; None where that is not known."""
-        deviation = ((self.header.get("engine") or {}).get("extra") or {}).get("deviation_nats")
+        deviation: float | None = ((self.header.get("engine") or {}).get("extra") or {}).get("deviation_nats")
         if deviation is None or not self.header.get("by_choice"):
             return None
         margins = [row["score"]["parts"].get("margin") for row in self.measured()]

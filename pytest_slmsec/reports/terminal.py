@@ -158,6 +158,10 @@ def notes(groups: Sequence[Group]) -> list[str]:
         if group.n_hit_limit:
             limit = (group.header.get("decoding") or {}).get("max_new_tokens")
             lines.append(f"{where}: {group.n_hit_limit} answers reached the limit of {limit} new tokens.")
+        if group.n_fragile:
+            lines.append(
+                f"{where}: {group.n_fragile} choices hang on numeric noise; --slmsec-fragile=rescore takes fp32."
+            )
         if unscored := _unscored(group):
             lines.append(f"{where}: {unscored} items have no published answer; they are in no score.")
     return lines + _measured_notes(groups)

@@ -6,7 +6,6 @@ runs, because that needs the network and the package `datasets`.
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -128,7 +127,8 @@ class Dataset:
         first = self.items[0]
         if any((item.system, item.shots, item.raw) != (first.system, first.shots, first.raw) for item in self.items):
             return 0
-        return len(os.path.commonprefix([item.prompt for item in self.items]))
+        prompts = [item.prompt for item in self.items]
+        return common_beginning([min(prompts), max(prompts)])
 
     def _read(self) -> Sequence[Item]:
         if self.kind == "own":
@@ -138,6 +138,12 @@ class Dataset:
         if self.task.load is None or self.root is None:
             raise DataUnavailable(f"{self.task.name}: this benchmark has no published files to read.")
         return self.task.load(self.root)
+
+
+def common_beginning(texts: Sequence[str]) -> int:
+    """How many first characters two texts have in common; of many, it is that of the least and the greatest."""
+    one, other = texts
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def find(task: Task, wanted: str | None, embedded: bool) -> Dataset:
