@@ -17,12 +17,14 @@ from pytest_slmsec.gates.duels import Duel
 from pytest_slmsec.gates.fits import check_rule
 from pytest_slmsec.opponents import FIXTURE, PairCase, duels_of, pair_case_of
 from pytest_slmsec.options import Settings
+from pytest_slmsec.stopping import visit_of_group
 from pytest_slmsec.tasks.base import Task
 from pytest_slmsec.tasks.registry import find_task
 
 if TYPE_CHECKING:
     from pytest_slmsec.gates.arm import Arm
     from pytest_slmsec.gates.judge import Judgement
+    from pytest_slmsec.gates.visit import Visit
     from pytest_slmsec.session import Session
 
 NO_BASE = "no base to judge against: name one with --model=BASE beside --model=BASE-QUANT, or with --slmsec-baseline"
@@ -114,7 +116,7 @@ class SlmPair:
         task = self._case.candidate.task
         rescorer = Rescorer(self._session.settings.data, {task.name: task})
         try:
-            bases, candidates = self._bases(), [self._arm(self._case.candidate)]
+            bases, candidates = self._measure(gate)
             found = judge(bases, candidates, gate, date.today(), lambda arm: rescorer(arm) if arm in bases else [])
         except SlmsecError as error:
             pytest.fail(str(error), pytrace=False)
@@ -122,14 +124,37 @@ class SlmPair:
         self._conclude(found, gate)
         return found
 
-    def _bases(self) -> list[Arm]:
+    def _measure(self, gate: GateConfig) -> tuple[list[Arm], list[Arm]]:
+        """Base and candidate, as many items as the gate needs."""
+        visit = self._session.pair_visit(self._case.candidate)
+        staged = self._case.base is not None and self._session.pair_visit(self._case.base) is not None
+        bases = [] if staged else self._bases(None)
+        for look in visit.looks if visit is not None else (None,):
+            bases = self._bases(look) if staged else bases
+            candidate = self._arm(self._case.candidate, look)
+            if visit is not None and look != visit.n_total and self._decided(bases, candidate, gate):
+                break
+        return bases, [candidate]
+
+    def _decided(self, bases: Sequence[Arm], candidate: Arm, gate: GateConfig) -> bool:
+        from pytest_slmsec.gates.comparable import pair, restricted
+        from pytest_slmsec.gates.judge import settled
+        from pytest_slmsec.gates.scores import score_gates
+
+        try:
+            found = pair(restricted(bases[0], candidate), candidate)
+            return settled(score_gates(found, gate), 1) is not None
+        except SlmsecError:
+            return False  # not comparable: the judgement says why
+
+    def _bases(self, look: int | None) -> list[Arm]:
         if self._case.base is not None:
-            return [self._arm(self._case.base)]
+            return [self._arm(self._case.base, look)]
         stored = list(self._case.duel.stored)
         return [arm for arm in stored if arm.benchmark == self.benchmark] or stored
 
-    def _arm(self, group: Group) -> Arm:
-        """A group, measured.
+    def _arm(self, group: Group, first: int | None) -> Arm:
+        """A group, measured: all of it, or its first items.
 
         Raises:
             SlmsecError: it cannot be measured, or an item of it was not.
@@ -138,10 +163,10 @@ class SlmPair:
         from pytest_slmsec.reports.gate_arms import live_arm
         from pytest_slmsec.reports.gate_pytest import incomplete
 
-        measured = self._session.measured(group, self._item)
-        if not measured.complete:
+        measured = self._session.measured(group, self._item, first)
+        if (part := measured.judged) is None:
             raise ModelError(incomplete(measured))
-        return live_arm(measured, machine_facts())
+        return live_arm(part, machine_facts())
 
     def _conclude(self, found: Judgement, gate: GateConfig) -> None:
         from pytest_slmsec.gates.verdict import Verdict
@@ -183,6 +208,24 @@ class PairReports:
             if report.failed:
                 report.slmsec_gate = "failed"
         return report  # type: ignore[no-any-return]
+
+
+def visits_of_pairs(items: Sequence[pytest.Item], config: pytest.Config, settings: Settings) -> dict[Group, Visit]:
+    """The visits of the groups behind all pairs that may stop before their end.
+
+    Raises:
+        UsageError: one is to stop early, but what is judged does not allow it.
+    """
+    found = {}
+    for item in items:
+        if (pair := pair_case_of(item)) is None:
+            continue
+        gate = gate_config(config)
+        rule = rule_of(item, pair.candidate, gate)
+        for group in pair.groups:
+            visit = visit_of_group(group, rule, gate, settings, group is pair.candidate)
+            found.update({} if visit is None else {group: visit})
+    return found
 
 
 def cases_of_pairs(items: Sequence[pytest.Item]) -> dict[Group, list[Case]]:

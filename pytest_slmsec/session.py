@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -17,11 +17,12 @@ from pytest_slmsec.cases import MARKER, Case, Group, case_of, unfit_of
 from pytest_slmsec.core.errors import DataUnavailable, EngineError, JournalError, SlmsecError, Unfit, UsageError
 from pytest_slmsec.core.items import Answer
 from pytest_slmsec.core.models import ModelSpec
+from pytest_slmsec.distribute.units import unit_numbers
 from pytest_slmsec.engines.base import Engine
 from pytest_slmsec.gatemarks import GateRules, marked
-from pytest_slmsec.gates.visit import FACT
+from pytest_slmsec.gates.visit import FACT, Visit
 from pytest_slmsec.options import PLUGIN_OPTIONS, Settings, read_settings
-from pytest_slmsec.pairs import PairReports, cases_of_pairs
+from pytest_slmsec.pairs import PairReports, cases_of_pairs, visits_of_pairs
 from pytest_slmsec.plan import together
 from pytest_slmsec.replay.match import unasked
 from pytest_slmsec.reports import payload
@@ -56,6 +57,7 @@ class Session:
         self._problem: str | None = None
         self._own_tasks: dict[str, Task] = {}
         self._pair_cases: dict[Group, list[Case]] = {}
+        self._pair_visits: dict[Group, Visit] = {}
         self.gating: Gating | None = None
 
     @classmethod
@@ -92,6 +94,7 @@ class Session:
     def pytest_configure(self, config: pytest.Config) -> None:
         """Check the rules of the gate at collection, and judge at the end, in the main process."""
         self._check_similarity_model()
+        self._distribute(config)
         if not self.is_worker and self.settings.sentinels != "off":
             from pytest_slmsec.watching import Watch
 
@@ -110,6 +113,17 @@ class Session:
             raise pytest.UsageError(str(error)) from None
         self.settings = replace(self.settings, takes_whole=self.gating.stopping.takes_whole)
         config.pluginmanager.register(self.gating, "slmsec-gating")
+
+    def _distribute(self, config: pytest.Config) -> None:
+        """Take part in what pytest-xdist does, where several processes share the tests."""
+        if self.is_worker:
+            from pytest_slmsec.distribute.gpus import use_pinned
+
+            use_pinned(config.workerinput)  # type: ignore[attr-defined]
+        elif getattr(config.option, "dist", "no") != "no":
+            from pytest_slmsec.distribute.hooks import Distribution
+
+            config.pluginmanager.register(Distribution(config, self.settings), "slmsec-distribution")
 
     def _check_similarity_model(self) -> None:
         if self.settings.similarity is not None and not self.is_worker:
@@ -174,16 +188,35 @@ class Session:
         """Plan what is finally selected."""
         cases = [case for item in session.items if (case := case_of(item))]
         self._pair_cases = cases_of_pairs(session.items)
+        self._usable(self._arrange_pairs, session.items)
         planned = [*cases, *chain(*self._pair_cases.values())]
-        if self.gating is None:
-            self.run.adopt(planned)
-        else:
+        if self.gating is not None:
             self._usable(self.gating.stopping.check, cases)
-            self.run.adopt(planned, self.gating.stopping.segment)
+        units = unit_numbers(self.config, self.settings, session.items)
+        looks = self._segments(planned)
+        self.run.adopt(planned, lambda case: (units.get(case), looks(case)))
         self._own_tasks.update({group.task.name: group.task for group in dict.fromkeys(case.group for case in cases)})
         marked_tests = any(item.get_closest_marker(MARKER) for item in session.items)
         if marked_tests and not self.is_worker and (idle := self._idle({case.group.model.name for case in cases})):
             raise pytest.UsageError(idle)
+
+    def _arrange_pairs(self, items: list[pytest.Item]) -> None:
+        """Put the cases behind pairs that may stop early into the order of their visits."""
+        self._pair_visits = visits_of_pairs(items, self.config, self.settings)
+        for group, visit in self._pair_visits.items():
+            by_row = {case.row: case for case in self._pair_cases[group]}
+            self._pair_cases[group] = [by_row[row] for row in visit.order]
+
+    def _segments(self, cases: Sequence[Case]) -> Callable[[Case], int]:
+        """How many looks of the gate come before a case."""
+        looks = {case: visit.segment(place) for group, visit in self._pair_visits.items()
+                 for place, case in enumerate(self._pair_cases[group])}  # fmt: skip
+        gating = self.gating
+        return lambda case: looks[case] if case in looks else gating.stopping.segment(case) if gating else 0
+
+    def pair_visit(self, group: Group) -> Visit | None:
+        """The visit of a group behind a pair, where it may stop before its end."""
+        return self._pair_visits.get(group)
 
     def _idle(self, asked: Collection[str]) -> str | None:
         """Recorded answers that no test asks for are a mistake, and not a green run."""
@@ -217,23 +250,29 @@ class Session:
             pytest.exit(str(problem), returncode=pytest.ExitCode.INTERRUPTED)
         pytest.fail(str(problem), pytrace=False)
 
-    def measured(self, group: Group, item: pytest.Item) -> Measured:
-        """All items of a group, for the test of a pair; answers that the run has already are not asked again.
+    def measured(self, group: Group, item: pytest.Item, first: int | None = None) -> Measured:
+        """The items of a group, for the test of a pair; answers that the run has already are not asked again.
+
+        Args:
+            first: so many of them, in the order of the visit; all without it.
 
         Raises:
             SlmsecError: the model cannot be loaded, or the items cannot be read.
         """
-        found, header, told = Groups(), None, set[int]()
-        for case in self._pair_cases[group]:
+        found, header, told, visit = Groups(), None, set[int](), self._pair_visits.get(group)
+        for case in self._pair_cases[group][:first]:
             answer = self.run.answer(case)
             header = header or payload.header(group, self.run.info, item.nodeid.partition("::")[0])
+            header |= {} if visit is None else {FACT: visit.to_json()}
             batch = (self.run.take(case) or (None, None))[1]
             data = {"row": payload.row(case, answer), "header": payload.plain(header)}
             if batch is not None and id(batch) not in told:
                 told.add(id(batch))
                 data["batch"] = payload.batch(batch)
             found.add(data, group.metric)
-        return found.by_key[group.label, group.model.name]
+        result = found.by_key[group.label, group.model.name]
+        result.stopped = first if visit is not None and first != visit.n_total else None
+        return result
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> None:

@@ -106,41 +106,10 @@ class Stopping:
             items[place] = item
 
     def _visit(self, group: Group, n_selected: int) -> Visit | None:
-        n, limit = len(group.positions), self._settings.limit
-        if n_selected < n:
+        if n_selected < len(group.positions):
             return None  # a part (-k, --lf) is never judged, so it cannot be decided either
         rule = self._gate.rule(group.label, group.task.name)
-        method = self._gate.stops_early(rule)
-        if limit is not None and limit.n < n:
-            if method != OFF:
-                raise UsageError(f'early_stop = "{method}" and on_inconclusive = "extend" both say when {group.label} '
-                                 "needs no more items: leave out one of them, or --slmsec-limit.")  # fmt: skip
-            return sample_first(limit.positions(n), n)
-        if method == OFF or group.model not in self._candidates:
-            return None
-        self._check(group, rule, method)
-        return stop_early(method, n, self._settings.window, self._strata(group))
-
-    def _check(self, group: Group, rule: Rule, method: str) -> None:
-        """Refuse what can be known before anything runs; the rest is refused when it is judged."""
-        from pytest_slmsec.gates.methods import clusters_forbid, real_needs_anytime
-
-        if self._gate.scope == "benchmark":
-            return
-        metric = group.metric
-        wanted = rule.metrics or ((P_CORRECT, metric.name) if group.task.by_choice else (metric.name,))
-        for name in wanted if method != "anytime" else ():
-            if name == P_CORRECT or not metric.binary:
-                raise UsageError(real_needs_anytime(f"{group.label} {name}", method))
-        if group.dataset.kind != "hub" and any(item.meta.get("cluster") is not None for item in group.items):
-            raise UsageError(f"{group.label}: {clusters_forbid(method)}")
-
-    def _strata(self, group: Group) -> list[str] | None:
-        """The part of its benchmark that each item belongs to; the items of the hub are not read before the run."""
-        if group.dataset.kind == "hub" or self._gate.scope == "benchmark":
-            return None
-        names = [item.meta.get(SUBSET) for item in group.items]
-        return [str(name) for name in names] if all(name is not None for name in names) else None
+        return visit_of_group(group, rule, self._gate, self._settings, group.model in self._candidates)
 
     def check(self, cases: Sequence[Case]) -> None:
         """Refuse an order that another plugin changed after all: the looks would see other items than drawn.
@@ -228,3 +197,43 @@ class Stopping:
         if base is None or not base.header or base.n_errors or not (base.complete or self.extends):
             return None
         return live_arm(base if base.complete else base.part(sorted(base.rows)), {})
+
+
+def visit_of_group(
+    group: Group, rule: Rule, gate: GateConfig, settings: Settings, is_candidate: bool
+) -> Visit | None:  # fmt: skip
+    """The visit of a group that may stop before its end, or None.
+
+    Raises:
+        UsageError: it is to stop, but what is judged does not allow it.
+    """
+    n, limit, method = len(group.positions), settings.limit, gate.stops_early(rule)
+    if limit is not None and limit.n < n:  # taken whole only to be extended
+        if method != OFF:
+            raise UsageError(f'early_stop = "{method}" and on_inconclusive = "extend" both say when {group.label} '
+                             "needs no more items: leave out one of them, or --slmsec-limit.")  # fmt: skip
+        return sample_first(limit.positions(n), n)
+    if method == OFF or not is_candidate:
+        return None
+    if gate.scope != "benchmark":
+        _check(group, rule, method)
+    return stop_early(method, n, settings.window, _strata(group) if gate.scope != "benchmark" else None)
+
+
+def _check(group: Group, rule: Rule, method: str) -> None:
+    """Refuse what can be known before anything runs; the rest is refused when it is judged."""
+    from pytest_slmsec.gates.methods import clusters_forbid, real_needs_anytime
+
+    metric = group.metric
+    wanted = rule.metrics or ((P_CORRECT, metric.name) if group.task.by_choice else (metric.name,))
+    for name in wanted if method != "anytime" else ():
+        if name == P_CORRECT or not metric.binary:
+            raise UsageError(real_needs_anytime(f"{group.label} {name}", method))
+    if group.dataset.kind != "hub" and any(item.meta.get("cluster") is not None for item in group.items):
+        raise UsageError(f"{group.label}: {clusters_forbid(method)}")
+
+
+def _strata(group: Group) -> list[str] | None:
+    """The part of its benchmark that each item belongs to; the items of the hub are not read before the run."""
+    names = [] if group.dataset.kind == "hub" else [item.meta.get(SUBSET) for item in group.items]
+    return [str(name) for name in names] if names and None not in names else None

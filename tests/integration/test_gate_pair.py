@@ -3,21 +3,7 @@
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-from gate_runs import BOTH, SUITE, gates
-
-PAIR = """
-@pytest.mark.slmsec_gate(Task("NAME", score_exact, ACCURACY, ITEMS, max_new_tokens=8), KEYS)
-def test_not_worse(slm_pair):
-    BODY
-"""
-
-
-def pair(runs, size, keys="max_drop='2pt'", body="slm_pair.run()", alone=True):
-    """A test file with a pair on a benchmark of its own; with ``alone`` its items are asked for nothing else."""
-    head, _, _ = SUITE.partition("MARK")
-    text = (head + PAIR if alone else SUITE + PAIR).replace("KEYS", keys).replace("BODY", body)
-    text = text.replace("NAME", "ports").replace("SIZE", str(size)).replace("GOLD", "yes").replace("MARK", "")
-    (runs.path / "test_pair.py").write_text(text)
+from gate_runs import BOTH, gates, pair
 
 
 def said(result):
