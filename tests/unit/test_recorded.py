@@ -8,6 +8,7 @@ import pytest
 
 from pytest_slmsec.compare import compare
 from pytest_slmsec.core.errors import CompareError, ReplayError, UsageError
+from pytest_slmsec.core.paths import fixtures_dir
 from pytest_slmsec.gates.config import read_config
 from pytest_slmsec.gates.judge import judge
 from pytest_slmsec.gates.verdict import Verdict
@@ -138,6 +139,32 @@ def test_counts_of_the_padded_batch_are_no_speed_and_its_peak_no_memory(tmp_path
     (counted,) = read_recorded(write(tmp_path, rows(["A"] * 4, [7, 6, 9, 9]), batch_size=2), published)
     assert counted.facts["decode_tokens_per_s"] == 15.5
     assert counted.facts["peak_gpu_bytes"] == 100 * 2**20
+
+
+@pytest.fixture
+def two_forms(tmp_path):
+    """The same answers to our own items: as a transcript, and as one of another wording with a wrong answer."""
+    from pytest_slmsec.core.identity import item_key
+    from pytest_slmsec.tasks.registry import find_task
+    from pytest_slmsec.tasks.sources import find
+
+    items = find(find_task("cti-mcq"), "fixture", True).items
+    common = {"group": "cti-mcq@fixture", "model": "phi3", "error": None, "score": None, "hit_limit": False}
+    for name, text in (("a", "{}"), ("b", "The answer is {}.")):
+        lines = [{**common, "item": i.id, "gold": i.gold, "text": text.format(i.gold), "prompt": i.prompt,
+                  "item_sha256": item_key(i)} for i in items]  # fmt: skip
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (tmp_path / "cti-mcq-responses.tsv").write_text("GT\tphi3\n" + "".join(f"{i.gold}\t{i.gold}\n" for i in items))
+    return tmp_path
+
+
+def test_any_two_forms_can_be_named_and_a_difference_is_an_error(two_forms, capsys, monkeypatch):
+    monkeypatch.delenv("SLMSEC_DATA", raising=False)
+    assert compare("a.jsonl", "b.jsonl", two_forms) in (0, 2)
+    assert "SUITE: " in capsys.readouterr().out
+    data = str(fixtures_dir() / "data")
+    assert compare("a.jsonl", "cti-mcq-responses.tsv", two_forms, data=data) == 3
+    assert compare("cti-mcq-responses.tsv", "cti-mcq-responses.tsv", two_forms, data=data) in (0, 2)
 
 
 needs_data = pytest.mark.skipif(not DATA, reason="SLMSEC_DATA does not name the published files")
