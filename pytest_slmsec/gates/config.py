@@ -171,7 +171,8 @@ class GateConfig:
 
     def memory_allowance(self, on_gpu: bool) -> Allowance:
         """The tolerated increase of peak memory."""
-        return self.memory or (DEVICE if on_gpu else RESIDENT)
+        usual = DEVICE if on_gpu else RESIDENT
+        return usual if self.memory is None else replace(self.memory, repeat_share=usual.repeat_share)
 
     def check_benchmarks(self, known: Collection[str]) -> None:
         """Refuse a table that is about no benchmark.

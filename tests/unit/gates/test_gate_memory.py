@@ -3,6 +3,7 @@
 import pytest
 
 from pytest_slmsec.core.errors import UsageError
+from pytest_slmsec.gates.config import read_config
 from pytest_slmsec.gates.memory import DEVICE, MIB, RESIDENT, Allowance, memory_gate, size_gate
 from pytest_slmsec.gates.verdict import Verdict
 
@@ -50,3 +51,12 @@ def test_impossible_sizes_are_refused():
         size_gate(0, 1)
     with pytest.raises(UsageError, match="cannot be negative"):
         Allowance(-0.1, 0)
+
+
+def test_resident_memory_repeats_less_exactly_than_that_of_a_gpu():
+    config = read_config({"memory": {"max_increase": "2% + 16MiB"}}, "[gate]")
+    on_gpu, resident = config.memory_allowance(True), config.memory_allowance(False)
+    assert (on_gpu.share, resident.share) == (0.02, 0.02)
+    runs = [1000 * MIB, 1040 * MIB]
+    assert memory_gate(runs, runs, on_gpu).verdict is Verdict.ERROR
+    assert memory_gate(runs, runs, resident).verdict is Verdict.PASS
