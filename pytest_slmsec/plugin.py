@@ -56,6 +56,19 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(session, "slmsec-session")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """``-n auto`` with a model: one worker a GPU. Asked before anything is configured."""
+    from pytest_slmsec.core.errors import UsageError
+    from pytest_slmsec.distribute.hooks import auto_workers
+    from pytest_slmsec.session import Session
+
+    try:
+        return auto_workers(Session.from_config(config).settings)
+    except UsageError:
+        return None  # said when the plugin is configured
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Parametrise marked test functions over models and items."""
     from pytest_slmsec.cases import parametrize

@@ -7,7 +7,7 @@ whole window; the others of the window find their answers ready.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -70,7 +70,7 @@ class Run:
         self._make_engine = make_engine
         self._progress = progress
         self._windows: Mapping[Case, Window[Case]] = {}
-        self._segment: Callable[[Case], int] = lambda case: 0
+        self._segment: Callable[[Case], Hashable] = lambda case: 0
         self._measured: dict[Case, Measured] = {}
         self._answers: dict[Case, Answer] = {}
         self._resident: Resident | None = None
@@ -79,11 +79,12 @@ class Run:
         self._unfit: dict[Group, Unfit] = {}
         self._journal: Journal | None = None
 
-    def adopt(self, cases: Iterable[Case], segment: Callable[[Case], int] = lambda case: 0) -> None:
+    def adopt(self, cases: Iterable[Case], segment: Callable[[Case], Hashable] = lambda case: 0) -> None:
         """Plan the finally selected cases, in their order of execution.
 
         Args:
-            segment: no window reaches from one into another, since the gate may end a benchmark between them.
+            segment: no window reaches from one into another, since the gate may end a benchmark between them, or
+                another process may run the next one.
         """
         self._segment = segment
         keyed = (((case.group, case.group.model, segment(case)), case) for case in cases)
@@ -136,13 +137,15 @@ class Run:
 
     def _with(self, case: Case) -> Sequence[Case]:
         """The cases that are answered together with `case`: its window; where other models are asked about the answers,
-        all of its group up to the next look, so that each of them is loaded once."""
+        all of its group up to the next look, so that each of them is loaded once. Those before it have been reported,
+        or asked for nothing; or a worker that crashed has run them."""
         window = self._windows.get(case)
         if window is None:
             return [case]
-        if not case.group.roles:
-            return window.cases
-        return [c for c in self._windows if c.group is case.group and self._segment(c) == self._segment(case)]
+        cases = window.cases
+        if case.group.roles:
+            cases = [c for c in self._windows if c.group is case.group and self._segment(c) == self._segment(case)]
+        return cases[cases.index(case) :]
 
     def _answer_all(self, cases: Sequence[Case]) -> None:
         """Answer cases of one group, and have the answers judged where the benchmark asks for it."""

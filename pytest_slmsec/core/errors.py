@@ -83,5 +83,9 @@ class CompareError(SlmsecError):
     """Two runs that must not be compared; names what differs."""
 
 
+class SharedGpuWarning(UserWarning):
+    """More worker processes than GPUs; said at the start."""
+
+
 class FeasibilityWarning(UserWarning):
     """A benchmark that is to be judged has too few items to PASS; said at collection, before anything runs."""

@@ -58,6 +58,12 @@ def _nvml() -> Any:
     return pynvml
 
 
+def gpu_count() -> int:
+    """GPUs of this machine, whether this process uses them or not."""
+    nvml = _nvml()
+    return 0 if isinstance(nvml, str) else int(nvml.nvmlDeviceGetCount())
+
+
 def torch_cuda() -> Any:
     """`torch.cuda` where this process computes on a GPU, else None. Never imports torch."""
     torch = sys.modules.get("torch")

@@ -1,0 +1,1 @@
+"""Several processes (pytest-xdist): what they share out, which GPU each has."""
