@@ -16,7 +16,7 @@ from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.core.wrap import WIDTH, wrapped
 from pytest_slmsec.gates.config import GateConfig, Rule, read_rule
 from pytest_slmsec.gates.duels import live_duels
-from pytest_slmsec.gates.fits import Scale, check_rule
+from pytest_slmsec.gates.fits import P_CORRECT, Scale, check_rule
 from pytest_slmsec.gates.visit import OFF
 from pytest_slmsec.opponents import pair_case_of
 from pytest_slmsec.options import read_gate
@@ -30,8 +30,8 @@ ONE_PROCESS = (
 )
 GATE_MARKER = "slmsec_gate"
 GATE_MARKER_HELP = (
-    "slmsec_gate([benchmark], max_drop='2pt', max_increase=0.1, metric=..., required=True, early_stop='obf', reason=..., "
-    "expires=...): "
+    "slmsec_gate([benchmark], max_drop='2pt', max_increase=0.1, metric=..., required=True, early_stop='obf', "
+    "reason=..., expires=...): "
     "what the gate tolerates on the benchmark of this test; the keys are those of [tool.slmsec.gate.BENCHMARK]. A test "
     "that takes the fixture `slm_pair` names its benchmark."
 )
@@ -87,6 +87,20 @@ def scale_of(task: Task) -> Scale:
     return Scale(metric.name, metric.higher_is_better, metric.binary, metric.scale, task.by_choice)
 
 
+def fits(rule: Rule, label: str, task: Task) -> None:
+    """Refuse a rule that does not fit its benchmark; where another benchmark has what it wants, name that.
+
+    Raises:
+        UsageError: as said.
+    """
+    try:
+        check_rule(rule, label, scale_of(task))
+    except UsageError as error:
+        twin = f"{task.name}-choice"
+        wants = P_CORRECT in (rule.metrics or ()) and not task.by_choice and twin in tasks()
+        raise UsageError(f"{error} Use {twin}, which asks the same items so." if wants else str(error)) from None
+
+
 def with_marks(gate: GateConfig, items: Iterable[pytest.Item]) -> GateConfig:
     """The configuration with the rules of markers, which go before those of its tables.
 
@@ -133,7 +147,7 @@ class GateRules:
             self._remarks = check_tables(gate, self._collected, narrowed(self._config))
             for group, item in selected.items():
                 check_name(item, group.task)
-                check_rule(rule_of(item, group, gate), group.label, scale_of(group.task))
+                fits(rule_of(item, group, gate), group.label, group.task)
                 self._check_process(gate, rule_of(item, group, gate))
             self._warn(gate, {**selected, **pairs})
         except UsageError as error:
