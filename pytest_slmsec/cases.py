@@ -13,7 +13,7 @@ import pytest
 
 from pytest_slmsec.core.errors import DataError, DataUnavailable, MissingExtraError, ModelUnavailable, Unfit, UsageError
 from pytest_slmsec.core.identity import item_key, sha256_text
-from pytest_slmsec.core.items import Item, Request
+from pytest_slmsec.core.items import Generate, Item, Request
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.base import NO_TEXT, Capability
 from pytest_slmsec.engines.registry import CAPABILITIES
@@ -49,6 +49,7 @@ class Group:
         roles: the models that are asked about the answers; empty where the task has no such questions, or where they
             are left out (``--slmsec-judge=rule``).
         chat: raw prompts are put into the model's chat template.
+        answered: an answer ends as soon as it is complete.
         replayed: the recorded answers that stand for the model, or None.
     """
 
@@ -62,6 +63,7 @@ class Group:
     roles: Mapping[str, ModelSpec] = field(default_factory=dict)
     chat: bool = False
     replayed: Replayed | None = None
+    answered: bool = False
 
     @property
     def metric(self) -> Metric:
@@ -73,7 +75,9 @@ class Group:
         if self.replayed is not None:
             return self.replayed.request(item)
         request = self.task.request(item, self.mode, self.max_new_tokens, self.chat)
-        return replace(request, shared_chars=self.dataset.shared_chars)
+        request = replace(request, shared_chars=self.dataset.shared_chars)
+        early = self.answered and isinstance(request, Generate)
+        return replace(request, answered=self.task.answered) if early else request
 
     @cached_property
     def items(self) -> list[Item]:
@@ -185,13 +189,14 @@ def make_group(task: Task, model: ModelSpec, settings: Settings) -> Group:
     known = range(len(dataset.ids)) if replayed is None else replayed.positions
     label = dataset.label if replayed is None else part_label(dataset, replayed)
     limit, positions, chat = settings.limit, tuple(known), settings.chat and task.chat
+    answered = settings.stop_when_answered and bool(task.answered)
     judged_by = f"~{RULE}" if task.followups is not None and not roles else ""
-    suffix = judged_by + "~chat" * chat + "~official" * (settings.mode is Mode.OFFICIAL)
+    suffix = judged_by + "~chat" * chat + "~answered" * answered + "~official" * (settings.mode is Mode.OFFICIAL)
     if limit is not None and limit.n < len(known) and not settings.takes_whole(model, label + suffix, len(known)):
         positions = tuple(known[place] for place in limit.positions(len(known)))
         label += f"@{limit.label}"
     group = Group(model, task, dataset, positions, label + suffix, settings.mode, settings.max_new_tokens, roles, chat,
-                  replayed)  # fmt: skip
+                  replayed, answered)  # fmt: skip
     if dataset.kind != "hub" and task.count is None:
         _ = group.known  # recorded answers to other items are refused before anything runs
     return group

@@ -93,6 +93,12 @@ BATCH_TOKENS = Option(
     "float noise.",
     {"type": int, "metavar": "N"},
 )
+STOP_WHEN_ANSWERED = Option(
+    "slmsec-stop-when-answered",
+    "End an answer as soon as it holds a complete one (a CWE id, a CVSS vector). Faster, but what the model would have "
+    "said behind it is lost: such groups are named cti-rcm~answered.",
+    {"action": "store_true", "default": None},
+)
 PACKING = Option(
     "slmsec-packing",
     "auto (default): no token is computed twice where the model allows it, and no answer depends on its batch. off: "
@@ -164,6 +170,7 @@ RUN_OPTIONS = (
     BATCH_TOKENS,
     PACKING,
     FRAGILE,
+    STOP_WHEN_ANSWERED,
     DEVICE,
     Option(
         "slmsec-resume",
@@ -261,6 +268,7 @@ class Settings:
     Attributes:
         models: in the order of the command line, each once. data: see `tasks.sources.find`.
         mode: scoring mode. limit: sample, or None. max_new_tokens: override, or None.
+        stop_when_answered: answers end once they are complete.
         window: items handed over at a time. engine: what engines need to know.
         journal: file. resume: reuse its answers. transcript: file, or None. wrong: how a wrong answer shows.
         roles: the models that are asked about answers, by role (``judge``, ``expander``); empty: none is.
@@ -277,6 +285,7 @@ class Settings:
     mode: Mode
     limit: Limit | None
     max_new_tokens: int | None
+    stop_when_answered: bool
     window: int
     engine: EngineSettings
     journal: Path
@@ -363,6 +372,7 @@ def read_settings(given: Mapping[str, Any], root: Path, extra_models: Mapping[st
         mode=Mode(_one_of("scoring", chosen["scoring"] or Mode.STRICT.value, [m.value for m in Mode])),
         limit=None if chosen["limit"] is None else Limit.parse(str(chosen["limit"])),
         max_new_tokens=_positive("max-new-tokens", chosen["max-new-tokens"]),
+        stop_when_answered=_early(chosen["stop-when-answered"], chosen["scoring"]),
         window=_positive("window", chosen["window"]) or DEFAULT_WINDOW,
         engine=replace(
             engine_settings(chosen["device"], _positive("batch-tokens", chosen["batch-tokens"])),
@@ -397,6 +407,16 @@ def _roles(judge: str, expander: str | None, registry: Registry) -> dict[str, Mo
 def engine_settings(device: str | None, batch_tokens: int | None) -> EngineSettings:
     """What engines need to know, from the options that the plugin and the command share."""
     return EngineSettings(device=device or "auto", batch_tokens=batch_tokens, offline=False, cache_dir=cache_dir())
+
+
+def _early(wanted: Any, scoring: Any) -> bool:
+    if wanted not in (None, True, False):
+        raise UsageError(f"stop-when-answered = {wanted!r}: write true or false.")
+    if wanted and scoring == Mode.OFFICIAL.value:
+        raise UsageError(
+            "--slmsec-stop-when-answered cuts answers short, which official scoring does not: leave out one of the two."
+        )
+    return bool(wanted)
 
 
 def _data(text: str | None) -> str | None:

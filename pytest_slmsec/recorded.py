@@ -56,7 +56,7 @@ def group_of(recording: Recording, task: Task, data: str | None, mode: Mode) -> 
     name = recording.model or f"{REPLAY_PREFIX}{recording.path.name}"
     spec = ModelSpec(name, name, source="replay", location=str(recording.path), member=recording.model, engine="replay")
     settings = Settings(
-        models=(spec,), data=data, mode=mode, limit=None, max_new_tokens=None, window=1,
+        models=(spec,), data=data, mode=mode, limit=None, max_new_tokens=None, stop_when_answered=False, window=1,
         engine=engine_settings(None, None), journal=Path(), resume=False, transcript=None, wrong="pass",
     )  # fmt: skip
     return make_group(task, spec, settings)

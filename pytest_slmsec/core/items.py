@@ -71,7 +71,8 @@ class Generate:
 
     `raw`: the contents of the messages are the text itself, and no chat template is applied. `shared_chars`: how many
     characters of the last message all items of the benchmark begin with; what comes before it is the same for all.
-    It tells an engine what it may compute once, and is no part of what is asked.
+    It tells an engine what it may compute once, and is no part of what is asked. `answered`: a regular expression; the
+    answer ends once it holds a match, and empty where it is to go on to its own end.
     """
 
     id: str
@@ -80,6 +81,7 @@ class Generate:
     stop: tuple[str, ...] = ()
     raw: bool = False
     shared_chars: int = 0
+    answered: str = ""
 
 
 @dataclass(frozen=True, slots=True)

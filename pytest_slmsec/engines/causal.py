@@ -205,7 +205,9 @@ class CausalEngine:
         return Row(encoded.prompt, min(request.max_new_tokens, room), self._stop(request), shared=encoded.shared)
 
     def _stop(self, request: Generate) -> StopStrings:
-        return (RawStopStrings if request.raw else StopStrings)(self._tokenizer, request.stop)
+        if request.raw:
+            return RawStopStrings(self._tokenizer, request.stop)
+        return StopStrings(self._tokenizer, request.stop, request.answered)
 
     def _generated(self, request: Generate, encoded: Encoded, row: Row) -> Output:
         if not row.finite:

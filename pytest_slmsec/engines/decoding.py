@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -84,30 +85,39 @@ def _compacted(live: list[Row], flight: Flight) -> list[Row]:
 
 
 class StopStrings:
-    """Looks for stop strings at the end of a growing answer.
+    """Looks for stop strings, or a complete answer, at the end of a growing answer.
 
     A string of n UTF-8 bytes spans at most n tokens, so only that many are decoded, and a few before them, because a
     tokenizer may drop the blank in front of the first.
     """
 
     MARGIN = 4
+    ANSWER_TOKENS = 96
     hides_special = True
 
-    def __init__(self, tokenizer: Any, strings: Sequence[str]) -> None:
+    def __init__(self, tokenizer: Any, strings: Sequence[str], answered: str = "") -> None:
         self._tokenizer = tokenizer
+        self._answered = re.compile(answered) if answered else None
         self.strings = tuple(string for string in strings if string)
         self._tail = max((len(string.encode("utf-8", "replace")) for string in self.strings), default=0) + self.MARGIN
 
     def __call__(self, tokens: Sequence[int]) -> bool:
-        """Whether a stop string stands in the last tokens."""
+        """Whether a stop string, or a complete answer where that is enough, stands in the last tokens."""
+        if self._answered is not None and self._answered.search(self._decoded(tokens[-self.ANSWER_TOKENS :])):
+            return True
         if not self.strings:
             return False
-        text = self._tokenizer.decode(list(tokens[-self._tail :]), skip_special_tokens=self.hides_special)
+        text = self._decoded(tokens[-self._tail :])
         return any(string in text for string in self.strings)
 
+    def _decoded(self, tokens: Sequence[int]) -> str:
+        return str(self._tokenizer.decode(list(tokens), skip_special_tokens=self.hides_special))
+
     def cut(self, text: str) -> str:
-        """`text` up to its first stop string."""
-        return text[: min((at for string in self.strings if (at := text.find(string)) >= 0), default=len(text))]
+        """`text` up to its first stop string, and no further than its first complete answer."""
+        text = text[: min((at for string in self.strings if (at := text.find(string)) >= 0), default=len(text))]
+        found = self._answered.search(text) if self._answered is not None else None
+        return text if found is None else text[: found.end()]
 
 
 class RawStopStrings(StopStrings):

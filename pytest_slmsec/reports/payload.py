@@ -113,7 +113,8 @@ def _decoding(group: Group) -> dict[str, Any]:
     if group.replayed is not None:
         return dict(group.replayed.recording.decoding)
     example = asdict(group.request(group.items[0]))
-    return {key: example.get(key) for key in ("max_new_tokens", "stop", "raw")}
+    early = {"answered": example["answered"]} if example.get("answered") else {}
+    return {key: example.get(key) for key in ("max_new_tokens", "stop", "raw")} | early
 
 
 def _recorded(group: Group, replayed: Replayed) -> dict[str, Any]:

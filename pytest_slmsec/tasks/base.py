@@ -87,6 +87,7 @@ class Task:
         max_new_tokens: default token limit of an answer; 0 for tasks scored by log-probability.
         official_max_new_tokens: the limit the authors used.
         stop: strings that end an answer.
+        answered: a regular expression that finds a complete answer, for ``--slmsec-stop-when-answered``; empty: none.
         constant: the best constant answer and its score on given items, for the baseline column; None: no baseline.
         version: of the scorer; changes whenever a score could change.
         followups: questions that other models are asked about each answer, or None.
@@ -122,6 +123,7 @@ class Task:
     extra: str = ""
     passages: Callable[[str, str, Mode], Passages] | None = None
     count: Callable[[Path], int] | None = None
+    answered: str = ""
 
     @property
     def by_choice(self) -> bool:

@@ -205,6 +205,12 @@ def _table_task(
     )
 
 
+ONE_CWE = r"CWE-\d+(?=\D)"
+ONE_VECTOR = (
+    "/".join(f"{metric}:[A-Za-z]+" for metric in ("AV", "AC", "PR", "UI", "S", "C", "I", "A")) + "(?=[^A-Za-z])"
+)
+"""Complete answers, told by the character behind them: before it comes, the last number or word may still grow."""
+
 _MCQ: dict[str, Any] = {
     "file": "cti-mcq",
     "gold": letter_gold,
@@ -222,6 +228,7 @@ _RCM: dict[str, Any] = {
     "constant": modal_gold,
     "n_items": 1000,
     "max_new_tokens": 512,
+    "answered": ONE_CWE,
 }
 
 TASKS: tuple[Task, ...] = (
@@ -239,6 +246,7 @@ TASKS: tuple[Task, ...] = (
         constant=best_base_score,
         n_items=1000,
         max_new_tokens=768,
+        answered=ONE_VECTOR,
     ),
     Task(
         "cti-taa",

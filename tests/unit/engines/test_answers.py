@@ -12,6 +12,7 @@ from pytest_slmsec.core.items import Choose, Generate, Message
 from pytest_slmsec.engines.base import Capability
 from pytest_slmsec.engines.causal import CausalEngine, is_out_of_memory
 from pytest_slmsec.engines.decoding import StopStrings
+from pytest_slmsec.tasks.ctibench import ONE_CWE
 
 CONTEXT = 512
 
@@ -255,6 +256,21 @@ class Letters:
     @staticmethod
     def decode(tokens, skip_special_tokens):
         return "".join(map(chr, tokens))
+
+
+@pytest.mark.parametrize(
+    ("text", "ends_after", "kept"),
+    [
+        ("It is CWE-79.\nOr CWE-80.", "It is CWE-79.", "It is CWE-79"),
+        ("CWE-7", None, "CWE-7"),  # the number may still grow
+        ("no weakness here", None, "no weakness here"),
+    ],
+)
+def test_an_answer_ends_once_it_is_complete(text, ends_after, kept):
+    stopper = StopStrings(Letters, (), ONE_CWE)
+    seen = next((n for n in range(1, len(text) + 1) if stopper([ord(c) for c in text[:n]])), None)
+    assert seen == (ends_after and len(ends_after))
+    assert stopper.cut(text if seen is None else text[:seen]) == kept
 
 
 @given(st.text("abc", min_size=1, max_size=30), st.lists(st.text("abc", min_size=1, max_size=4), min_size=1))
