@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import string
 from pathlib import Path
 
 CORPUS = (
@@ -33,24 +35,37 @@ KINDS = {
 MASKED = ("bert", "distilbert", "albert", "mobilebert")
 
 
+def pieces() -> list[tuple[str, bool]]:
+    """Pieces of words and whether each begins one: the characters, each second word of the corpus, and of the others
+    parts of four characters. Not trained: training breaks ties differently in each process."""
+    text = " ".join(CORPUS).lower()
+    words = sorted(set(re.findall(r"[a-z]+", text)))
+    found = {
+        (character, first)
+        for character in sorted(set(text + string.ascii_lowercase) - {" "})
+        for first in (True, False)
+    }
+    found |= {(word, True) for word in words[::2]}
+    found |= {(word[at : at + 4], at == 0) for word in words[1::2] for at in range(0, len(word), 4)}
+    return sorted(found)
+
+
 def build_tokenizer(path: Path, *, metaspace: bool = False) -> int:
-    """Train and save a WordPiece tokenizer as BERT's, or a Unigram one as ALBERT's; returns its vocabulary's size."""
-    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+    """Save a WordPiece tokenizer as BERT's, or a Unigram one as ALBERT's; returns its vocabulary's size."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
     if metaspace:
-        backend = Tokenizer(models.Unigram())
+        scored = [(("\u2581" if first else "") + piece, len(piece) - 20.0) for piece, first in pieces()]
+        vocabulary = [*((token, 0.0) for token in SPECIAL), ("\u2581", -20.0), *scored]
+        backend = Tokenizer(models.Unigram(vocabulary, unk_id=SPECIAL.index("[UNK]")))
         backend.normalizer = normalizers.Lowercase()
         backend.pre_tokenizer, backend.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
-        trainer = trainers.UnigramTrainer(
-            vocab_size=120, special_tokens=SPECIAL, unk_token="[UNK]", show_progress=False
-        )
     else:
-        backend = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+        tokens = [*SPECIAL, *(piece if first else f"##{piece}" for piece, first in pieces())]
+        backend = Tokenizer(models.WordPiece({token: at for at, token in enumerate(tokens)}, unk_token="[UNK]"))
         backend.normalizer = normalizers.BertNormalizer(lowercase=True)
         backend.pre_tokenizer, backend.decoder = pre_tokenizers.BertPreTokenizer(), decoders.WordPiece()
-        trainer = trainers.WordPieceTrainer(vocab_size=120, special_tokens=SPECIAL, show_progress=False)
-    backend.train_from_iterator(CORPUS, trainer)
     special = [(token, SPECIAL.index(token)) for token in ("[CLS]", "[SEP]")]
     backend.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=special)
     names = {"pad_token": 0, "unk_token": 1, "cls_token": 2, "sep_token": 3, "mask_token": 4}
