@@ -22,6 +22,16 @@ def test_a_limit_of_everything_is_the_whole(toy):
     result.stdout.no_fnmatch_line("*ports@100*")
 
 
+def test_answers_that_stop_early_are_official_nowhere(toy):
+    result = toy.run("--slmsec-stop-when-answered", "--slmsec-scoring=official")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*--slmsec-stop-when-answered cuts answers short*"])
+
+
+def test_a_benchmark_without_a_complete_answer_keeps_its_name(toy):
+    toy.run("--slmsec-stop-when-answered", models=("alpha",)).stdout.no_fnmatch_line("*~answered*")
+
+
 @pytest.mark.parametrize(
     ("option", "says"),
     [
