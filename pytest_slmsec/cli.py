@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from pytest_slmsec import __version__
 from pytest_slmsec.core.errors import SlmsecError, UsageError
 from pytest_slmsec.core.models import DTYPES, ModelSpec, Registry, parse_model, shipped_registry
+from pytest_slmsec.core.wrap import columns
 from pytest_slmsec.options import DEVICE, PRESET, engine_settings, load_config, read_gate
 from pytest_slmsec.quantize.registry import QUANTIZERS
 from pytest_slmsec.tasks.registry import tasks
@@ -165,7 +166,7 @@ def _plan(args: argparse.Namespace) -> int:
     if args.items is not None and args.items < 1:
         raise UsageError(f"--items={args.items}: must be a whole number of at least 1.")
     planned = [Planned(task.name, task, args.items or task.n_items) for task in tasks().values()]
-    print("\n".join(plan_table(planned, read_gate(Path.cwd(), args.preset))))
+    print("\n".join(plan_table(planned, read_gate(Path.cwd(), args.preset), columns())))
     return 0
 
 

@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 
 from pytest_slmsec.core.errors import CompareError, SlmsecError
+from pytest_slmsec.core.wrap import columns
 from pytest_slmsec.gates.arm import Arm
 from pytest_slmsec.gates.judge import Judgement, judge
 from pytest_slmsec.gates.stored import read_arms, stored_path
@@ -38,7 +39,7 @@ def compare(
     """
     try:
         judgement = _judged(base, candidate, root, preset, data or os.environ.get("SLMSEC_DATA") or None)
-        print(report(judgement))
+        print(report(judgement, columns()))
         write_results([judgement], json_file, flips_file)
     except SlmsecError as error:
         print(f"slmsec: error: {error}", file=sys.stderr)

@@ -31,9 +31,8 @@ ONE_PROCESS = (
 GATE_MARKER = "slmsec_gate"
 GATE_MARKER_HELP = (
     "slmsec_gate([benchmark], max_drop='2pt', max_increase=0.1, metric=..., required=True, early_stop='obf', "
-    "reason=..., expires=...): "
-    "what the gate tolerates on the benchmark of this test; the keys are those of [tool.slmsec.gate.BENCHMARK]. A test "
-    "that takes the fixture `slm_pair` names its benchmark."
+    "reason=..., expires=...): what the gate tolerates on the benchmark of this test; the keys are those of "
+    "[tool.slmsec.gate.BENCHMARK]. A test that takes the fixture `slm_pair` names its benchmark."
 )
 
 

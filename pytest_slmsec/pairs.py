@@ -11,10 +11,9 @@ import pytest
 
 from pytest_slmsec.cases import NO_DATA, NO_MODEL, Case, Group, cases_of, make_group, model_id, safe_id
 from pytest_slmsec.core.errors import DataUnavailable, ModelError, SlmsecError, UsageError
-from pytest_slmsec.gatemarks import GATE_MARKER, gate_config, rule_of, scale_of
+from pytest_slmsec.gatemarks import GATE_MARKER, fits, gate_config, rule_of, screen
 from pytest_slmsec.gates.config import GateConfig
 from pytest_slmsec.gates.duels import Duel
-from pytest_slmsec.gates.fits import check_rule
 from pytest_slmsec.opponents import FIXTURE, PairCase, duels_of, pair_case_of
 from pytest_slmsec.options import Settings
 from pytest_slmsec.stopping import visit_of_group
@@ -44,7 +43,7 @@ def parametrize_pairs(metafunc: pytest.Metafunc, settings: Settings) -> None:
         task, gate = _task_of(item), gate_config(metafunc.config)
         params = _params(metafunc.config, task, settings, gate)
         for case in [param for param in params if isinstance(param, PairCase)]:
-            check_rule(rule_of(item, case.candidate, gate), case.candidate.label, scale_of(task))
+            fits(rule_of(item, case.candidate, gate), case.candidate.label, task)
     except SlmsecError as error:
         raise pytest.Collector.CollectError(str(error)) from None
     metafunc.parametrize(FIXTURE, params, ids=[_id(param) for param in params], indirect=True)
@@ -172,7 +171,7 @@ class SlmPair:
         from pytest_slmsec.gates.verdict import Verdict
         from pytest_slmsec.reports.gate_text import report
 
-        text = report(found)
+        text = report(found, screen(self._item.config))
         if found.verdict is Verdict.INCONCLUSIVE and gate.on_inconclusive == "skip":
             pytest.skip(f"SUITE: INCONCLUSIVE. {' '.join(found.suite.reasons)}")
         undecided = found.verdict is Verdict.INCONCLUSIVE and gate.on_inconclusive != "fail"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import textwrap
 
 WIDTH = 80
@@ -11,6 +12,11 @@ NARROWEST = 40
 def shown(text: object) -> str:
     """Text for a terminal: what cannot be printed, control and direction characters included, is escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in str(text))
+
+
+def columns() -> int:
+    """Columns of the terminal, by the variable COLUMNS or as the system says; 80 where there is none."""
+    return shutil.get_terminal_size((WIDTH, 24)).columns
 
 
 def wrapped(text: str, width: int = WIDTH, indent: str = "  ") -> list[str]:

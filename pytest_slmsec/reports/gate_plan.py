@@ -112,10 +112,9 @@ def plan_table(planned: Sequence[Planned], config: GateConfig, width: int = WIDT
     """A line a benchmark, and what the columns mean, wrapped to `width`."""
     rows = [HEADINGS, *(_row(one, config) for one in planned)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(HEADINGS))]
+    gap = "  " if sum(widths) + 2 * (len(widths) - 1) <= width else " "
     lines = [
-        "  ".join(
-            cell.ljust(w) if not i else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        )
+        gap.join(cell.ljust(w) if not i else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True)))
         for row in rows
     ]
     explained = [line for text in legend(config) for line in wrapped(text, width)]

@@ -78,6 +78,14 @@ def test_a_key_that_does_not_fit_the_metric_stops_the_run_at_collection(runs, to
     assert toy.loads == []
 
 
+def test_a_probability_that_another_benchmark_has_is_found_there(runs):
+    (runs.path / "test_mcq.py").write_text(MCQ)
+    configured(runs, '[tool.slmsec.gate.cti-mcq]\nmetric = ["p_correct", "accuracy"]\n')
+    result = runs.run(*BOTH, "--slmsec-data=fixture")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "Use cti-mcq-choice, which asks the same items so." in said(result)
+
+
 def test_the_same_by_marker(runs):
     runs.suite(150, mark="@pytest.mark.slmsec_gate(max_increase=0.1)")
     result = runs.run(*BOTH)

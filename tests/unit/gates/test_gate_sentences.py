@@ -33,8 +33,8 @@ def test_fail():
 def test_inconclusive_needs_more_items():
     assert sentence(binary_gate(11, 9, 378, 0.02), "MMLU") == (
         "On MMLU the candidate may be worse by up to 2.6 points, or better by up to 1.5 points; the limit is 2 points. "
-        "It has 378 items and needs about 1,512, if 5.3 % of the answers change and the drop stays 0.5 points; or allow "
-        "a larger limit. The largest limit these data do prove is 2.6 points. Leaning PASS."
+        "It has 378 items and needs about 1,512, if 5.3 % of the answers change and the drop stays 0.5 points; or "
+        "allow a larger limit. The largest limit these data do prove is 2.6 points. Leaning PASS."
     )
 
 

@@ -3,7 +3,7 @@
 from pytest_slmsec.gates.binary import binary_gate
 from pytest_slmsec.gates.config import read_config
 from pytest_slmsec.reports.gate_plan import Planned, plan_table, too_small
-from pytest_slmsec.tasks.registry import find_task
+from pytest_slmsec.tasks.registry import find_task, tasks
 
 NIGHTLY = read_config({}, "[gate]")
 
@@ -48,6 +48,10 @@ def test_more_power_needs_more_items():
 
 def test_where_each_benchmark_is_a_fact_none_is_too_small():
     assert too_small([planned("cti-taa")], read_config({"scope": "benchmark"}, "[gate]")) == []
+
+
+def test_the_table_fits_eighty_columns_with_every_built_in_benchmark():
+    assert max(map(len, plan_table([planned(name) for name in tasks()], NIGHTLY, 80))) <= 80
 
 
 def test_what_the_columns_mean_is_wrapped():
