@@ -76,8 +76,10 @@ class Stopping:
         Raises:
             UsageError: a benchmark cannot stop early.
         """
-        found = [(place, item, case) for place, item in enumerate(items) if (case := case_of(item)) is not None]
         self._gate = with_marks(self._gate, items)
+        if not self.wanted:
+            return
+        found = [(place, item, case) for place, item in enumerate(items) if (case := case_of(item)) is not None]
         members: dict[Group, dict[int, tuple[int, pytest.Item]]] = {}
         for place, item, case in found:
             members.setdefault(case.group, {})[case.row] = place, item
