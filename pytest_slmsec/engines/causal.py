@@ -4,71 +4,51 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from pytest_slmsec.core.errors import EngineError
-from pytest_slmsec.core.items import Choose, Generate, Output, Request
-from pytest_slmsec.engines.base import Batch, Capability, EngineInfo, Timing
+from pytest_slmsec.core.items import Choose, Output, Request
+from pytest_slmsec.engines.answering import Answering, Tally, chosen_output
+from pytest_slmsec.engines.base import EngineInfo
 from pytest_slmsec.engines.batching import cut, size
-from pytest_slmsec.engines.begin_of_text import begin_of_text
 from pytest_slmsec.engines.choosing import Chosen, choose
-from pytest_slmsec.engines.decoding import RawStopStrings, Row, StopStrings, generate
+from pytest_slmsec.engines.decoding import Row, generate
 from pytest_slmsec.engines.encoded import Encoded
 from pytest_slmsec.engines.network import Network
 from pytest_slmsec.engines.packed.fragile import FragileItems
 from pytest_slmsec.engines.packed.generator import Spent
 from pytest_slmsec.engines.packed.path import PackedPath, packed_path
-from pytest_slmsec.engines.prompts import Prompts, refusal
 from pytest_slmsec.engines.settings import EngineSettings
-from pytest_slmsec.engines.sharing import SharedPrefixes
 
 BATCH_TOKENS = {"cpu": 8192, "cuda": 65536}
 OOM_PHRASES = ("out of memory", "can't allocate memory", "not enough memory")
-NOT_FINITE = "{id}: the model gave logits that are not finite (NaN or infinity): its weights are damaged or overflow."
-REMEMBERED_WINDOWS = 2
 RESCORED = "items that hang on numeric noise were scored again in fp32"
 
 
-@dataclass
-class Tally:
-    """What one batch took, summed over the parts it ran in."""
-
-    began: float
-    prefill_s: float = 0.0
-    decode_s: float | None = None
-    first_token_s: float | None = None
-    notes: list[str] = field(default_factory=list)
-
-
-class CausalEngine:
-    """Answers requests with a loaded model; see `engines.base.Engine`.
+class CausalEngine(Answering):
+    """Answers requests with a loaded model; see `engines.base.Engine`. When memory runs out, a batch is halved and goes
+    on, and a note says so.
 
     Args:
         model: a transformers causal language model in eval mode, on its device.
         tokenizer: its tokenizer. info: facts for the record. settings: the user's.
     """
 
-    capabilities = Capability.CHOICE | Capability.GENERATE | Capability.PROMPT_TOKENS | Capability.TIMINGS
-
     def __init__(self, model: Any, tokenizer: Any, info: EngineInfo, settings: EngineSettings) -> None:
+        super().__init__(tokenizer, end_ids(model, tokenizer), info)
         self.network = Network(model)
-        self.prompts = Prompts(tokenizer)
-        self._tokenizer = tokenizer
-        self._ends = end_ids(model, tokenizer)
         default = BATCH_TOKENS.get(self.network.device.type, BATCH_TOKENS["cpu"])
         self._budget_tokens = settings.batch_tokens or default
         self._max_batch = settings.max_batch
-        self._shared = SharedPrefixes(self.prompts)
         found = packed_path(model, self._budget_tokens) if settings.packing else "switched off"
         self._packed = None if isinstance(found, str) else found
+        self._shares = self._packed is not None
         rescoring = fragile_items(model, found) if settings.rescore_fragile else None
         self._fragile = rescoring if isinstance(rescoring, FragileItems) else None
-        facts = {"begin_of_text": begin_of_text(self.prompts), **_path_facts(found, rescoring)}
-        self.info = replace(info, extra={**info.extra, **facts})
-        self._encoded: list[dict[Request, Encoded]] = []
+        self.info = replace(self.info, extra={**self.info.extra, **_path_facts(found, rescoring)})
 
     def plan(self, requests: Sequence[Request]) -> list[list[int]]:
         """Cut a window into batches of similar length under the token budget, generation and choice apart."""
@@ -80,24 +60,12 @@ class CausalEngine:
         tiles = self._packed.plan([encoded[at] for at in packed]) if self._packed is not None else []
         return [[packed[at] for at in tile] for tile in tiles] + [[rest[at] for at in batch] for batch in batches]
 
-    def run(self, requests: Sequence[Request]) -> Batch:
-        """Answer one batch. When memory runs out it is halved and goes on; a note says so.
-
-        Raises:
-            EngineError: a single request does not fit into memory.
-        """
-        tally = Tally(self._now())
-        encoded = self._encode(requests)
-        context = self.info.context_tokens
-        outputs: dict[int, Output] = {}
-        for index, (request, one) in enumerate(zip(requests, encoded, strict=True)):
-            if why := refusal(request, one, context):
-                outputs[index] = Output(prompt_tokens=one.prompt_tokens, error=why)
-        for kind in (Choose, Generate):
-            asked = [i for i, request in enumerate(requests) if i not in outputs and isinstance(request, kind)]
-            outputs.update(self._halving(asked, requests, encoded, tally))
-        ordered = tuple(outputs[index] for index in range(len(requests)))
-        return Batch(ordered, self._timing(ordered, tally), tuple(tally.notes))
+    @torch.inference_mode()
+    def logits(self, tokens: Sequence[int], start: int = 0) -> torch.Tensor:
+        """Logits of a text's next tokens at its positions from `start` on, (positions, vocabulary)."""
+        ids = torch.tensor([list(tokens)], device=self.network.device)
+        found: torch.Tensor = self.network.model(input_ids=ids, use_cache=False).logits[0]
+        return found[start:]
 
     def close(self) -> None:
         """Free the model's memory."""
@@ -106,11 +74,14 @@ class CausalEngine:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def _halving(
+    def _answers(
         self, asked: list[int], requests: Sequence[Request], encoded: Sequence[Encoded], tally: Tally
     ) -> dict[int, Output]:
-        if not asked:
-            return {}
+        """Halved when memory runs out.
+
+        Raises:
+            EngineError: a single request does not fit into memory.
+        """
         try:
             return self._answer(asked, requests, encoded, tally)
         except Exception as error:
@@ -126,7 +97,7 @@ class CausalEngine:
             torch.cuda.empty_cache()
         half = len(asked) // 2
         tally.notes.append(f"out of memory: batch of {len(asked)} halved to {len(asked) - half}")
-        return self._halving(asked[:half], requests, encoded, tally) | self._halving(
+        return self._answers(asked[:half], requests, encoded, tally) | self._answers(
             asked[half:], requests, encoded, tally
         )
 
@@ -156,7 +127,7 @@ class CausalEngine:
         else:
             found = iter(choose(self.network, flat, prompts_done))
         return [
-            _chosen(request, one, [next(found) for _ in some])
+            chosen_output(request, one, [next(found) for _ in some])
             for (request, one), some in zip(chosen, trees, strict=True)
         ]
 
@@ -199,56 +170,6 @@ class CausalEngine:
         tally.prefill_s += first - began
         tally.decode_s = (tally.decode_s or 0.0) + self._now() - first
 
-    def _row(self, request: Generate, encoded: Encoded) -> Row:
-        context = self.info.context_tokens
-        room = request.max_new_tokens if context is None else context - len(encoded.prompt)
-        return Row(encoded.prompt, min(request.max_new_tokens, room), self._stop(request), shared=encoded.shared)
-
-    def _stop(self, request: Generate) -> StopStrings:
-        if request.raw:
-            return RawStopStrings(self._tokenizer, request.stop)
-        return StopStrings(self._tokenizer, request.stop, request.answered)
-
-    def _generated(self, request: Generate, encoded: Encoded, row: Row) -> Output:
-        if not row.finite:
-            return Output(prompt_tokens=encoded.prompt_tokens, error=NOT_FINITE.format(id=request.id))
-        spoken = row.tokens[:-1] if row.tokens and row.tokens[-1] in self._ends else row.tokens
-        text = self._tokenizer.decode(spoken, skip_special_tokens=True)
-        return Output(
-            text=self._stop(request).cut(text),
-            prompt_tokens=encoded.prompt_tokens,
-            new_tokens=len(row.tokens),
-            hit_limit=not row.ended,
-        )
-
-    def _encode(self, requests: Sequence[Request]) -> list[Encoded]:
-        """Token ids of requests; those of the last windows are remembered: batches come out of a planned window."""
-        known = {request: one for window in self._encoded for request, one in window.items()}
-        fresh = [request for request in dict.fromkeys(requests) if request not in known]
-        if fresh:
-            encoded = self.prompts.encode(fresh)
-            window = {request: self._marked(request, one) for request, one in zip(fresh, encoded, strict=True)}
-            self._encoded = [*self._encoded, window][-REMEMBERED_WINDOWS:]
-            known.update(window)
-        return [known[request] for request in requests]
-
-    def _marked(self, request: Request, encoded: Encoded) -> Encoded:
-        if self._packed is None or not isinstance(request, Choose | Generate):
-            return encoded
-        return self._shared.mark(request, encoded)
-
-    def _timing(self, outputs: Sequence[Output], tally: Tally) -> Timing:
-        sound = [output for output in outputs if output.error is None]
-        return Timing(
-            seconds=self._now() - tally.began,
-            items=len(outputs),
-            prefill_s=tally.prefill_s,
-            decode_s=tally.decode_s,
-            prompt_tokens=sum(output.prompt_tokens or 0 for output in sound),
-            new_tokens=sum(output.new_tokens or 0 for output in sound),
-            time_to_first_token_s=tally.first_token_s,
-        )
-
     def _now(self) -> float:
         """The clock, read when the device has done all it was given."""
         if self.network.device.type == "cuda":
@@ -270,15 +191,6 @@ def _path_facts(found: PackedPath | str, rescoring: FragileItems | str | None) -
     if isinstance(found, str):
         return {"path": "padded", "not_packed": found, **fragile}
     return {"path": "packed", "deviation_nats": found.deviation_nats, "tile_tokens": found.model.tile, **fragile}
-
-
-def _chosen(request: Choose, encoded: Encoded, parts: Sequence[Chosen]) -> Output:
-    """The output of a question from what was found in each of its trees."""
-    values = tuple(value for part in parts for value in part.logprobs)
-    if any(value != value or value in (float("inf"), float("-inf")) for value in values):
-        return Output(prompt_tokens=encoded.prompt_tokens, error=NOT_FINITE.format(id=request.id))
-    greedy = tuple(best for part in parts for best in part.greedy)
-    return Output(choice_logprobs=values, choice_greedy=greedy, prompt_tokens=encoded.prompt_tokens)
 
 
 def end_ids(model: Any, tokenizer: Any) -> frozenset[int]:

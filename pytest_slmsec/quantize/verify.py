@@ -12,13 +12,13 @@ import torch
 
 from pytest_slmsec.core.errors import QuantizeError
 from pytest_slmsec.core.items import Generate, Message
-from pytest_slmsec.engines.causal import CausalEngine
+from pytest_slmsec.engines.answering import Answering
 from pytest_slmsec.engines.encoders.engine import EncoderEngine
 from pytest_slmsec.engines.prompts import Prompts
 from pytest_slmsec.quantize.calibration import conversation, plain_text
 from pytest_slmsec.quantize.manifest import NEXT_TOKENS, Verification
 
-Observable = CausalEngine | EncoderEngine
+Observable = Answering | EncoderEngine
 
 MAX_TOKENS = 2048
 """Positions compared: [positions, vocabulary] in fp32 is 1 GB at a vocabulary of 128,000."""
@@ -64,7 +64,7 @@ def observe(engine: Observable, held_out: Sequence[str]) -> Behaviour:
     left = MAX_TOKENS
     for row in rows:
         if left > 0:
-            kept.append(_logprobs(engine, row[:left]))
+            kept.append(engine.logits(row[:left]).float().log_softmax(dim=-1).cpu())
             left -= len(row)
     requests = _prompts(held_out)
     answers = [output.text or "" for request in requests for output in engine.run([request]).outputs]
@@ -78,13 +78,6 @@ def token_rows(prompts: Prompts, lines: Sequence[str]) -> list[tuple[int, ...]]:
         turns = conversation(line)
         texts.append(prompts.render(turns, answered=True) if turns else line)
     return prompts.tokenise(texts)
-
-
-@torch.inference_mode()
-def _logprobs(engine: CausalEngine, row: Sequence[int]) -> torch.Tensor:
-    ids = torch.tensor([list(row)], device=engine.network.device)
-    logits: torch.Tensor = engine.network.model(input_ids=ids, use_cache=False).logits[0]
-    return logits.float().log_softmax(dim=-1).cpu()
 
 
 def _prompts(held_out: Sequence[str]) -> list[Generate]:
