@@ -1,6 +1,6 @@
 """Checkpoints whose linear layers torchao quantised: what they need to load, and what runs them.
 
-transformers loads them itself, through the engine that would load their unquantised base.
+transformers loads them itself, through the engine that would load their unquantised base; see `engines.stored`.
 """
 
 from __future__ import annotations
@@ -12,11 +12,9 @@ from typing import Any
 import torch
 
 from pytest_slmsec.core.errors import MissingExtraError, ModelError
-from pytest_slmsec.engines.checkpoint import MANIFEST, Checkpoint, read_json
+from pytest_slmsec.engines.checkpoint import Checkpoint
 from pytest_slmsec.engines.quiet import quiet
-
-METHOD = "torchao"
-"""`quant_method` in the configuration of such a checkpoint."""
+from pytest_slmsec.engines.settings import EngineSettings
 
 
 def import_torchao() -> Any:
@@ -32,15 +30,13 @@ def import_torchao() -> Any:
     return torchao.quantization
 
 
-def check_machine(checkpoint: Checkpoint, device: torch.device) -> None:
+def check(checkpoint: Checkpoint, device: torch.device) -> None:
     """Refuse integer activations on a CPU whose integer products overflow silently.
 
     Raises:
         ModelError: the checkpoint wants them, in the full range of 8 bits, and this CPU lacks VNNI instructions.
         MissingExtraError: torchao is not installed.
     """
-    if checkpoint.quant_method != METHOD:
-        return
     import_torchao()
     from torchao.utils import should_reduce_range
 
@@ -51,11 +47,24 @@ def check_machine(checkpoint: Checkpoint, device: torch.device) -> None:
         )
 
 
+def load_options(checkpoint: Checkpoint, device: torch.device) -> dict[str, Any]:
+    """None are needed."""
+    return {}
+
+
+def settle(model: Any, dtype: torch.dtype) -> None:
+    """The layers compute in the dtype of what they are given."""
+
+
+def settings(checkpoint: Checkpoint, settings: EngineSettings) -> EngineSettings:
+    """The user's."""
+    return settings
+
+
 def quant_type(checkpoint: Checkpoint) -> dict[str, Any]:
     """torchao's own description of the quantisation, or {}."""
     inside = checkpoint.config.get("quantization_config") or {}
-    kind = (inside.get("quant_type") or {}).get("default") if inside.get("quant_method") == METHOD else None
-    return dict(kind or {})
+    return dict((inside.get("quant_type") or {}).get("default") or {})
 
 
 def kernel(model: Any) -> str | None:
@@ -69,9 +78,5 @@ def _is_ours(tensor: torch.Tensor) -> bool:
 
 
 def facts(checkpoint: Checkpoint) -> dict[str, object]:
-    """For the record: the quantisation, and how it was verified where this project made it. {} for other models."""
-    if checkpoint.quant_method != METHOD:
-        return {}
-    manifest = checkpoint.directory / MANIFEST
-    found: dict[str, object] = {"method": METHOD, "quant_type": quant_type(checkpoint)}
-    return {"quantization": found | ({"manifest": read_json(manifest)} if manifest.is_file() else {})}
+    """torchao's own description of the quantisation."""
+    return {"quant_type": quant_type(checkpoint)}

@@ -1,4 +1,4 @@
-"""Unquantised models through transformers, in the dtype asked for."""
+"""Models through transformers, in the dtype asked for: unquantised, or quantised in a way that it loads itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import transformers
 
 from pytest_slmsec.core.errors import ModelError
 from pytest_slmsec.core.models import ModelSpec
-from pytest_slmsec.engines import torchao_
+from pytest_slmsec.engines import stored
+from pytest_slmsec.engines.adapters import with_adapter
 from pytest_slmsec.engines.base import EngineInfo
 from pytest_slmsec.engines.causal import CausalEngine
 from pytest_slmsec.engines.checkpoint import Checkpoint, read_checkpoint
@@ -41,34 +42,24 @@ def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> CausalEn
             missing, left over or of another shape is an error.
     """
     checkpoint = read_checkpoint(directory)
-    refuse_quantised(checkpoint)
+    method = stored.method_of(checkpoint)
     device = pick_device(settings.device)
-    torchao_.check_machine(checkpoint, device)
+    if method is not None:
+        method.check(checkpoint, device)
+        settings = method.settings(checkpoint, settings)
     dtype = pick_dtype(spec, settings, device, checkpoint)
     config = load_config(checkpoint)
     tokenizer = load_tokenizer(directory)
     import_architecture(config)
     began = time.perf_counter()
-    model = load_weights(checkpoint, config, dtype).to(device)
+    model = load_weights(checkpoint, config, dtype, device, method)
     load_s = time.perf_counter() - began
     check_vocabulary(directory, tokenizer, model.get_input_embeddings().num_embeddings)
     engine = f"transformers {transformers.__version__}"
-    kernel = torchao_.kernel(model) or "torch.nn.Linear"
-    info = describe(spec, settings, checkpoint, model, tokenizer, engine, kernel, load_s, **torchao_.facts(checkpoint))
+    kernel, facts = stored.kernel_of(method, model), stored.facts_of(method, checkpoint)
+    info = describe(spec, settings, checkpoint, model, tokenizer, engine, kernel, load_s, **facts)
+    model, info = with_adapter(model, tokenizer, info, spec, settings, checkpoint)
     return CausalEngine(model, tokenizer, info, settings)
-
-
-def refuse_quantised(checkpoint: Checkpoint) -> None:
-    """Refuse what transformers cannot load faithfully by itself; torchao's tensors it can.
-
-    Raises:
-        ModelError: naming the quantisation.
-    """
-    if checkpoint.quant_method not in (None, torchao_.METHOD):
-        raise ModelError(
-            f"{checkpoint.directory} is quantised with {checkpoint.quant_method}, which is not loaded here: name the "
-            "unquantised model, or a GPTQ checkpoint."
-        )
 
 
 def load_config(checkpoint: Checkpoint) -> Any:
@@ -100,14 +91,20 @@ def import_architecture(config: Any) -> None:
             getattr(transformers, name, None)
 
 
-def load_weights(checkpoint: Checkpoint, config: Any, dtype: torch.dtype) -> Any:
-    """The model in eval mode, every one of its weights read from the checkpoint.
+def load_weights(
+    checkpoint: Checkpoint, config: Any, dtype: torch.dtype, device: torch.device, method: stored.Method | None = None
+) -> Any:
+    """The model in eval mode on its device, every one of its weights read from the checkpoint.
+
+    Args:
+        method: what knows how the checkpoint is quantised; None: it is not.
 
     Raises:
         ModelError: it is no causal language model, or weights and architecture do not fit.
     """
     from transformers import AutoModelForCausalLM
 
+    options = method.load_options(checkpoint, device) if method else {}
     try:
         with quiet():
             made: Any = AutoModelForCausalLM.from_pretrained(
@@ -119,12 +116,17 @@ def load_weights(checkpoint: Checkpoint, config: Any, dtype: torch.dtype) -> Any
                 local_files_only=True,
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,
+                **options,
             )
     except Exception as error:
         where, why = checkpoint.directory, first_line(error)
         raise ModelError(f"{where} cannot be loaded as a causal language model: {why}.") from error
     model, loaded = made
     check_keys(checkpoint.directory, loaded["missing_keys"], loaded["unexpected_keys"], loaded["mismatched_keys"])
+    if "device_map" not in options:
+        model = model.to(device)
+    if method is not None:
+        method.settle(model, dtype)
     return model.eval()
 
 

@@ -14,7 +14,7 @@ import transformers
 
 from pytest_slmsec.core.errors import ModelError
 from pytest_slmsec.core.models import ModelSpec
-from pytest_slmsec.engines import torchao_
+from pytest_slmsec.engines import stored
 from pytest_slmsec.engines.checkpoint import Checkpoint, read_checkpoint
 from pytest_slmsec.engines.encoders.discriminator import DiscriminatorScorer
 from pytest_slmsec.engines.encoders.embeddings import EmbeddingScorer
@@ -32,7 +32,6 @@ from pytest_slmsec.engines.transformers_ import (
     describe,
     import_architecture,
     load_config,
-    refuse_quantised,
 )
 
 LOADERS: Mapping[Kind, str] = {
@@ -61,27 +60,29 @@ def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> EncoderE
             depends on must be there, and nothing may be left over but `LEFT_OVER`.
     """
     checkpoint = read_checkpoint(directory)
-    refuse_quantised(checkpoint)
+    method = stored.method_of(checkpoint)
     kind = find_kind(checkpoint)
     if kind is None:
         raise ModelError(f"{directory}: {checkpoint.config.get('model_type')!r} is no encoder: leave its engine open.")
     device = pick_device(settings.device)
-    torchao_.check_machine(checkpoint, device)
+    if method is not None:
+        method.check(checkpoint, device)
+        settings = method.settings(checkpoint, settings)
     dtype = pick_dtype(spec, settings, device, checkpoint)
     config = load_config(checkpoint)
     tokenizer = load_tokenizer(directory)
     texts = Texts(tokenizer)
     import_architecture(config)
     began = time.perf_counter()
-    model = load_weights(checkpoint, kind, config, dtype).to(device)
+    model = load_weights(checkpoint, kind, config, dtype, device, method)
     load_s = time.perf_counter() - began
     check_vocabulary(directory, tokenizer, model.get_input_embeddings().num_embeddings)
     encoder = Encoder(model, tokenizer.pad_token_id or 0, batch_tokens(settings, device))
     scorer, max_tokens = make_scorer(kind, directory, encoder, texts)
     engine = f"transformers {transformers.__version__}, {scorer.name}"
     info = describe(
-        spec, settings, checkpoint, model, tokenizer, engine, torchao_.kernel(model) or "torch.nn.Linear", load_s,
-        kind=kind.value, choice_scores=scorer.name, **torchao_.facts(checkpoint),
+        spec, settings, checkpoint, model, tokenizer, engine, stored.kernel_of(method, model), load_s,
+        kind=kind.value, choice_scores=scorer.name, **stored.facts_of(method, checkpoint),
     )  # fmt: skip
     known = [n for n in (_positions(model.config, info.context_tokens), max_tokens) if n is not None]
     return EncoderEngine(encoder, scorer, replace(info, context_tokens=min(known, default=None)), settings)
@@ -101,12 +102,23 @@ def make_scorer(kind: Kind, directory: Path, encoder: Encoder, texts: Texts) -> 
     return EmbeddingScorer(encoder, texts, pooling), pooling.max_tokens
 
 
-def load_weights(checkpoint: Checkpoint, kind: Kind, config: Any, dtype: torch.dtype) -> Any:
-    """The model in eval mode, every one of its weights read from the checkpoint.
+def load_weights(
+    checkpoint: Checkpoint,
+    kind: Kind,
+    config: Any,
+    dtype: torch.dtype,
+    device: torch.device,
+    method: stored.Method | None = None,
+) -> Any:
+    """The model in eval mode on its device, every one of its weights read from the checkpoint.
+
+    Args:
+        method: what knows how the checkpoint is quantised; None: it is not.
 
     Raises:
         ModelError: weights and architecture do not fit.
     """
+    options = method.load_options(checkpoint, device) if method else {}
     try:
         with quiet():
             made: Any = getattr(transformers, LOADERS[kind]).from_pretrained(
@@ -118,6 +130,7 @@ def load_weights(checkpoint: Checkpoint, kind: Kind, config: Any, dtype: torch.d
                 local_files_only=True,
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,
+                **options,
             )
     except Exception as error:
         where, why = checkpoint.directory, first_line(error)
@@ -125,6 +138,10 @@ def load_weights(checkpoint: Checkpoint, kind: Kind, config: Any, dtype: torch.d
     model, loaded = made
     missing = [key for key in loaded["missing_keys"] if not POOLER.search(key)]
     check_keys(checkpoint.directory, missing, _not_allowed(loaded["unexpected_keys"]), loaded["mismatched_keys"])
+    if "device_map" not in options:
+        model = model.to(device)
+    if method is not None:
+        method.settle(model, dtype)
     return model.eval()
 
 
