@@ -11,7 +11,7 @@ from pytest_slmsec.core.identity import answer_key
 from pytest_slmsec.core.items import Output, Request
 from pytest_slmsec.core.journal import Journal, StoredBatch
 from pytest_slmsec.core.models import ModelSpec
-from pytest_slmsec.engines.base import Batch, Engine
+from pytest_slmsec.engines.base import Batch, Engine, Interrupted
 from pytest_slmsec.meters.session import Meters
 
 
@@ -74,12 +74,19 @@ class _Asking:
         before = meters.begin()
         try:
             batch = self.resident.engine.run([self.requests[index] for index in todo])
+        except Interrupted as stop:
+            self._keep(stop.batch, todo, meters.end(before))
+            raise
         except Exception as error:
             return self._bisect(todo, error)
+        self._keep(batch, todo, meters.end(before))
+        return {todo[row]: output for row, output in enumerate(batch.outputs) if output.error is not None}
+
+    def _keep(self, batch: Batch, todo: Sequence[int], meters: Mapping[str, Any]) -> None:
+        """Journal what was measured."""
         sound = [row for row, output in enumerate(batch.outputs) if output.error is None]
         if sound:
-            self.journal.append(_stored(batch, [self.keys[todo[row]] for row in sound], sound, meters.end(before)))
-        return {todo[row]: output for row, output in enumerate(batch.outputs) if output.error is not None}
+            self.journal.append(_stored(batch, [self.keys[todo[row]] for row in sound], sound, meters))
 
     def _bisect(self, todo: Sequence[int], error: Exception) -> dict[int, Output]:
         """Halve a failing batch, so that one bad prompt is one red case."""

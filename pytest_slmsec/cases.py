@@ -145,7 +145,7 @@ def safe_id(text: str) -> str:
 
 def model_id(spec: ModelSpec) -> str:
     """The model's name in ids: a local directory goes by its last folder."""
-    if spec.source == "replay":
+    if spec.source in ("replay", "server"):
         return safe_id(re.sub("[:/]+", "-", spec.name))
     name = spec.name if spec.source == "hub" or spec.embedded else spec.name.replace(spec.base, Path(spec.base).name)
     return safe_id(name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -25,7 +26,7 @@ from pytest_slmsec.core.models import (
     split_names,
 )
 from pytest_slmsec.core.paths import cache_dir
-from pytest_slmsec.engines.settings import EngineSettings
+from pytest_slmsec.engines.settings import EngineSettings, ServerSettings
 from pytest_slmsec.gates.config import PRESETS, GateConfig, read_config
 from pytest_slmsec.quantize.registry import QUANTIZERS
 from pytest_slmsec.scoring.base import Mode
@@ -34,6 +35,7 @@ from pytest_slmsec.tasks.sources import Limit
 WRONG = ("pass", "xfail", "fail")
 SENTINELS = ("warn", "fail", "off")
 PROMPTS = ("published", "chat")
+VARIABLE = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 RULE = "rule"
 """What stands for a judge where no model is asked."""
 
@@ -73,9 +75,10 @@ class Option:
 
 MODEL = Option(
     "model",
-    "Model to evaluate: base[-quant], a local directory, hf:org/name[@revision], or replay:PATH[::NAME] for recorded "
-    "answers; repeated or comma-separated (tinysec, tinysec-gptq4, phi3-gptq4, ./my-model, hf:org/name@main, "
-    "replay:run.jsonl). `slmsec list` shows the known names.",
+    "Model to evaluate: base[-quant], a local directory, hf:org/name[@revision], openai:NAME or ollama:NAME for what a "
+    "server runs (docs/servers.md), or replay:PATH[::NAME] for recorded answers; repeated or comma-separated (tinysec, "
+    "tinysec-gptq4, phi3-gptq4, ./my-model, hf:org/name@main, openai:gpt-4.1-mini, replay:run.jsonl). `slmsec list` "
+    "shows the known names.",
     {"action": "append", "metavar": "NAME"},
     configurable=False,
 )
@@ -87,6 +90,30 @@ DATA = Option(
     env="SLMSEC_DATA",
 )
 DEVICE = Option("slmsec-device", "Where models run: auto (default), cpu, cuda, cuda:1, mps.", {"metavar": "DEVICE"})
+BASE_URL = Option(
+    "slmsec-base-url",
+    "Address of the server that runs openai:NAME and ollama:NAME models, e.g. http://localhost:8000/v1 (default for "
+    "Ollama: http://localhost:11434). A registry entry with a `base_url` of its own keeps it.",
+    {"metavar": "URL"},
+    env="SLMSEC_BASE_URL",
+)
+API_KEY_ENV = Option(
+    "slmsec-api-key-env",
+    "Name of the environment variable that holds the server's key (default: SLMSEC_API_KEY, else OPENAI_API_KEY). "
+    "The key itself is read from nowhere else and written nowhere.",
+    {"metavar": "VARIABLE"},
+)
+CONCURRENCY = Option(
+    "slmsec-concurrency",
+    "Most requests in flight to a server (default 8).",
+    {"type": int, "metavar": "N"},
+)
+TIMEOUT = Option(
+    "slmsec-timeout",
+    "Seconds that one request to a server may take (default 120).",
+    {"type": float, "metavar": "SECONDS"},
+)
+SERVER_OPTIONS = (BASE_URL, API_KEY_ENV, CONCURRENCY, TIMEOUT)
 BATCH_TOKENS = Option(
     "slmsec-batch-tokens",
     "Token budget of one batch, padding included. Lower it when memory is short; scores do not depend on it beyond "
@@ -257,7 +284,7 @@ GATE_OPTIONS = (
     ),
     Option("slmsec-no-gate", "Judge nothing.", {"action": "store_true"}, configurable=False),
 )
-PLUGIN_OPTIONS = (MODEL, DATA, *RUN_OPTIONS, *GATE_OPTIONS)
+PLUGIN_OPTIONS = (MODEL, DATA, *RUN_OPTIONS, *SERVER_OPTIONS, *GATE_OPTIONS)
 DEFAULT_WINDOW = 256
 
 
@@ -376,6 +403,7 @@ def read_settings(given: Mapping[str, Any], root: Path, extra_models: Mapping[st
         window=_positive("window", chosen["window"]) or DEFAULT_WINDOW,
         engine=replace(
             engine_settings(chosen["device"], _positive("batch-tokens", chosen["batch-tokens"])),
+            server=server_settings(chosen),
             packing=_one_of("packing", chosen["packing"] or "auto", ("auto", "off")) == "auto",
             rescore_fragile=_one_of("fragile", chosen["fragile"] or "flag", ("flag", "rescore")) == "rescore",
         ),
@@ -407,6 +435,26 @@ def _roles(judge: str, expander: str | None, registry: Registry) -> dict[str, Mo
 def engine_settings(device: str | None, batch_tokens: int | None) -> EngineSettings:
     """What engines need to know, from the options that the plugin and the command share."""
     return EngineSettings(device=device or "auto", batch_tokens=batch_tokens, offline=False, cache_dir=cache_dir())
+
+
+def server_settings(chosen: Mapping[str, Any]) -> ServerSettings:
+    """How servers are asked, from the values of the options by their keys.
+
+    Raises:
+        UsageError: one cannot be used.
+    """
+    url, variable, timeout = chosen["base-url"], chosen["api-key-env"], chosen["timeout"]
+    if url is not None and not isinstance(url, str):
+        raise UsageError(f"{BASE_URL.flag}={url}: must be a URL such as http://localhost:8000/v1.")
+    if variable is not None and not (isinstance(variable, str) and VARIABLE.fullmatch(variable)):
+        raise UsageError(f"{API_KEY_ENV.flag} must be the name of an environment variable, and not a key.")
+    if timeout is not None and not (isinstance(timeout, (int, float)) and 0 < timeout < float("inf")):
+        raise UsageError(f"{TIMEOUT.flag}={timeout}: must be a number of seconds above 0.")
+    default = ServerSettings()
+    return replace(
+        default, base_url=url, key_variable=variable, timeout_s=float(timeout or default.timeout_s),
+        concurrency=_positive("concurrency", chosen["concurrency"]) or default.concurrency,
+    )  # fmt: skip
 
 
 def _early(wanted: Any, scoring: Any) -> bool:

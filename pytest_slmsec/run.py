@@ -19,9 +19,9 @@ from pytest_slmsec.core.identity import model_key
 from pytest_slmsec.core.items import Answer, Output, Request
 from pytest_slmsec.core.journal import Journal, StoredBatch
 from pytest_slmsec.core.models import ModelSpec
-from pytest_slmsec.engines.base import Engine, EngineInfo, lacking
+from pytest_slmsec.engines.base import Engine, EngineInfo, unable
 from pytest_slmsec.followups import follow_up
-from pytest_slmsec.meters.session import Meters
+from pytest_slmsec.meters.session import Meters, RemoteMeters
 from pytest_slmsec.options import Settings
 from pytest_slmsec.plan import Window, cut
 
@@ -178,7 +178,7 @@ class Run:
     def _ask_about(self, group: Group, role: str, requests: Sequence[Request]) -> list[Output]:
         """Ask the model that has a role; `pytest_slmsec.followups` says what."""
         resident = self._load(group.roles[role])
-        if (why := lacking(resident.engine.capabilities, requests[0])) is not None:
+        if (why := unable(resident.engine, requests[0])) is not None:
             return [Output(error=why)] * len(requests)
         size, what = self.settings.window, f"{role} {resident.spec.name} on {group.model.name} {group.label}"
         windows = [requests[start : start + size] for start in range(0, len(requests), size)]
@@ -199,7 +199,7 @@ class Run:
 
     def _refuse_unfit(self, group: Group, case: Case) -> None:
         """What a model can do is known for certain once it is loaded."""
-        why = lacking(self._load(group.model).engine.capabilities, group.request(case.item))
+        why = unable(self._load(group.model).engine, group.request(case.item))
         if why is not None:
             self._unfit[group] = unfit = Unfit(group.model.name, group.label, why)
             raise unfit
@@ -211,7 +211,7 @@ class Run:
         self._refuse_broken([model])
         self._unload()
         self._progress.say(f"loading {model.name}")
-        meters = Meters.start()
+        meters = RemoteMeters() if model.source == "server" else Meters.start()
         try:
             engine = self._make_engine(model)
         except Exception as error:

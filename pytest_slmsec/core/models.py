@@ -1,7 +1,9 @@
-"""The names of models: ``base[-quant][+adapter]``, or ``replay:PATH[::NAME]`` for recorded answers.
+"""The names of models: ``base[-quant][+adapter]``, ``openai:NAME`` and ``ollama:NAME`` for what a server runs, or
+``replay:PATH[::NAME]`` for recorded answers.
 
 `base` is a name of the registry (`models.toml`, or ``[tool.slmsec.models.NAME]``), a local directory, or
-``hf:org/name[@revision]``. `quant` is a quantisation or a dtype.
+``hf:org/name[@revision]``. `quant` is a quantisation or a dtype. `adapter` is a local directory,
+``hf:org/name[@revision]``, or a name of the registry whose entry has an adapter: that one.
 """
 
 from __future__ import annotations
@@ -23,9 +25,26 @@ DTYPES = ("fp32", "bf16", "fp16")
 FIXTURE_PREFIX = "fixture:"
 HUB_PREFIX = "hf:"
 REPLAY_PREFIX = "replay:"
+SERVERS = ("openai", "ollama")
+"""Prefixes of models behind a server: ``openai:NAME``, ``ollama:NAME``."""
 MEMBER = "::"
 MOST_PARTS = 64
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """A LoRA adapter as the user named it, resolved to a place.
+
+    Attributes:
+        name: as written behind the ``+``. source: ``path`` (a directory) or ``hub``.
+        location: the directory, or the hub id. revision: pinned hub revision, or None for the newest.
+    """
+
+    name: str
+    source: Literal["path", "hub"]
+    location: str
+    revision: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +53,16 @@ class ModelSpec:
 
     Attributes:
         name: as written on the command line; what tables and ids show. Recorded answers go by a short name.
-        base, quant, adapter: the parts of the name.
-        source: ``path`` (a directory), ``hub``, or ``replay`` (recorded answers).
-        location: the directory, the hub id, or the file or folder of recorded answers.
+        base, quant: parts of the name. adapter: its last part, or that of the registry's entry.
+        source: ``path`` (a directory), ``hub``, ``replay`` (recorded answers), or ``server``.
+        location: the directory, the hub id, the file or folder of recorded answers, or the server's own name for it.
         member: which of several models in a file of recorded answers.
         revision: pinned hub revision, or None for the newest.
         engine: the back end that loads it unquantised.
         gptq_group_size: columns that share a scale when GPTQ is made of it.
         context_tokens: prompt plus answer, where the registry knows it.
+        base_url, key_variable: address of the server, and the environment variable that holds its key, where they
+            are not those of the run.
         licence, gated: facts for `slmsec list`; a gated model needs an accepted licence and a token.
         embedded: ships with the project, together with the items it was made for.
     """
@@ -49,14 +70,16 @@ class ModelSpec:
     name: str
     base: str
     quant: str | None = None
-    adapter: str | None = None
-    source: Literal["path", "hub", "replay"] = "hub"
+    adapter: Adapter | None = None
+    source: Literal["path", "hub", "replay", "server"] = "hub"
     location: str = ""
     member: str | None = None
     revision: str | None = None
     engine: str = "transformers"
     gptq_group_size: int = 128
     context_tokens: int | None = None
+    base_url: str | None = None
+    key_variable: str | None = None
     licence: str | None = None
     gated: bool = False
     embedded: bool = False
@@ -70,7 +93,7 @@ class ModelSpec:
 
 
 Registry = Mapping[str, Mapping[str, Any]]
-ENTRY_KEYS = {f.name for f in fields(ModelSpec)} - {"name", "base", "quant", "adapter", "source", "member", "embedded"}
+ENTRY_KEYS = {f.name for f in fields(ModelSpec)} - {"name", "base", "quant", "source", "member", "embedded"}
 
 
 @cache
@@ -89,6 +112,8 @@ def check_entry(name: str, entry: Mapping[str, Any], where: str) -> None:
         raise UsageError(f"{where}: model {name!r} has the unknown key {unknown[0]!r}; known: {sorted(ENTRY_KEYS)}.")
     if not isinstance(entry.get("location"), str):
         raise UsageError(f"{where}: model {name!r} needs `location`: a directory or 'hf:org/name'.")
+    if not isinstance(entry.get("adapter", ""), str):
+        raise UsageError(f"{where}: `adapter` of the model {name!r} must be text: a directory or 'hf:org/name'.")
 
 
 def split_names(values: Iterable[str]) -> list[str]:
@@ -116,22 +141,54 @@ def parse_model(name: str, registry: Registry, quants: Collection[str], option: 
     """
     if name.startswith(REPLAY_PREFIX):
         return _replayed(name, option)
-    stem, plus, adapter = name.partition("+")
-    if plus:
-        raise UsageError(
-            f"{option}={name}: LoRA adapters (+{adapter}) cannot be loaded; merge the adapter into its base and name "
-            "the merged directory."
-        )
+    if _server(name):
+        return _place(ModelSpec(name, name, location=name))
     known = (*DTYPES, *quants)
-    spec = _resolve_base(stem, registry)
-    if spec is None:
-        base, dash, quant = stem.rpartition("-")
-        if dash and quant in known:
-            spec = _resolve_base(base, registry)
-            spec = spec and replace(spec, quant=quant)
+    stem, adapter = _parted(name)
+    spec = _resolve_stem(stem, registry, known)
     if spec is None:
         raise UnknownModelError(_unknown(name, stem, registry, known, option))
+    if spec.source == "server" and stem != spec.base:
+        raise UsageError(f"{option}={name}: what the server of {spec.base} runs is chosen there, and not by {stem}.")
+    if adapter is not None:
+        if spec.source == "server":
+            raise UsageError(f"{option}={name}: an adapter is loaded by the server of {spec.base}, and not here.")
+        if spec.adapter is not None:
+            raise UsageError(f"{option}={name}: {spec.base} has an adapter already, and one is loaded at a time.")
+        spec = replace(spec, adapter=_resolve_adapter(adapter, registry, f"{option}={name}"))
     return replace(spec, name=name)
+
+
+def _parted(name: str) -> tuple[str, str | None]:
+    """What stands before and behind the first ``+``; a directory may have one in its name."""
+    stem, plus, adapter = name.partition("+")
+    return (name, None) if not plus or Path(name).is_dir() else (stem, adapter)
+
+
+def _resolve_stem(stem: str, registry: Registry, known: Collection[str]) -> ModelSpec | None:
+    """``base[-quant]``. A quantisation may hold a hyphen itself, so the longest that fits comes first."""
+    if (spec := _resolve_base(stem, registry)) is not None:
+        return spec
+    for quant in sorted(known, key=len, reverse=True):
+        if stem.endswith(f"-{quant}") and (spec := _resolve_base(stem[: -len(quant) - 1], registry)) is not None:
+            return replace(spec, quant=quant)
+    return None
+
+
+def _resolve_adapter(text: str, registry: Registry, where: str) -> Adapter:
+    """The place of an adapter.
+
+    Raises:
+        UnknownModelError: there is no such directory or name. UsageError: no hub id.
+    """
+    if (own := registry.get(text, {}).get("adapter")) is not None:
+        return _adapter(text, own)
+    if text.startswith(HUB_PREFIX) or (text and Path(text).expanduser().is_dir()):
+        return _adapter(text, text)
+    raise UnknownModelError(
+        f"{where}: there is no adapter {text or '(nothing)'}: name a directory with adapter_config.json and "
+        "adapter_model.safetensors in it, hf:org/name, or a known model that has one."
+    )
 
 
 def _replayed(name: str, option: str) -> ModelSpec:
@@ -175,7 +232,7 @@ def _longer(spec: ModelSpec, parts: int) -> ModelSpec:
 
 def _resolve_base(base: str, registry: Registry) -> ModelSpec | None:
     if (entry := registry.get(base)) is not None:
-        return _place(ModelSpec(base, base, **entry))
+        return _registered(base, entry)
     if base.startswith(HUB_PREFIX):
         return _place(ModelSpec(base, base, location=base))
     if base and (os.sep in base or base.startswith(".") or Path(base).is_dir()):
@@ -184,17 +241,49 @@ def _resolve_base(base: str, registry: Registry) -> ModelSpec | None:
     return None
 
 
+def _adapter(name: str, location: str) -> Adapter:
+    if location.startswith(HUB_PREFIX):
+        return Adapter(name, "hub", *_hub_place(location, f"{name}: an adapter of the hub"))
+    return Adapter(name, "path", str(Path(location).expanduser()))
+
+
+def _registered(name: str, entry: Mapping[str, Any]) -> ModelSpec:
+    own = entry.get("adapter")
+    spec = _place(ModelSpec(name, name, **{key: value for key, value in entry.items() if key != "adapter"}))
+    return spec if own is None else replace(spec, adapter=_adapter(name, own))
+
+
+def _server(location: str) -> str | None:
+    """The kind of server that ``openai:NAME`` or ``ollama:NAME`` names, or None."""
+    return next((kind for kind in SERVERS if location.startswith(f"{kind}:")), None)
+
+
 def _place(spec: ModelSpec) -> ModelSpec:
     location = spec.location
+    if (kind := _server(location)) is not None:
+        name = location.removeprefix(f"{kind}:").strip()
+        if not name or not name.isprintable():
+            raise UsageError(f"{spec.name}: name the model as its server does: {kind}:NAME.")
+        return replace(spec, source="server", location=name, engine=kind)
     if location.startswith(FIXTURE_PREFIX):
         path = fixtures_dir() / location.removeprefix(FIXTURE_PREFIX)
         return replace(spec, source="path", location=str(path), embedded=True)
     if location.startswith(HUB_PREFIX):
-        hub_id, _, revision = location.removeprefix(HUB_PREFIX).partition("@")
-        if not HUB_ID.fullmatch(hub_id):
-            raise UsageError(f"{spec.name}: a hub model is written 'hf:org/name' or 'hf:org/name@revision'.")
+        hub_id, revision = _hub_place(location, f"{spec.name}: a hub model")
         return replace(spec, source="hub", location=hub_id, revision=revision or spec.revision)
     return replace(spec, source="path", location=str(Path(location).expanduser()))
+
+
+def _hub_place(text: str, what: str) -> tuple[str, str | None]:
+    """Hub id and revision of ``hf:org/name[@revision]``.
+
+    Raises:
+        UsageError: it is not written so.
+    """
+    hub_id, _, revision = text.removeprefix(HUB_PREFIX).partition("@")
+    if not HUB_ID.fullmatch(hub_id):
+        raise UsageError(f"{what} is written 'hf:org/name' or 'hf:org/name@revision'.")
+    return hub_id, revision or None
 
 
 def _unknown(name: str, stem: str, registry: Registry, known: Collection[str], option: str) -> str:

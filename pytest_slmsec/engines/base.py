@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Flag, auto
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pytest_slmsec.core.items import Choose, Generate, Output, Request
 
@@ -77,6 +77,14 @@ class Batch:
     notes: tuple[str, ...] = ()
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C while a batch ran. `batch` holds what was finished; its other outputs are errors."""
+
+    def __init__(self, batch: Batch) -> None:
+        super().__init__()
+        self.batch = batch
+
+
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
     """Facts about a loaded model, for the record. Unknown is None.
@@ -122,3 +130,17 @@ class Engine(Protocol):
     def close(self) -> None:
         """Free the model's memory."""
         ...
+
+
+@runtime_checkable
+class Particular(Protocol):
+    """An engine whose abilities depend on more than its capabilities say."""
+
+    def lacks(self, request: Request) -> str | None:
+        """What a benchmark with such requests needs and this engine cannot do, as the end of a sentence."""
+        ...
+
+
+def unable(engine: Engine, request: Request) -> str | None:
+    """Why a loaded model cannot be asked a benchmark with such requests, as the end of a sentence; None: it can."""
+    return engine.lacks(request) if isinstance(engine, Particular) else lacking(engine.capabilities, request)

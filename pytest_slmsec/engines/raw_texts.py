@@ -56,7 +56,7 @@ class RawTexts:
     def _texts(self, request: Generate | Choose) -> list[Text]:
         if isinstance(request, Generate):
             return [self._generated_from(request)]
-        return [text for pair in _pairs(request) for text in self._both(*pair)]
+        return [text for pair in pairs(request) for text in self._both(*pair)]
 
     def _generated_from(self, request: Generate) -> Text:
         text = joined(request)
@@ -79,19 +79,19 @@ class RawTexts:
         return Encoded(prompt, (), len(prompt))
 
     def _choices(self, request: Choose, ids: dict[Text, Tokens]) -> Encoded:
-        pairs = [self._split([ids[text] for text in self._both(*pair)]) for pair in _pairs(request)]
-        for number, (context, continuation) in enumerate(pairs, 1):
+        split = [self._split([ids[text] for text in self._both(*pair)]) for pair in pairs(request)]
+        for number, (context, continuation) in enumerate(split, 1):
             if not continuation:
                 return Encoded((), error=f"{request.id}: choice {number} is empty: it has no tokens.")
             if not context:
                 return Encoded((), error=f"{request.id}: the text before choice {number} has no tokens.")
-        wholes = [context + continuation for context, continuation in pairs]
-        shared = min(common_beginning(wholes), *(len(context) for context, _ in pairs))
+        wholes = [context + continuation for context, continuation in split]
+        shared = min(common_beginning(wholes), *(len(context) for context, _ in split))
         return Encoded(
             wholes[0][:shared],
             tuple(whole[shared:] for whole in wholes),
-            max(len(context) for context, _ in pairs),
-            scored=tuple(len(continuation) for _, continuation in pairs),
+            max(len(context) for context, _ in split),
+            scored=tuple(len(continuation) for _, continuation in split),
         )
 
     def _split(self, texts: Sequence[Tokens]) -> tuple[Tokens, Tokens]:
@@ -108,7 +108,8 @@ def joined(request: Generate | Choose) -> str:
     return "".join(message.content for message in request.messages)
 
 
-def _pairs(request: Choose) -> list[tuple[str, str]]:
+def pairs(request: Choose) -> list[tuple[str, str]]:
+    """The text before each choice, and the choice."""
     contexts = request.contexts or (joined(request),) * len(request.choices)
     return list(zip(contexts, request.choices, strict=True))
 

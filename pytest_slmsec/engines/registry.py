@@ -17,12 +17,18 @@ ENGINES: Mapping[str, str] = {
     "gptq": "pytest_slmsec.engines.gptq",
     "encoders": "pytest_slmsec.engines.encoders.weights",
     "replay": "pytest_slmsec.engines.replay",
+    "openai": "pytest_slmsec.engines.server.openai_",
+    "ollama": "pytest_slmsec.engines.server.ollama",
 }
 """Modules, imported when a model is loaded. Each has ``load(directory, spec, settings) -> Engine``."""
 
 
 CAPABILITIES: Mapping[str, Capability] = {"encoders": Capability.OPTIONS}
 """What is known of an engine before a model is loaded: benchmarks that ask for more are then skipped at collection."""
+
+
+TAKING_ADAPTERS = ("transformers", "gptq")
+"""The engines over models that a LoRA adapter can be added to."""
 
 
 def make_engine(spec: ModelSpec, settings: EngineSettings) -> Engine:
@@ -33,7 +39,7 @@ def make_engine(spec: ModelSpec, settings: EngineSettings) -> Engine:
         QuantizeError: the quantised model could not be made. MissingExtraError: a package is missing.
         UsageError: device, dtype or engine is unknown.
     """
-    if spec.source == "replay":
+    if spec.source in ("replay", "server"):
         return load_directory(Path(spec.location), spec.engine, spec, settings)
     from pytest_slmsec.engines.loading import locate
     from pytest_slmsec.quantize.registry import QUANTIZERS
@@ -41,11 +47,18 @@ def make_engine(spec: ModelSpec, settings: EngineSettings) -> Engine:
     if spec.quant is not None and spec.quant in QUANTIZERS:
         from pytest_slmsec.quantize.store import ensure_quantized
 
-        directory = ensure_quantized(spec, settings)
+        directory = ensure_quantized(without_adapter(spec), settings)
         plain, engine = replace(spec, quant=None), QUANTIZERS[spec.quant].engine
         return load_directory(directory, engine or engine_for(plain, directory), plain, settings)
     directory = locate(spec, settings)
     return load_directory(directory, engine_for(spec, directory), spec, settings)
+
+
+def without_adapter(spec: ModelSpec) -> ModelSpec:
+    """The model that an adapter is added to: quantisations are made, and found again, without it."""
+    if spec.adapter is None:
+        return spec
+    return replace(spec, name=spec.name.removesuffix(f"+{spec.adapter.name}"), adapter=None)
 
 
 def engine_for(spec: ModelSpec, directory: Path) -> str:
@@ -64,9 +77,14 @@ def load_directory(directory: Path, engine: str, spec: ModelSpec, settings: Engi
     """Load a model directory with a named engine.
 
     Raises:
-        UsageError: there is no such engine.
+        UsageError: there is no such engine, or it takes no adapter and the model has one.
     """
     if engine not in ENGINES:
         raise UsageError(f"{spec.name}: no such engine {engine!r}; known: {', '.join(ENGINES)}.")
+    if spec.adapter is not None and engine not in TAKING_ADAPTERS:
+        raise UsageError(
+            f"{spec.name}: the engine {engine!r} loads no adapters: merge it into its base, save the result, and name "
+            "that directory."
+        )
     made: Engine = importlib.import_module(ENGINES[engine]).load(directory, spec, settings)
     return made

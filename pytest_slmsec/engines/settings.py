@@ -13,6 +13,27 @@ Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """How models behind a server are asked.
+
+    Attributes:
+        base_url: where, for models whose registry entry does not say. key_variable: environment variable that holds
+            the key; None: the usual ones.
+        concurrency: most requests in flight. timeout_s: the longest that one may take.
+        attempts: how often one is sent in all. backoff_s: most seconds to wait before the second; doubled each time up
+            to `longest_wait_s`, which is also the longest Retry-After that is honoured.
+    """
+
+    base_url: str | None = None
+    key_variable: str | None = None
+    concurrency: int = 8
+    timeout_s: float = 120.0
+    attempts: int = 8
+    backoff_s: float = 0.5
+    longest_wait_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
 class EngineSettings:
     """How models are loaded and run.
 
@@ -25,9 +46,11 @@ class EngineSettings:
         packing: score and generate without computing a token twice where the model allows it; otherwise in padded
             batches.
         rescore_fragile: score again in fp32 what hangs on numeric noise.
+        merge_adapter: add a LoRA adapter to the weights, instead of computing it beside them.
         offline: never ask the Hugging Face hub; what it downloaded before is still used.
         cache_dir: where quantised models and the digests of large files are kept; made on first use.
         progress: told how a quantisation goes on, or None.
+        server: how models behind a server are asked.
     """
 
     device: str = "auto"
@@ -36,9 +59,11 @@ class EngineSettings:
     max_batch: int = 64
     packing: bool = True
     rescore_fragile: bool = False
+    merge_adapter: bool = False
     offline: bool = False
     cache_dir: Path = field(default_factory=paths.cache_dir)
     progress: Progress | None = None
+    server: ServerSettings = field(default_factory=ServerSettings)
 
     def report(self, what: str, fraction: float) -> None:
         """Pass a step on to `progress` where somebody listens."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from pytest_slmsec.meters import energy
-from pytest_slmsec.meters.memory import MemoryMeter
+from pytest_slmsec.meters.memory import MemoryMeter, MemoryUse
 from pytest_slmsec.meters.nvml import Gpu, Reading, gpu_in_use
 
 
@@ -39,3 +39,18 @@ class Meters:
     def stop(self) -> None:
         """The model is unloaded; also after a batch that failed."""
         self._memory.stop_sampling()
+
+
+class RemoteMeters(Meters):
+    """For a model that another process runs: nothing of this one says anything about it."""
+
+    REASON = "remote: the model runs in a server, whose memory and energy cannot be read from here"
+
+    def begin(self) -> Reading:
+        """A batch starts; there is nothing to read."""
+        return Reading(None, self.REASON)
+
+    def end(self, before: Reading) -> dict[str, Any]:
+        """The batch has ended: every value is None with the same reason."""
+        values = dict.fromkeys([*(field.name for field in fields(MemoryUse) if field.name != "reasons"), "energy_j"])
+        return {**values, "reasons": dict.fromkeys(values, self.REASON)}

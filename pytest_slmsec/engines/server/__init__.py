@@ -1,0 +1,1 @@
+"""Models behind an HTTP server: OpenAI-compatible endpoints and Ollama."""

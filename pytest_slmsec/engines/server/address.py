@@ -1,0 +1,130 @@
+"""Where a server is, as it may be written down, and the key that opens it, as it may not."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from pytest_slmsec.core.errors import UsageError
+from pytest_slmsec.core.models import ModelSpec
+from pytest_slmsec.engines.settings import ServerSettings
+
+KEY_VARIABLES = ("SLMSEC_API_KEY", "OPENAI_API_KEY")
+SHORTEST_SECRET = 8
+"""Shorter keys (``EMPTY``, ``none``) are placeholders: taking them out of texts would spoil answers."""
+OPTION = "--slmsec-base-url"
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A base URL without credentials.
+
+    Attributes:
+        url: what paths are appended to. query: sent with every request, and never recorded.
+    """
+
+    url: str
+    query: str = ""
+
+    @property
+    def place(self) -> str:
+        """Host, port and path: what records and messages say."""
+        return self.url.split("://", 1)[1]
+
+    @property
+    def is_local(self) -> bool:
+        """On this machine: no proxy is asked."""
+        return urlsplit(self.url).hostname in LOOPBACK
+
+    @classmethod
+    def parse(cls, text: str, default_path: str = "") -> Address:
+        """An address as the user wrote it.
+
+        Args:
+            default_path: what is appended where the URL names nothing but a host.
+
+        Raises:
+            UsageError: it is no http URL, or holds a name or password.
+        """
+        try:
+            parts = urlsplit(text.strip())
+            port = parts.port
+        except ValueError:
+            raise UsageError(f"{OPTION} is no URL: write http://HOST:PORT/v1.") from None
+        if parts.username is not None or parts.password is not None:
+            raise UsageError(
+                f"{OPTION} holds a name or password, which would end up in records: leave it out, and put the key "
+                f"into the environment variable {KEY_VARIABLES[0]}."
+            )
+        if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+            raise UsageError(f"{OPTION}={parts.scheme}:{parts.path}: write http://HOST:PORT/v1 or https://HOST/v1.")
+        path = parts.path.rstrip("/") or default_path
+        return cls(urlunsplit((parts.scheme, parts.netloc, path, "", "")), parts.query)
+
+
+def address_of(spec: ModelSpec, settings: ServerSettings, default: str | None, default_path: str) -> Address:
+    """Where a model is asked: the registry entry's own URL, else the one of the run, else `default`.
+
+    Raises:
+        UsageError: none is known, or it cannot be used.
+    """
+    text = spec.base_url or settings.base_url or default
+    if text is None:
+        raise UsageError(
+            f"{spec.name}: give the address of the server with {OPTION}=URL (for example http://localhost:8000/v1), "
+            "with SLMSEC_BASE_URL, or as `base_url` of the model's registry entry."
+        )
+    return Address.parse(text, default_path)
+
+
+class Key:
+    """An API key. It shows itself nowhere, and takes itself out of what a server sends."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return "Key(...)" if self._text else "Key()"
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def headers(self) -> dict[str, str]:
+        """What is sent to the server."""
+        return {"Authorization": f"Bearer {self._text}"} if self._text else {}
+
+    def removed(self, value: Any) -> Any:
+        """Plain data without the key, which a server may repeat in an error or an answer."""
+        if len(self._text) < SHORTEST_SECRET:
+            return value
+        if isinstance(value, str):
+            return value.replace(self._text, "[key]")
+        if isinstance(value, list):
+            return [self.removed(inner) for inner in value]
+        if isinstance(value, dict):
+            return {self.removed(name): self.removed(inner) for name, inner in value.items()}
+        return value
+
+
+def key_of(spec: ModelSpec, settings: ServerSettings, defaults: tuple[str, ...]) -> Key:
+    """The key from the environment; none where no variable holds one.
+
+    Args:
+        defaults: variables to look at where neither the registry entry nor the run names one.
+
+    Raises:
+        UsageError: the named variable is not set, or what it holds cannot stand in a header.
+    """
+    named = spec.key_variable or settings.key_variable
+    name = named or next((name for name in defaults if os.environ.get(name)), "")
+    text = os.environ.get(name, "").strip() if name else ""
+    if named and not text:
+        raise UsageError(f"{spec.name}: the environment variable that is named to hold the key is not set.")
+    if not (text.isascii() and text.isprintable()):
+        raise UsageError(f"{spec.name}: the environment variable of the key holds characters that no key has.")
+    return Key(text)

@@ -1,0 +1,284 @@
+"""Models behind a server: many requests in flight, each answer kept whatever becomes of the others.
+
+What a server does not tell stays unknown (null): the tokenizer, the chat template, memory. Its weights cannot be
+hashed; the identity is what it says it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+from pytest_slmsec.core.errors import ModelError, ModelUnavailable
+from pytest_slmsec.core.identity import sha256_json
+from pytest_slmsec.core.items import Choose, Generate, Output, Request
+from pytest_slmsec.core.models import ModelSpec
+from pytest_slmsec.engines.base import Batch, Capability, EngineInfo, Interrupted, Timing
+from pytest_slmsec.engines.raw_texts import joined
+from pytest_slmsec.engines.server.address import Address, Key
+from pytest_slmsec.engines.server.choosing import by_echo, by_first_token, is_lettered
+from pytest_slmsec.engines.server.client import Client, GaveUp, ServerError
+from pytest_slmsec.engines.server.dialect import Ask, Dialect, Nonsense, Said, Spent
+from pytest_slmsec.engines.server.loop import Loop
+from pytest_slmsec.engines.server.probe import Facts, probe, same_model
+from pytest_slmsec.engines.settings import EngineSettings
+
+BATCHES_IN_FLIGHT = 4
+"""Requests of a batch are this many times those in flight: the slots stay full, and a killed run loses little."""
+OF_THE_SERVER = "server"
+"""Stands for the identity of what only the server knows."""
+UNFINISHED = "the run was interrupted before the server had answered"
+FEWEST_FAILURES = 8
+"""So many requests in a row that failed in spite of repetition are one failure: of the server."""
+
+
+class ServerEngine:
+    """See `engines.base.Engine`."""
+
+    def __init__(
+        self, spec: ModelSpec, settings: EngineSettings, place: str, loop: Loop, client: Client, dialect: Dialect,
+        facts: Facts,
+    ) -> None:  # fmt: skip
+        self._name, self._place, self._facts = spec.location, place, facts
+        self._loop, self._client, self._dialect = loop, client, dialect
+        self._in_flight = settings.server.concurrency
+        self._failures, self._gone = 0, ""
+        self.capabilities = _capabilities(facts)
+        self.info = _info(spec, settings, place, dialect, facts)
+
+    def lacks(self, request: Request) -> str | None:
+        """What a benchmark with such requests needs and this server cannot do, as the end of a sentence."""
+        if not isinstance(request, (Generate, Choose)):
+            return None
+        facts, raw = self._facts, request.raw
+        if not (facts.raw if raw else facts.chat):
+            kind, other = ("raw texts", "conversations") if raw else ("conversations", "raw texts")
+            return f"the server takes {other} only, and this benchmark sends {kind}" + facts.reason(
+                "raw" if raw else "chat"
+            )
+        if isinstance(request, Generate):
+            return None
+        mode = facts.raw_choice_mode if raw else facts.choice_mode
+        if mode == "none":
+            return "the server gives no log-probabilities" + facts.reason("raw_top" if raw else "chat_top")
+        if mode == "top_logprobs" and not is_lettered(request):
+            return "the server gives log-probabilities of the likeliest first tokens only, and the options of this " \
+                   "benchmark are longer than a letter" + facts.reason("echo")  # fmt: skip
+        return None
+
+    def plan(self, requests: Sequence[Request]) -> list[list[int]]:
+        """In the order given."""
+        size = BATCHES_IN_FLIGHT * self._in_flight
+        return [list(range(start, min(start + size, len(requests)))) for start in range(0, len(requests), size)]
+
+    def run(self, requests: Sequence[Request]) -> Batch:
+        """Ask all at once, as many in flight as the settings allow.
+
+        Raises:
+            Interrupted: by Ctrl-C; holds what had been answered.
+        """
+        started = time.perf_counter()
+        found: list[tuple[Output, Spent | None] | None] = [None] * len(requests)
+        future = self._loop.submit(self._all(requests, found))
+        try:
+            future.result()
+        except KeyboardInterrupt:
+            future.cancel()
+            raise Interrupted(_batch(requests, found, time.perf_counter() - started)) from None
+        return _batch(requests, found, time.perf_counter() - started)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._loop.call(self._client.close())
+        self._loop.close()
+
+    async def _all(self, requests: Sequence[Request], found: list[tuple[Output, Spent | None] | None]) -> None:
+        """Answer into `found`, so that what is finished is there when the rest is cancelled."""
+        slots = asyncio.Semaphore(self._in_flight)
+
+        async def one(place: int, attempts: int | None = None) -> None:
+            async with slots:
+                found[place] = await self._answer(requests[place], attempts)
+
+        rest = range(len(requests))
+        if self._gone and requests:
+            self._gone = ""
+            await one(0, attempts=1)  # is it back? One request tells
+            rest = rest[1:]
+        async with asyncio.TaskGroup() as group:
+            for place in rest:
+                group.create_task(one(place))
+
+    async def _answer(self, request: Request, attempts: int | None) -> tuple[Output, Spent | None]:
+        if self._gone:
+            return Output(error=f"{request.id}: not asked, since the server failed before: {self._gone}."), None
+        try:
+            answered = await self._asked(request, attempts)
+        except GaveUp as error:
+            self._failures += 1
+            if not error.connected or attempts == 1 or self._failures >= max(FEWEST_FAILURES, self._in_flight):
+                self._gone = str(error)
+            return Output(error=f"{request.id}: {error}."), None
+        except ServerError as error:
+            return Output(error=f"{request.id}: {error}."), None
+        self._failures = 0
+        return answered
+
+    async def _asked(self, request: Request, attempts: int | None) -> tuple[Output, Spent | None]:
+        if isinstance(request, Generate):
+            return await self._generated(request, attempts)
+        if not isinstance(request, Choose):
+            raise Nonsense("recorded answers are not asked of a server")
+        if request.raw and self._facts.echo:
+            output, seconds = await by_echo(self._dialect, request)
+        else:
+            top = self._facts.raw_top if request.raw else self._facts.chat_top
+            output, seconds = await by_first_token(self._dialect, request, top)
+        self._check_whole(request, output.prompt_tokens)
+        return replace(output, seconds=seconds), None
+
+    async def _generated(self, request: Generate, attempts: int | None) -> tuple[Output, Spent | None]:
+        messages, text = ((), joined(request)) if request.raw else (request.messages, "")
+        said = await self._dialect.say(Ask(messages, text, request.max_new_tokens, request.stop), attempts)
+        if not same_model(self._facts.model or self._name, said.model):
+            raise Nonsense(f"{self._place} answered as the model {said.model}, and before as {self._facts.model}")
+        self._check_whole(request, said.prompt_tokens)
+        cut = _cut(request, said.text)
+        if cut == said.text:
+            _check_ending(request, said)
+        output = Output(cut, prompt_tokens=said.prompt_tokens, new_tokens=said.new_tokens,
+                        hit_limit=said.ending == "length" and cut == said.text)  # fmt: skip
+        return replace(output, seconds=said.seconds), said.spent
+
+    def _check_whole(self, request: Generate | Choose, tokens: int | None) -> None:
+        """A word is a token at least: fewer were not all that was sent."""
+        texts = request.contexts if isinstance(request, Choose) and request.contexts else (joined(request),)
+        words = min(len(text.split()) for text in texts)
+        if tokens is not None and tokens < words:
+            raise Nonsense(f"{self._place} counted {tokens} prompt tokens for {words} words: it cut the prompt; raise "
+                           "its context length (--ctx-size, --max-model-len, num_ctx)")  # fmt: skip
+
+
+def _check_ending(request: Generate, said: Said) -> None:
+    """An answer that something other than the model ended is no measurement of the model."""
+    if said.ending == "length" and said.new_tokens is not None and said.new_tokens < request.max_new_tokens:
+        raise Nonsense(f"the server cut the answer off after {said.new_tokens} tokens, though {request.max_new_tokens} "
+                       "were allowed: its own limit is lower, or its context is full")  # fmt: skip
+    if said.ending is None:
+        raise Nonsense("the server does not say how the answer ended, so it may be cut off")
+    if said.ending not in ("stop", "length"):
+        raise Nonsense(f"the server ended the answer for a reason of its own ({said.ending!r})")
+
+
+def _cut(request: Generate, text: str) -> str:
+    """The answer up to its first stop string, and no further than its first complete answer."""
+    text = text[: min((at for string in request.stop if string and (at := text.find(string)) >= 0), default=len(text))]
+    found = re.search(request.answered, text) if request.answered else None
+    return text if found is None else text[: found.end()]
+
+
+def _batch(requests: Sequence[Request], found: Sequence[tuple[Output, Spent | None] | None], seconds: float) -> Batch:
+    rows = [pair or (Output(error=f"{request.id}: {UNFINISHED}."), None)
+            for pair, request in zip(found, requests, strict=True)]  # fmt: skip
+    sound = [(output, spent) for output, spent in rows if output.error is None]
+    outputs, spents = [output for output, _ in sound], [spent for _, spent in sound]
+    timed = [spent for spent in spents if spent is not None]
+    whole = bool(timed) and len(timed) == len(spents)
+    timing = Timing(
+        seconds=seconds,
+        items=len(requests),
+        prefill_s=sum(spent.prefill_s for spent in timed) if whole else None,
+        decode_s=sum(spent.decode_s for spent in timed) if whole else None,
+        prompt_tokens=sum(spent.prompt_tokens for spent in timed)
+        if whole
+        else _total(o.prompt_tokens for o in outputs),
+        new_tokens=sum(spent.new_tokens for spent in timed) if whole else _total(o.new_tokens for o in outputs),
+    )
+    return Batch(tuple(output for output, _ in rows), timing)
+
+
+def _total(counts: Iterable[int | None]) -> int | None:
+    found = list(counts)
+    known = [count for count in found if count is not None]
+    return sum(known) if len(known) == len(found) else None
+
+
+def _capabilities(facts: Facts) -> Capability:
+    found = Capability.GENERATE
+    for has, capability in (
+        (facts.chat_top or facts.raw_top or facts.echo, Capability.CHOICE),
+        (facts.chat_top or facts.raw_top, Capability.TOP_LOGPROBS),
+        (facts.counts, Capability.PROMPT_TOKENS),
+        (facts.timed, Capability.TIMINGS),
+    ):
+        found |= capability if has else Capability(0)
+    return found
+
+
+def _info(spec: ModelSpec, settings: EngineSettings, place: str, dialect: Dialect, facts: Facts) -> EngineInfo:
+    listed = facts.listed
+    identity = dict(listed.identity) if listed else {}
+    says = {"reported_model": facts.model, "fingerprint": facts.fingerprint, "listed": identity}
+    extra = {
+        "server": place,
+        **says,
+        "choice_mode": facts.choice_mode,
+        "raw_choice_mode": facts.raw_choice_mode,
+        "top_logprobs": facts.chat_top or facts.raw_top,
+        "conversations": facts.chat,
+        "raw_texts": facts.raw,
+        "counts_tokens": facts.counts,
+        "tells_timings": facts.timed,
+        "missing": dict(facts.why),
+        "parameters": dict(dialect.settled),
+        "concurrency": settings.server.concurrency,
+    }
+    return EngineInfo(
+        engine=dialect.engine, kernel="unknown", device="remote", dtype="unknown", load_s=facts.load_s,
+        model_bytes=listed.model_bytes if listed else None,
+        context_tokens=spec.context_tokens or (listed.context_tokens if listed else None),
+        weights_sha256=sha256_json([dialect.engine, place, spec.location, says]), tokenizer_sha256=OF_THE_SERVER,
+        template_sha256=OF_THE_SERVER, extra=extra,
+    )  # fmt: skip
+
+
+def start(
+    spec: ModelSpec, settings: EngineSettings, address: Address, key: Key, speak: Callable[[Client], Dialect]
+) -> ServerEngine:
+    """Connect to a server and find out what it can do.
+
+    Args:
+        speak: makes the dialect of a client.
+
+    Raises:
+        ModelUnavailable: nobody answers. ModelError: it is not what it says, or lacks the model.
+    """
+    loop = Loop()
+    client = None
+    try:
+        client = loop.call(_client(address, key, settings))
+        dialect = speak(client)
+        facts = loop.call(probe(dialect, spec.location, address.place))
+        return ServerEngine(spec, settings, address.place, loop, client, dialect, facts)
+    except BaseException as error:
+        if client is not None:
+            loop.call(client.close())
+        loop.close()
+        if isinstance(error, GaveUp) and not error.connected:
+            raise ModelUnavailable(f"{spec.name}: {error}; start the server, or give its address with "
+                                   "--slmsec-base-url=URL.") from None  # fmt: skip
+        if isinstance(error, (ServerError, ModelError)):
+            raise ModelError(f"{spec.name}: {str(error).rstrip('.')}.{_hint(error)}") from None
+        raise
+
+
+async def _client(address: Address, key: Key, settings: EngineSettings) -> Client:
+    return Client(address, key, settings.server)
+
+
+def _hint(error: Exception) -> str:
+    wrong_page = isinstance(error, GaveUp) and "instead of JSON" in str(error)
+    return " Is the base URL right? That of most servers ends in /v1." if wrong_page else ""

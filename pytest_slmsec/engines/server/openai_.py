@@ -1,0 +1,229 @@
+"""OpenAI's API, as llama.cpp, vLLM, LM Studio, `transformers serve` and many hosts speak it.
+
+Source: the OpenAI API reference (chat completions; completions, legacy, for raw texts, `echo` and `logprobs`), and the
+answers of the servers named, which differ in what they leave out: llama.cpp adds `timings` and gives `logprobs` of
+completions in the form of chat completions; vLLM tells the context as `max_model_len`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pytest_slmsec.core.models import ModelSpec
+from pytest_slmsec.engines.server.address import KEY_VARIABLES, address_of, key_of
+from pytest_slmsec.engines.server.client import Answered, Client, Refused
+from pytest_slmsec.engines.server.dialect import (
+    LISTING_ATTEMPTS,
+    Ask,
+    Echoed,
+    Listed,
+    Nonsense,
+    Said,
+    Spent,
+    Top,
+    number,
+    text_of,
+)
+from pytest_slmsec.engines.server.engine import ServerEngine, start
+from pytest_slmsec.engines.settings import EngineSettings
+
+MOST_STOPS = 4
+"""More are refused by the API; the engine cuts at all of them itself."""
+CHAT, COMPLETIONS = "/chat/completions", "/completions"
+NEW_LIMIT = "max_completion_tokens"
+OPTIONAL = ("seed", "temperature")
+CONTEXT_KEYS = ("max_model_len", "context_length", "context_window", "n_ctx", "n_ctx_train")
+
+
+class OpenAI:
+    """See `dialect.Dialect`."""
+
+    engine = "OpenAI-compatible server"
+    tops: tuple[int, ...] = (20, 5)
+
+    def __init__(self, client: Client, model: str) -> None:
+        self._client, self._model = client, model
+        self._limit = "max_tokens"
+        self._fixed: dict[str, Any] = {"temperature": 0, "seed": 0}
+
+    @property
+    def settled(self) -> Mapping[str, Any]:
+        """The name of the token limit, and the parameters of greedy decoding as far as they are taken."""
+        return {"limit": self._limit, **{name: self._fixed.get(name, "not taken") for name in OPTIONAL}}
+
+    async def listed(self) -> list[Listed] | None:
+        """``GET /models``."""
+        try:
+            answered = await self._client.get("/models", LISTING_ATTEMPTS)
+        except Refused as error:
+            if error.status in (404, 405, 501):
+                return None
+            raise
+        entries = answered.value.get("data")
+        if not isinstance(entries, list):
+            return None
+        return [found for entry in entries if (found := _listed(entry)) is not None]
+
+    async def say(self, ask: Ask, attempts: int | None = None) -> Said:
+        """``POST /chat/completions``, or ``/completions`` for a raw text."""
+        path, asked = (CHAT, self._chat(ask)) if ask.messages else (COMPLETIONS, self._raw(ask))
+        return _said(await self._client.post(path, {"model": self._model, **asked, **self._fixed}, attempts))
+
+    async def adapt(self, ask: Ask) -> Said:
+        """As `say`; a refusal that names a parameter leads to another try without it."""
+        for _ in range(len(OPTIONAL) + 1):
+            try:
+                return await self.say(ask)
+            except Refused as error:
+                if error.status not in (400, 422) or not self._gives_way(error.said):
+                    raise
+        return await self.say(ask)
+
+    def _gives_way(self, said: str) -> bool:
+        if self._limit != NEW_LIMIT and NEW_LIMIT in said:
+            self._limit = NEW_LIMIT
+            return True
+        named = next((name for name in self._fixed if re.search(rf"\b{name}\b", said)), None)
+        return named is not None and self._fixed.pop(named, None) is not None
+
+    async def echo(self, text: str, attempts: int | None = None) -> Echoed | None:
+        """``POST /completions`` with `echo`. One token is generated, since llama-cpp-python takes 0 for no limit, and
+        dropped."""
+        asked = {"prompt": text, "max_tokens": 1, "echo": True, "logprobs": 1, **self._fixed}
+        answered = await self._client.post(COMPLETIONS, {"model": self._model, **asked}, attempts)
+        found = _choice(answered).get("logprobs")
+        new_tokens = number(_usage(answered).get("completion_tokens"))
+        if not isinstance(found, dict) or new_tokens is None:
+            return None
+        return _echoed(found, new_tokens, number(_usage(answered).get("prompt_tokens")), answered.seconds)
+
+    def _chat(self, ask: Ask) -> dict[str, Any]:
+        messages = [{"role": turn.role, "content": turn.content} for turn in ask.messages]
+        top = {"logprobs": True, "top_logprobs": ask.top} if ask.top else {}
+        return {"messages": messages, self._limit: ask.max_new_tokens, **_stops(ask), **top}
+
+    def _raw(self, ask: Ask) -> dict[str, Any]:
+        top = {"logprobs": ask.top} if ask.top else {}
+        return {"prompt": ask.text, "max_tokens": ask.max_new_tokens, **_stops(ask), **top}
+
+
+def _stops(ask: Ask) -> dict[str, Any]:
+    stops = [string for string in ask.stop if string][:MOST_STOPS]
+    return {"stop": stops} if stops else {}
+
+
+def _listed(entry: Any) -> Listed | None:
+    if not isinstance(entry, dict) or (name := text_of(entry.get("id"))) is None:
+        return None
+    meta = entry.get("meta")
+    facts = {**(meta if isinstance(meta, dict) else {}), **entry}
+    known = {key: facts[key] for key in ("owned_by", "root", "n_params", "size", "created") if key in facts}
+    if entry.get("owned_by") != "openai":
+        known.pop("created", None)  # local servers give the time of asking
+    context = next((number(facts[key]) for key in CONTEXT_KEYS if number(facts.get(key))), None)
+    return Listed(name, context, number(facts.get("size")), known)
+
+
+def _choice(answered: Answered) -> dict[str, Any]:
+    choices = answered.value.get("choices")
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+        raise Nonsense("the server's answer holds no choices")
+    return choices[0]
+
+
+def _usage(answered: Answered) -> dict[str, Any]:
+    usage = answered.value.get("usage")
+    return usage if isinstance(usage, dict) else {}
+
+
+def _said(answered: Answered) -> Said:
+    choice, usage, value = _choice(answered), _usage(answered), answered.value
+    logprobs = choice.get("logprobs")
+    return Said(
+        text=_text(choice),
+        ending=text_of(choice.get("finish_reason")),
+        prompt_tokens=number(usage.get("prompt_tokens")),
+        new_tokens=number(usage.get("completion_tokens")),
+        seconds=answered.seconds,
+        model=text_of(value.get("model")),
+        fingerprint=text_of(value.get("system_fingerprint")),
+        top=first_top(logprobs) if isinstance(logprobs, dict) else None,
+        spent=_spent(value.get("timings")),
+    )
+
+
+def _text(choice: Mapping[str, Any]) -> str:
+    message = choice.get("message")
+    if not isinstance(message, dict):
+        text = choice.get("text")
+    else:
+        text = message.get("content")
+        if text is None and (message.get("reasoning_content") or choice.get("finish_reason") in ("stop", "length")):
+            return ""  # it has only thought, or had nothing to say
+    if not isinstance(text, str):
+        raise Nonsense("the server's answer holds no text")
+    return text
+
+
+def first_top(logprobs: Mapping[str, Any]) -> Top | None:
+    """The likeliest tokens at the first new position, in the form of chat completions or the older one."""
+    content, tops = logprobs.get("content"), logprobs.get("top_logprobs")
+    if isinstance(content, list) and content and isinstance(content[0], dict):
+        return token_pairs([*(content[0].get("top_logprobs") or ()), content[0]])
+    if isinstance(tops, list) and tops and isinstance(tops[0], dict):
+        return token_pairs([{"token": token, "logprob": logprob} for token, logprob in tops[0].items()])
+    return None
+
+
+def token_pairs(entries: list[Any]) -> Top | None:
+    """Pairs of token and log-probability, each token once; None where there is not even one."""
+    found: dict[str, float] = {}
+    for entry in entries:
+        value = entry.get("logprob") if isinstance(entry, dict) else None
+        if isinstance(value, (int, float)) and isinstance(entry.get("token"), str):
+            found.setdefault(entry["token"], float(value))
+    return tuple(found.items()) or None
+
+
+def _echoed(found: Mapping[str, Any], new_tokens: int, prompt_tokens: int | None, seconds: float) -> Echoed | None:
+    tokens, logprobs, tops = (found.get(name) for name in ("tokens", "token_logprobs", "top_logprobs"))
+    if not isinstance(tokens, list) or not isinstance(logprobs, list) or len(tokens) != len(logprobs):
+        return None
+    n = len(tokens) - new_tokens
+    if n < 1 or not all(isinstance(value, (int, float)) for value in logprobs[1:n]):
+        return None
+    tops = tops if isinstance(tops, list) and len(tops) == len(tokens) else [None] * len(tokens)
+    pairs = list(zip(logprobs, tops, strict=True))[:n]
+    return Echoed(tuple(map(str, tokens[:n])), tuple(value for value, _ in pairs),
+                  tuple(_is_top(*pair) for pair in pairs), prompt_tokens, seconds)  # fmt: skip
+
+
+def _is_top(logprob: float | None, top: Any) -> bool:
+    values = [value for value in top.values() if isinstance(value, (int, float))] if isinstance(top, dict) else []
+    return logprob is not None and bool(values) and logprob >= max(values)
+
+
+def _spent(timings: Any) -> Spent | None:
+    """llama.cpp's `timings`, in milliseconds."""
+    if not isinstance(timings, dict):
+        return None
+    counts = [number(timings.get(name)) for name in ("prompt_n", "predicted_n")]
+    times = [number(timings.get(name), float) for name in ("prompt_ms", "predicted_ms")]
+    if None in (*counts, *times):
+        return None
+    return Spent(counts[0], times[0] / 1000, counts[1], times[1] / 1000)
+
+
+def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> ServerEngine:
+    """The engine of one model of an OpenAI-compatible server.
+
+    Raises:
+        UsageError: no address is known, or the key's variable is not set.
+        ModelUnavailable: nobody answers. ModelError: the server has no such model, or is not what it says.
+    """
+    address = address_of(spec, settings.server, None, "/v1")
+    key = key_of(spec, settings.server, KEY_VARIABLES)
+    return start(spec, settings, address, key, lambda client: OpenAI(client, spec.location))

@@ -1,0 +1,153 @@
+"""A server on loopback that speaks OpenAI's API or Ollama's, answers in a fixed way, and goes wrong on demand.
+
+It is no model: it shows what the engine makes of every way in which a server can fail. What real servers say is tested
+against real servers.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+PATIENCE_S = 30
+
+
+class FaultServer:
+    """Started by `with`; `url` is its address.
+
+    Attributes:
+        model: what it calls itself. faults: of (path, body, how often this body came) -> a fault, or None:
+            ``status`` or (status, headers), ``hang``, ``html``, ``drop``, ``cut``, ``invalid``, ``list``; or a
+            dict, which is merged into the answer; or a callable, which changes it.
+        answer: text of an answer, of (path, body). asked: all bodies, in order. headers: of the last request.
+        most_at_once: highest number of requests that were in work together.
+    """
+
+    def __init__(self, model="toy", answer=None, fault=None, logprobs=True, counts=True):
+        self.model, self.logprobs, self.counts = model, logprobs, counts
+        self.answer = answer or (lambda path, body: "Answer: A")
+        self.fault = fault or (lambda path, body, n: None)
+        self.asked, self.headers, self.seen = [], {}, Counter()
+        self.released = threading.Event()
+        self.lock, self.at_once, self.most_at_once = threading.Lock(), 0, 0
+
+    def __enter__(self):
+        handler = type("Handler", (Handler,), {"owner": self})
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        return self
+
+    def __exit__(self, *exc):
+        self.released.set()
+        self.server.shutdown()
+        self.server.server_close()
+
+    def items(self):
+        """The prompts of all questions, the probe's apart."""
+        return [prompt for _, body in self.asked if "item" in (prompt := prompt_of(body))]
+
+
+def prompt_of(body):
+    """The last turn, or the raw text."""
+    return body["messages"][-1]["content"] if "messages" in body else body.get("prompt", "")
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    owner: FaultServer
+
+    def log_message(self, *args):
+        """Silent."""
+
+    def do_GET(self):
+        self.work({})
+
+    def do_POST(self):
+        self.work(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+    def work(self, body):
+        owner = self.owner
+        with owner.lock:
+            owner.headers = dict(self.headers)
+            owner.asked.append((self.path, body))
+            key = self.path + json.dumps(body, sort_keys=True)
+            owner.seen[key] += 1
+            n = owner.seen[key]
+            owner.at_once += 1
+            owner.most_at_once = max(owner.most_at_once, owner.at_once)
+        try:
+            self.respond(body, owner.fault(self.path, body, n))
+        finally:
+            with owner.lock:
+                owner.at_once -= 1
+
+    def respond(self, body, fault):
+        if fault == "hang":
+            self.owner.released.wait(PATIENCE_S)
+            self.close_connection = True
+            return
+        if fault == "drop":
+            self.close_connection = True
+            return
+        if isinstance(fault, int):
+            fault = fault, {}
+        if isinstance(fault, tuple):
+            words = fault[2] if len(fault) > 2 else "the server is busy"
+            self.send(json.dumps({"error": {"message": words}}).encode(), fault[0], fault[1])
+            return
+        if fault in ("html", "list", "invalid"):
+            self.send({"html": b"<html>Welcome</html>", "list": b"[1]", "invalid": b'{"choices": [{'}[fault])
+            return
+        value = self.value(body)
+        value = fault(value) if callable(fault) else {**value, **(fault if isinstance(fault, dict) else {})}
+        self.send(json.dumps(value).encode(), cut=fault == "cut")
+
+    def send(self, content, status=200, headers=None, cut=False):
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        for name, text in (headers or {}).items():
+            self.send_header(name, text)
+        self.end_headers()
+        self.wfile.write(content[: len(content) // 2] if cut else content)
+        self.close_connection = self.close_connection or cut
+
+    def value(self, body):
+        owner, ollama = self.owner, self.path.startswith("/api/")
+        if self.path.endswith("/models"):
+            return {"data": [{"id": owner.model, "owned_by": "tests", "max_model_len": 4096}]}
+        if self.path == "/api/tags":
+            entry = {"name": owner.model, "size": 1234, "digest": "d1", "details": {"quantization_level": "Q4_K_M"}}
+            return {"models": [entry]}
+        if self.path == "/api/show":
+            return {"model_info": {"llama.context_length": 2048}}
+        text = owner.answer(self.path, body)
+        counts = {"prompt": 2 * len(prompt_of(body).split()) + 4, "new": len(text.split())}
+        return (self.ollama if ollama else self.openai)(body, text, counts)
+
+    def openai(self, body, text, counts):
+        chat = "messages" in body
+        top = [{"token": token, "logprob": -0.5 - place} for place, token in enumerate(["A", " B", "C", "The"])]
+        logprobs = (
+            {"content": [{**top[0], "top_logprobs": top}]} if body.get("logprobs") and self.owner.logprobs else None
+        )
+        choice = {"index": 0, "finish_reason": "stop", "logprobs": logprobs}
+        choice |= {"message": {"role": "assistant", "content": text}} if chat else {"text": text}
+        value = {"model": body["model"], "choices": [choice]}
+        if self.owner.counts:
+            value["usage"] = {"prompt_tokens": counts["prompt"], "completion_tokens": counts["new"]}
+        return value
+
+    def ollama(self, body, text, counts):
+        top = [{"token": token, "logprob": -0.5 - place} for place, token in enumerate(["A", " B", "C", "The"])]
+        told = {"logprobs": [{**top[0], "top_logprobs": top}]} if body.get("logprobs") else {}
+        text = {"message": {"role": "assistant", "content": text}} if "messages" in body else {"response": text}
+        return {
+            "model": self.owner.model, "done": True, "done_reason": "stop", **text, **told,
+            "load_duration": 2_000_000_000, "prompt_eval_count": counts["prompt"], "prompt_eval_duration": 500_000_000,
+            "eval_count": counts["new"], "eval_duration": 250_000_000,
+        }  # fmt: skip
