@@ -337,7 +337,7 @@ class Session:
             self._unfit[tuple(unfit)] = None
         if data is None or self.is_worker:
             return
-        self.groups.add(data, self._metric(data))
+        self.groups.add(data, self._metric(data), getattr(report, "item_index", 0))  # xdist's
         self._reused += data["reused"]
         self._answered += 1
         if "transcript" in data:
@@ -410,8 +410,9 @@ class Session:
         output_json["slmsec"] = answers(list(self.groups))
         if self.gating is not None and self.gating.accepted is not None:
             output_json["slmsec"]["accepted"] = self.gating.accepted
-        if self.gating is not None and self.gating.fidelity:
-            output_json["slmsec"]["fidelity"] = self.gating.fidelity
+        if self.gating is not None and (distances := self.gating.distances) is not None:
+            kept = {"fidelity": distances.records, "distributions": distances.tops}
+            output_json["slmsec"] |= {key: found for key, found in kept.items() if found}
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_terminal_summary(self, terminalreporter: Any) -> Generator[None, None, None]:

@@ -55,7 +55,7 @@ def crowded(n_workers: int, gpus: Sequence[str]) -> str | None:
     n = "1 GPU" if len(gpus) == 1 else f"{len(gpus)} GPUs"
     return (
         f"{n_workers} workers share {n}: each loads every model it asks, they take each other's memory and time, and "
-        f"what is measured of both says little; use -n{len(gpus)}, or -nauto for one worker a GPU."
+        f"what is measured of both says little; use -nauto, which starts one worker a GPU."
     )
 
 

@@ -57,6 +57,7 @@ class Group:
 
     Attributes:
         stopped: items after which the gate needed no more, or None.
+        place: of its first case among all tests, where several processes report in any order.
         findings: what the sentinels found, once everything has run.
         peaks_again: peaks of memory, in bytes, when the benchmark was run a second time for them.
     """
@@ -69,6 +70,7 @@ class Group:
     batches: list[dict[str, Any]] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     stopped: int | None = None
+    place: int = 0
     peaks_again: dict[str, int] | None = None
 
     @property
@@ -191,11 +193,16 @@ class Groups:
     def __init__(self) -> None:
         self.by_key: dict[tuple[str, str], Group] = {}
 
-    def add(self, payload: Mapping[str, Any], metric: Metric) -> None:
-        """Take in one case. A case reported again (reruns) replaces its earlier row."""
+    def add(self, payload: Mapping[str, Any], metric: Metric, place: int = 0) -> None:
+        """Take in one case. A case reported again (reruns) replaces its earlier row.
+
+        Args:
+            place: of the case among all tests, where several processes report in any order.
+        """
         row = payload["row"]
         key = (row["group"], row["model"])
-        group = self.by_key.setdefault(key, Group(*key))
+        group = self.by_key.setdefault(key, Group(*key, place=place))
+        group.place = min(group.place, place)
         group.metric = metric
         group.rows[row["row"]] = row
         if payload.get("batch") is not None:
@@ -204,7 +211,7 @@ class Groups:
             group.header = payload["header"]
 
     def __iter__(self) -> Iterator[Group]:
-        return iter(self.by_key.values())
+        return iter(sorted(self.by_key.values(), key=lambda group: group.place))
 
     def __bool__(self) -> bool:
         return bool(self.by_key)

@@ -196,10 +196,11 @@ def test_a_judge_that_cannot_be_loaded_fails_one_case_and_skips_the_others(judge
     result.stdout.fnmatch_lines(["*broken: the directory /nowhere holds no config.json*"])
 
 
-def test_workers_judge_their_own_cases(judged):
+def test_a_worker_has_all_answers_of_a_benchmark_judged(judged):
     pytest.importorskip("xdist")
-    result = judged.run("-n2", "--slmsec-judge=beta", says=EACH * 2, subprocess=True)
+    result = judged.run("-n2", "--slmsec-judge=beta", "--slmsec-window=3", says=EACH * 2, subprocess=True)
     assert result.ret == 0
+    assert judged.toy.loads == ["alpha", "beta"]
     assert Counter(judged.verdicts) == {"malicious": 4, "refusal": 2, "benign": 2, None: 2}
 
 

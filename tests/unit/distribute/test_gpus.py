@@ -53,4 +53,4 @@ def test_nothing_is_said_where_each_worker_has_a_gpu_or_none_has(workers, found)
 def test_more_workers_than_gpus():
     said = crowded(4, ["0"])
     assert said.startswith("4 workers share 1 GPU: each loads every model it asks")
-    assert said.endswith("use -n1, or -nauto for one worker a GPU.")
+    assert said.endswith("use -nauto, which starts one worker a GPU.")
