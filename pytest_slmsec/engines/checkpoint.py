@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,9 @@ MAX_HEADER_BYTES = 100_000_000
 GPTQ_CONFIG = "quantize_config.json"
 MANIFEST = "slmsec-manifest.json"
 """Beside the weights of a model quantised by this project: how it was made and verified."""
+GGUF = ".gguf"
+LATER_SHARD = re.compile(r"-(?!00001)\d{5}-of-\d{5}\.gguf$")
+NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,27 @@ class Checkpoint:
         if method := inside.get("quant_method"):
             return str(method)
         return "gptq" if (self.directory / GPTQ_CONFIG).is_file() else None
+
+
+def find_gguf(place: Path) -> Path | None:
+    """The GGUF file that a model is loaded from: `place` itself, or the one in that directory; None where there is none
+    or safetensors lie beside it. Of a model split over several files it is the first.
+
+    Raises:
+        ModelError: there are several; names them.
+    """
+    if place.suffix == GGUF and not place.is_dir():
+        return place
+    found = sorted(place.glob(f"*{GGUF}"))
+    firsts = [path for path in found if not LATER_SHARD.search(path.name)]
+    if not firsts or any(place.glob("*.safetensors")):
+        return None
+    if len(firsts) > 1:
+        raise ModelError(
+            f"{place} holds {len(firsts)} GGUF files ({', '.join(path.name for path in firsts[:NAMED])}"
+            f"{', ...' if len(firsts) > NAMED else ''}): name the one that is meant, {place / firsts[0].name} for one."
+        )
+    return firsts[0]
 
 
 def support_files(directory: Path) -> list[Path]:

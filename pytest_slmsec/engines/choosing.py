@@ -37,7 +37,7 @@ def choose(network: Network, asked: Sequence[Encoded], prompts_done: Callable[[]
         prompts_done: called when all prompts are fed.
     """
     logits, flight = network.prefill([encoded.prompt for encoded in asked])
-    firsts = [_read(row, [choice[0] for choice in encoded.choices]) for row, encoded in zip(logits, asked, strict=True)]
+    firsts = [read(row, [choice[0] for choice in encoded.choices]) for row, encoded in zip(logits, asked, strict=True)]
     prompts_done()
     rows = [(index, fed) for index, encoded in enumerate(asked) for fed in continuation_rows(encoded.choices)]
     fed_logits: list[dict[Tokens, torch.Tensor]] = [{} for _ in asked]
@@ -48,10 +48,17 @@ def choose(network: Network, asked: Sequence[Encoded], prompts_done: Callable[[]
         further = network.extend(flight, padded, last_only=False)
         for (index, fed), logits_of_row in zip(rows, further, strict=True):
             fed_logits[index][fed] = logits_of_row
-    return [_chosen(encoded, first, of_rows) for encoded, first, of_rows in zip(asked, firsts, fed_logits, strict=True)]
+    return [
+        put_together(encoded, first, of_rows) for encoded, first, of_rows in zip(asked, firsts, fed_logits, strict=True)
+    ]
 
 
-def _chosen(encoded: Encoded, firsts: Sequence[Read], rows: Mapping[Tokens, torch.Tensor]) -> Chosen:
+def put_together(encoded: Encoded, firsts: Sequence[Read], rows: Mapping[Tokens, torch.Tensor]) -> Chosen:
+    """The choices of a question from what was read of them.
+
+    Args:
+        firsts: the first token of each choice. rows: logits ([tokens, vocabulary]) behind each of `continuation_rows`.
+    """
     reads = [
         ([first] if count == len(choice) else []) + _later(choice, count, rows)
         for choice, count, first in zip(encoded.choices, encoded.counted, firsts, strict=True)
@@ -68,11 +75,11 @@ def _later(choice: Tokens, count: int, rows: Mapping[Tokens, torch.Tensor]) -> l
     if not places:
         return []
     logits = next(logits for fed, logits in rows.items() if fed[: len(choice) - 1] == choice[:-1])
-    return [_read(logits[at - 1], [choice[at]])[0] for at in places]
+    return [read(logits[at - 1], [choice[at]])[0] for at in places]
 
 
-def _read(logits: torch.Tensor, tokens: Sequence[int]) -> list[Read]:
-    """Some tokens under one position's logits ([vocabulary])."""
+def read(logits: torch.Tensor, tokens: Sequence[int]) -> list[Read]:
+    """Some tokens under one position's logits ([vocabulary]); log-softmax in fp32."""
     scores = logits.float()
     values: list[float] = (scores[list(tokens)] - scores.logsumexp(dim=-1)).tolist()
     best = int(scores.argmax())

@@ -1,0 +1,166 @@
+"""A loaded model and its one context: tokens in, logits out, with the keys and values of what was fed kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_slmsec.core.errors import EngineError, ModelError
+from pytest_slmsec.engines.llamacpp.library import complaints, import_llama, n_threads, reason
+
+Logits = NDArray[np.float32]
+FEED = 512
+"""Tokens a call of llama.cpp at most. Fixed, so that the same text is always computed in the same pieces."""
+SMALLEST = 1024
+"""Tokens that a context holds at first; it doubles when more are needed, so that memory follows what is asked."""
+ALL_LAYERS = -1
+
+
+class LlamaModel:
+    """Weights and vocabulary of a GGUF file.
+
+    Args:
+        path: checked before (`gguf_file.read_gguf`). gpu: number of the GPU that all layers are offloaded to, or None.
+
+    Raises:
+        ModelError: llama.cpp refuses it; says why.
+    """
+
+    def __init__(self, path: Path, gpu: int | None) -> None:
+        self._lib = import_llama()
+        params = self._lib.llama_model_default_params()
+        params.n_gpu_layers = 0 if gpu is None else ALL_LAYERS
+        params.split_mode = self._lib.LLAMA_SPLIT_MODE_NONE
+        params.main_gpu = gpu or 0
+        params.check_tensors = True
+        with complaints() as lines:
+            self.pointer = self._lib.llama_model_load_from_file(str(path).encode(), params)
+            if not self.pointer:
+                raise ModelError(f"{path} cannot be loaded by llama.cpp ({reason(lines)}): fetch or make it again.")
+        if self._lib.llama_model_has_encoder(self.pointer) or not self._lib.llama_model_has_decoder(self.pointer):
+            self.close()
+            raise ModelError(f"{path} is no causal language model: it encodes text, and generates none by itself.")
+        self.vocab = self._lib.llama_model_get_vocab(self.pointer)
+        self.n_vocab = int(self._lib.llama_vocab_n_tokens(self.vocab))
+        self.context_tokens = int(self._lib.llama_model_n_ctx_train(self.pointer))
+
+    def close(self) -> None:
+        """Free the weights."""
+        if self.pointer:
+            self._lib.llama_model_free(self.pointer)
+            self.pointer = None
+
+
+class Context:
+    """One sequence of tokens that grows at its end and is cut back.
+
+    Args:
+        kv_type: ggml's number of the type that keys and values are held in.
+    """
+
+    def __init__(self, model: LlamaModel, kv_type: int) -> None:
+        self._lib = import_llama()
+        self._model = model
+        self._kv_type = kv_type
+        self._pointer: Any = None
+        self._batch = self._lib.llama_batch_init(FEED, 0, 1)
+        self._views = {name: np.ctypeslib.as_array(getattr(self._batch, name), (FEED,))
+                       for name in ("token", "pos", "n_seq_id", "logits")}  # fmt: skip
+        self.size = 0
+        self.tokens: list[int] = []
+
+    def reserve(self, n_tokens: int) -> None:
+        """Make room for so many tokens in all; what was fed is forgotten where that needs a larger context.
+
+        Raises:
+            EngineError: there is not enough memory.
+        """
+        if n_tokens <= self.size:
+            return
+        size = max(SMALLEST, self.size)
+        while size < n_tokens:
+            size *= 2
+        self._free()
+        with complaints() as lines:
+            self._pointer = self._lib.llama_init_from_model(self._model.pointer, self._params(size))
+            if not self._pointer:
+                raise EngineError(f"A context of {size} tokens does not fit into the memory here ({reason(lines)}).")
+        self.size = size
+
+    def keep(self, n_tokens: int) -> None:
+        """Cut back to the first `n_tokens`."""
+        if n_tokens >= len(self.tokens):
+            return
+        memory = self._lib.llama_get_memory(self._pointer)
+        if n_tokens and self._lib.llama_memory_seq_rm(memory, 0, n_tokens, -1):
+            del self.tokens[n_tokens:]
+            return
+        # A recurrent state cannot be cut back: it is computed again.
+        again, self.tokens = self.tokens[:n_tokens], []
+        self._lib.llama_memory_clear(memory, True)
+        if again:
+            self.feed(again)
+
+    def feed(self, tokens: Sequence[int], every: bool = False) -> Logits:
+        """Append tokens and give the logits behind the last of them, or behind `every` one: (positions, vocabulary).
+
+        Raises:
+            EngineError: llama.cpp failed.
+        """
+        found = []
+        for start in range(0, len(tokens), FEED):
+            piece = tokens[start : start + FEED]
+            last = start + FEED >= len(tokens)
+            self._decode(piece, every, last)
+            if every or last:
+                found.append(self._logits(len(piece) if every else 1))
+        return np.concatenate(found)
+
+    def close(self) -> None:
+        """Free keys and values."""
+        self._free()
+        self._lib.llama_batch_free(self._batch)
+
+    def _decode(self, piece: Sequence[int], every: bool, last: bool) -> None:
+        n, batch, views = len(piece), self._batch, self._views
+        batch.n_tokens = n
+        views["token"][:n] = piece
+        views["pos"][:n] = np.arange(len(self.tokens), len(self.tokens) + n)
+        views["n_seq_id"][:n] = 1
+        views["logits"][:n] = every
+        views["logits"][n - 1] |= last
+        for at in range(n):
+            batch.seq_id[at][0] = 0
+        with complaints() as lines:
+            status = self._lib.llama_decode(self._pointer, batch)
+            if status:
+                raise EngineError(f"llama.cpp failed with status {status} after {len(self.tokens)} tokens "
+                                  f"({reason(lines)}).")  # fmt: skip
+        self.tokens.extend(piece)
+
+    def _logits(self, n: int) -> Logits:
+        pointer = self._lib.llama_get_logits(self._pointer)
+        found: Logits = np.ctypeslib.as_array(pointer, (n, self._model.n_vocab)).astype(np.float32)
+        return found
+
+    def _params(self, size: int) -> Any:
+        params = self._lib.llama_context_default_params()
+        params.n_ctx = size
+        params.n_batch = params.n_ubatch = FEED
+        params.n_seq_max = 1
+        params.n_threads = params.n_threads_batch = n_threads()
+        params.type_k = params.type_v = self._kv_type
+        params.swa_full = True  # a window of its own could not be cut back
+        params.no_perf = True
+        return params
+
+    def _free(self) -> None:
+        self.tokens = []
+        self.size = 0
+        if self._pointer:
+            self._lib.llama_free(self._pointer)
+            self._pointer = None

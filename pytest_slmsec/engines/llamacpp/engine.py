@@ -1,0 +1,259 @@
+"""The engine over GGUF files: llama.cpp, one request after the other in one context.
+
+Prompts are rendered and tokenised as for every other engine: with the Hugging Face tokenizer where one lies beside the
+GGUF file in a model directory, so that a quantised model reads the very tokens of its base; for a file by itself with
+its own vocabulary and chat template. The keys and values of what all prompts of a benchmark begin with are computed
+once, and so are those of a prompt for all of its choices. Nothing else is reused: an answer must not depend on what was
+asked before it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+
+from pytest_slmsec.core.errors import EngineError, ModelError, UsageError
+from pytest_slmsec.core.items import Choose, Generate, Output, Request
+from pytest_slmsec.core.models import DTYPES, ModelSpec
+from pytest_slmsec.engines.answering import Answering, Tally, chosen_output
+from pytest_slmsec.engines.base import EngineInfo
+from pytest_slmsec.engines.batching import continuation_rows
+from pytest_slmsec.engines.causal import end_ids
+from pytest_slmsec.engines.checkpoint import MANIFEST, find_gguf, read_json
+from pytest_slmsec.engines.choosing import Chosen, put_together, read
+from pytest_slmsec.engines.digests import weights_sha256
+from pytest_slmsec.engines.encoded import Encoded, Tokens
+from pytest_slmsec.engines.llamacpp.context import Context, LlamaModel, Logits
+from pytest_slmsec.engines.llamacpp.gguf_file import GgufFile, read_gguf, shards
+from pytest_slmsec.engines.llamacpp.library import import_llama, kernel, n_threads, system_info
+from pytest_slmsec.engines.llamacpp.vocabulary import GgufTokenizer, check_tokens
+from pytest_slmsec.engines.loading import load_tokenizer, template_sha256, tokenizer_sha256
+from pytest_slmsec.engines.settings import EngineSettings
+
+MOST_REQUESTS = 16
+"""In a batch. They run one after the other; what is finished is journaled when the batch ends."""
+KV_TYPES: Mapping[str, tuple[str, int]] = {
+    "auto": ("f16", 1),
+    "fp16": ("f16", 1),
+    "fp32": ("f32", 0),
+    "bf16": ("bf16", 30),
+}
+"""--slmsec-dtype to the type of keys and values, by llama.cpp's name and ggml's number; f16 is llama.cpp's default."""
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a model reads.
+
+    Attributes:
+        tokenizer: Hugging Face's, or the file's own. ends: ids that end a text.
+        sha256: identity of the tokenizer. by: whose it is, for the record.
+    """
+
+    tokenizer: Any
+    ends: frozenset[int]
+    sha256: str
+    by: str
+
+
+def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> LlamaCppEngine:
+    """Load a GGUF file, or a directory with one.
+
+    Raises:
+        ModelError: it is damaged, no language model, or its tokenizer is another model's.
+        MissingExtraError: llama-cpp-python is not installed. UsageError: no such device, or a dtype was asked for.
+    """
+    path = find_gguf(directory)
+    if path is None:
+        raise ModelError(f"{directory} has no *.gguf file: name one, or a directory that holds one.")
+    if spec.quant in DTYPES:
+        raise UsageError(f"{spec.name}: the weights of a GGUF file are as they are stored: leave out -{spec.quant}.")
+    gpu = _pick_gpu(settings.device)
+    parts = shards(path)
+    file, *_ = [read_gguf(part) for part in parts]
+    began = time.perf_counter()
+    model = LlamaModel(path, gpu)
+    load_s = time.perf_counter() - began
+    reading = _reading(directory, model, file)
+    kv_name, kv_type = KV_TYPES.get(settings.dtype, KV_TYPES["auto"])
+    info = EngineInfo(
+        engine=f"llama-cpp-python {import_llama().__version__}",
+        kernel=kernel(),
+        device="cpu" if gpu is None else "gpu",
+        dtype=f"{file_type(file)}, keys and values {kv_name}",
+        load_s=load_s,
+        model_bytes=sum(part.stat().st_size for part in parts),
+        context_tokens=min(filter(None, (spec.context_tokens, model.context_tokens))),
+        weights_sha256=weights_sha256(parts, settings.cache_dir),
+        tokenizer_sha256=reading.sha256,
+        template_sha256=template_sha256(reading.tokenizer),
+        extra={
+            "architecture": file.architecture,
+            "system_info": system_info(),
+            "threads": n_threads(),
+            "tokens_by": reading.by,
+            "quantization": quantization_facts(path, file),
+        },
+    )
+    return LlamaCppEngine(model, Context(model, kv_type), reading, info)
+
+
+class LlamaCppEngine(Answering):
+    """Answers requests with a loaded GGUF model; see `engines.base.Engine`."""
+
+    def __init__(self, model: LlamaModel, context: Context, reading: Reading, info: EngineInfo) -> None:
+        super().__init__(reading.tokenizer, reading.ends, info)
+        self._model, self._context = model, context
+        self._beginning: Tokens = ()
+
+    def plan(self, requests: Sequence[Request]) -> list[list[int]]:
+        """Batches of one kind, those with the same shared beginning next to each other."""
+        encoded = self._encode(requests)
+        kinds = [type(request).__name__ for request in requests]
+        keys = [(kind, one.prompt[: one.shared]) for kind, one in zip(kinds, encoded, strict=True)]
+        order = sorted(range(len(requests)), key=lambda at: keys[at])
+        batches: list[list[int]] = []
+        for at in order:
+            if not batches or len(batches[-1]) == MOST_REQUESTS or kinds[batches[-1][0]] != kinds[at]:
+                batches.append([])
+            batches[-1].append(at)
+        return batches
+
+    def logits(self, tokens: Sequence[int], start: int = 0) -> torch.Tensor:
+        """Logits of a text's next tokens at its positions from `start` on, (positions, vocabulary)."""
+        self._context.reserve(len(tokens))
+        self._start(())
+        if start:
+            self._context.feed(tokens[:start])
+        return torch.from_numpy(self._context.feed(tokens[start:], every=True))
+
+    def close(self) -> None:
+        """Free the model's memory."""
+        self._context.close()
+        self._model.close()
+        self._encoded.clear()
+
+    def _answers(
+        self, asked: list[int], requests: Sequence[Request], encoded: Sequence[Encoded], tally: Tally
+    ) -> dict[int, Output]:
+        """One after the other.
+
+        Raises:
+            EngineError: llama.cpp failed; names the item.
+        """
+        outputs: dict[int, Output] = {}
+        for at in asked:
+            request, one = requests[at], encoded[at]
+            try:
+                if isinstance(request, Choose):
+                    outputs[at] = chosen_output(request, one, [self._chosen(tree, tally) for tree in one.trees()])
+                elif isinstance(request, Generate):
+                    outputs[at] = self._written(request, one, tally)
+            except EngineError as error:
+                raise EngineError(f"{request.id}: {error}") from error
+        return outputs
+
+    def _chosen(self, encoded: Encoded, tally: Tally) -> Chosen:
+        self._context.reserve(encoded.longest)
+        logits = torch.from_numpy(self._prefilled(encoded, tally))
+        firsts = read(logits, [choice[0] for choice in encoded.choices])
+        rows: dict[Tokens, torch.Tensor] = {}
+        for fed in continuation_rows(encoded.choices):
+            self._context.keep(len(encoded.prompt))
+            rows[fed] = torch.from_numpy(self._context.feed(fed, every=True))
+        return put_together(encoded, firsts, rows)
+
+    def _written(self, request: Generate, encoded: Encoded, tally: Tally) -> Output:
+        row = self._row(request, encoded)
+        self._context.reserve(len(encoded.prompt) + row.limit)
+        logits = self._prefilled(encoded, tally)
+        began = self._now()
+        if tally.first_token_s is None:
+            tally.first_token_s = began - tally.began
+        while row.running:
+            token = int(logits.argmax())
+            row.take(token, bool(np.isfinite(logits[token])), self._ends)
+            if row.running:
+                logits = self._context.feed([token])[-1]
+        tally.decode_s = (tally.decode_s or 0.0) + self._now() - began
+        return self._generated(request, encoded, row)
+
+    def _prefilled(self, encoded: Encoded, tally: Tally) -> Logits:
+        """Logits behind the prompt, (vocabulary)."""
+        began = self._now()
+        beginning = encoded.prompt[: encoded.shared]
+        self._start(beginning)
+        logits: Logits = self._context.feed(encoded.prompt[len(beginning) :])[-1]
+        tally.prefill_s += self._now() - began
+        return logits
+
+    def _start(self, beginning: Tokens) -> None:
+        """Cut the context back to a shared beginning, which is computed by itself where it is not there already."""
+        if beginning != self._beginning or len(self._context.tokens) < len(beginning):
+            self._context.keep(0)
+            self._beginning = beginning
+            if beginning:
+                self._context.feed(beginning)
+        self._context.keep(len(beginning))
+
+
+def _pick_gpu(device: str) -> int | None:
+    """The GPU to run on, where llama.cpp was built for one; None: the CPU.
+
+    Raises:
+        UsageError: another device was asked for than there is.
+    """
+    name, _, index = device.partition(":")
+    able = bool(import_llama().llama_supports_gpu_offload())
+    if device == "cpu" or (device == "auto" and not able):
+        return None
+    if not able or (name not in ("auto", "cuda", "mps")) or not (index or "0").isdigit():
+        raise UsageError(
+            f"--slmsec-device={device}: llama.cpp as it is installed here computes on the CPU only: say cpu, or build "
+            "llama-cpp-python for your GPU (its README says how)."
+        )
+    return int(index or 0)
+
+
+def _reading(directory: Path, model: LlamaModel, file: GgufFile) -> Reading:
+    """The tokenizer beside the file, where the model is a directory with one; else the file's own."""
+    if not directory.is_dir() or not any((directory / name).is_file() for name in TOKENIZER_FILES):
+        own = GgufTokenizer(model, file)
+        return Reading(own, own.ends, own.sha256, "the GGUF file")
+    tokenizer = load_tokenizer(directory)
+    check_tokens(file, tokenizer)
+    parts = {
+        name: SimpleNamespace(**(read_json(path) if (path := directory / f"{name}.json").is_file() else {}))
+        for name in ("config", "generation_config")
+    }
+    return Reading(
+        tokenizer,
+        end_ids(SimpleNamespace(**parts), tokenizer),
+        tokenizer_sha256(tokenizer),
+        "the Hugging Face tokenizer",
+    )
+
+
+def file_type(file: GgufFile) -> str:
+    """llama.cpp's name for how most weights are stored: ``Q4_K - Medium``."""
+    named = import_llama().llama_ftype_name(int(file.metadata.get("general.file_type", 1024)))
+    return str(named.decode()) if named else next(iter(file.kinds), "unknown")
+
+
+def quantization_facts(path: Path, file: GgufFile) -> dict[str, object]:
+    """For the record: types of the tensors, bits a weight, and how it was made and verified where this project did."""
+    manifest = path.parent / MANIFEST
+    return {
+        "method": "gguf",
+        "file_type": file_type(file),
+        "tensor_types": file.kinds,
+        "bits_per_weight": round(file.bits_per_weight, 3),
+    } | ({"manifest": read_json(manifest)} if manifest.is_file() else {})

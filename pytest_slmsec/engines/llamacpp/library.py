@@ -1,0 +1,101 @@
+"""The library llama.cpp, quiet: what it logs is kept for messages, never printed."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+from pytest_slmsec.core.errors import MissingExtraError
+from pytest_slmsec.engines.quiet import quiet
+
+WARNING, ERROR, CONTINUED = 2, 3, 5
+"""llama.cpp's log levels."""
+LINES_KEPT = 20
+FEATURE = re.compile(r"(\w+) = 1\b")
+SOURCE = re.compile(r"^[\w:~<>]+: ")
+
+
+def import_gguf() -> Any:
+    """The package gguf: names and sizes of the format.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    if importlib.util.find_spec("gguf") is None:
+        raise MissingExtraError("A GGUF model", "gguf", "gguf")
+    with quiet():
+        import gguf
+    return gguf
+
+
+@cache
+def import_llama() -> Any:
+    """The package llama_cpp, with its library started.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    if importlib.util.find_spec("llama_cpp") is None:
+        raise MissingExtraError("A GGUF model", "llama-cpp-python", "gguf")
+    with quiet():
+        import llama_cpp
+    _LOG.attach(llama_cpp)
+    llama_cpp.llama_backend_init()
+    return llama_cpp
+
+
+class _Log:
+    """The last warnings and errors, whole lines."""
+
+    def __init__(self) -> None:
+        self.lines: deque[str] = deque(maxlen=LINES_KEPT)
+        self._level = 0
+        self._callback: Any = None  # the library calls it as long as the process lives
+
+    def attach(self, llama_cpp: Any) -> None:
+        self._callback = llama_cpp.llama_log_callback(self._take)
+        llama_cpp.llama_log_set(self._callback, None)
+
+    def _take(self, level: int, text: bytes, _: Any) -> None:
+        self._level = self._level if level == CONTINUED else level
+        line = SOURCE.sub("", text.decode("utf-8", "replace").strip())
+        if self._level in (WARNING, ERROR) and line:
+            self.lines.append(line)
+
+
+_LOG = _Log()
+
+
+@contextmanager
+def complaints() -> Iterator[deque[str]]:
+    """What llama.cpp warns of and complains about meanwhile."""
+    _LOG.lines.clear()
+    yield _LOG.lines
+
+
+def reason(lines: deque[str]) -> str:
+    """The first complaint, fit to stand in a sentence: the later ones follow from it."""
+    return lines[0].rstrip(".:")[:200] if lines else "llama.cpp does not say why"
+
+
+def system_info() -> str:
+    """Back ends and instruction sets that llama.cpp was built for and found here."""
+    return str(import_llama().llama_print_system_info().decode()).strip().rstrip("|").strip()
+
+
+def kernel() -> str:
+    """What computes: ``ggml CPU AVX2 FMA AVX512``."""
+    return "ggml " + " ".join(["CPU", *FEATURE.findall(system_info())])
+
+
+def n_threads() -> int:
+    """Threads to compute with: the processors that this process may use, or fewer where OMP_NUM_THREADS says so."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(usable, int(wanted))) if wanted.isdigit() else usable

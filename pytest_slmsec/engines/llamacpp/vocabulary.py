@@ -1,0 +1,124 @@
+"""A GGUF file's own tokenizer and chat template, with the few methods of a transformers tokenizer that are used here.
+
+Taken where no Hugging Face tokenizer lies beside the file. Texts are cut by llama.cpp with special tokens recognised;
+the template is rendered by transformers, in its sandbox.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pytest_slmsec.core.errors import ModelError
+from pytest_slmsec.core.identity import sha256_json
+from pytest_slmsec.engines.llamacpp.context import LlamaModel
+from pytest_slmsec.engines.llamacpp.gguf_file import TOKENS, GgufFile
+from pytest_slmsec.engines.llamacpp.library import import_llama
+
+TEMPLATE = "tokenizer.chat_template"
+PREFIX = "tokenizer."
+NO_TOKEN = -1
+
+
+class GgufTokenizer:
+    """Cuts and joins texts with the vocabulary of a loaded model.
+
+    Attributes:
+        chat_template: the file's, or None. bos_token, eos_token: their texts, or None; `bos_token_id`, `eos_token_id`.
+        sha256: identity of vocabulary, merges and rules.
+    """
+
+    def __init__(self, model: LlamaModel, file: GgufFile) -> None:
+        self._lib = import_llama()
+        self._vocab = model.vocab
+        self._path = file.path
+        self._tokens: Sequence[str] = file.metadata[TOKENS]
+        self.chat_template = file.metadata.get(TEMPLATE) or None
+        self.bos_token_id = self._special(self._lib.llama_vocab_bos)
+        self.eos_token_id = self._special(self._lib.llama_vocab_eos)
+        self.bos_token = self._text(self.bos_token_id)
+        self.eos_token = self._text(self.eos_token_id)
+        rules = {key: value for key, value in file.metadata.items() if key.startswith(PREFIX) and key != TEMPLATE}
+        self.sha256 = sha256_json(rules)
+
+    @property
+    def ends(self) -> frozenset[int]:
+        """Every id that llama.cpp takes as the end of a text."""
+        is_end = self._lib.llama_vocab_is_eog
+        return frozenset(token for token in range(len(self._tokens)) if is_end(self._vocab, token))
+
+    def __call__(
+        self, texts: str | Sequence[str], add_special_tokens: bool = True, return_attention_mask: bool = False
+    ) -> dict[str, Any]:
+        """``{"input_ids": ...}`` of one text or of several."""
+        if isinstance(texts, str):
+            return {"input_ids": self._cut(texts, add_special_tokens)}
+        return {"input_ids": [self._cut(text, add_special_tokens) for text in texts]}
+
+    def decode(self, tokens: Sequence[int], skip_special_tokens: bool = False) -> str:
+        """The text of some tokens; bytes that are no UTF-8 become U+FFFD."""
+        ids = (ctypes.c_int32 * len(tokens))(*tokens)
+        size = 16 * len(tokens) + 64
+        while True:
+            buffer = ctypes.create_string_buffer(size)
+            n = self._lib.llama_detokenize(self._vocab, ids, len(tokens), buffer, size, False, not skip_special_tokens)
+            if n >= 0:
+                return buffer.raw[:n].decode("utf-8", "replace")
+            size = -n
+
+    def apply_chat_template(
+        self, turns: Sequence[Mapping[str, str]], tokenize: bool, add_generation_prompt: bool, **variables: Any
+    ) -> str:
+        """The conversation as the template writes it.
+
+        Raises:
+            jinja2.TemplateError: the template refuses the conversation.
+        """
+        from transformers.utils.chat_template_utils import render_jinja_template
+
+        texts, _ = render_jinja_template(
+            conversations=[list(turns)],
+            chat_template=str(self.chat_template),
+            add_generation_prompt=add_generation_prompt,
+            bos_token=self.bos_token or "",
+            eos_token=self.eos_token or "",
+            **variables,
+        )
+        return str(texts[0])
+
+    def _cut(self, text: str, special: bool) -> list[int]:
+        raw = text.encode("utf-8")
+        room = len(raw) + 8
+        ids = (ctypes.c_int32 * room)()
+        n = self._lib.llama_tokenize(self._vocab, raw, len(raw), ids, room, special, True)
+        if n < 0:
+            raise ModelError(f"{self._path}: llama.cpp cannot cut a text of {len(raw)} bytes into tokens.")
+        return list(ids[:n])
+
+    def _special(self, which: Any) -> int | None:
+        found = int(which(self._vocab))
+        return None if found == NO_TOKEN else found
+
+    def _text(self, token: int | None) -> str | None:
+        return None if token is None else self._tokens[token]
+
+
+def check_tokens(file: GgufFile, tokenizer: Any) -> None:
+    """Refuse a Hugging Face tokenizer that is not the file's: ordinary tokens must have the same ids.
+
+    Added tokens are left out: converters write blanks in them in different ways.
+
+    Raises:
+        ModelError: naming the first token that differs.
+    """
+    tokens = file.metadata[TOKENS]
+    added = set(tokenizer.get_added_vocab())
+    for token, at in sorted(tokenizer.get_vocab().items(), key=lambda pair: pair[1]):
+        there = tokens[at] if at < len(tokens) else None
+        if there != token and (token not in added or there is None):
+            told = f"{there!r} in the file" if there is not None else f"beyond the {len(tokens)} of the file"
+            raise ModelError(
+                f"{file.path}: the tokenizer beside it has {token!r} as token {at}, which is {told}: tokenizer and "
+                "weights do not belong together; fetch both from one place, or name the .gguf file itself."
+            )

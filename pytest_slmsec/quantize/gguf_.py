@@ -1,0 +1,120 @@
+"""GGUF through llama.cpp: the base's weights bit for bit, then `llama_model_quantize`.
+
+The result is a directory with ``model.gguf`` and the base's tokenizer. No importance matrix is used, so nothing is
+calibrated. llama.cpp itself chooses a type for each tensor: a ``q4_k_m`` has some tensors in Q6_K, and rows that do not
+divide into blocks of 256 fall back to a type with blocks of 32. Which types they became stands in the manifest.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pytest_slmsec.core.errors import QuantizeError
+from pytest_slmsec.engines.checkpoint import Checkpoint, read_checkpoint, support_files
+from pytest_slmsec.engines.llamacpp.gguf_file import read_gguf
+from pytest_slmsec.engines.llamacpp.library import complaints, import_gguf, import_llama, n_threads, reason
+from pytest_slmsec.engines.loading import check_vocabulary, load_tokenizer
+from pytest_slmsec.engines.settings import EngineSettings
+from pytest_slmsec.engines.transformers_ import load_config
+from pytest_slmsec.quantize.gguf_vocabulary import write_vocabulary
+from pytest_slmsec.quantize.gguf_weights import check_architecture, write_configuration, write_weights
+from pytest_slmsec.quantize.manifest import Recipe
+
+FILE = "model.gguf"
+FILE_TYPES: Mapping[str, str] = {
+    "f16": "LLAMA_FTYPE_MOSTLY_F16",
+    "q8_0": "LLAMA_FTYPE_MOSTLY_Q8_0",
+    "q6_k": "LLAMA_FTYPE_MOSTLY_Q6_K",
+    "q5_k_m": "LLAMA_FTYPE_MOSTLY_Q5_K_M",
+    "q4_k_m": "LLAMA_FTYPE_MOSTLY_Q4_K_M",
+    "q4_k_s": "LLAMA_FTYPE_MOSTLY_Q4_K_S",
+    "q3_k_m": "LLAMA_FTYPE_MOSTLY_Q3_K_M",
+    "q2_k": "LLAMA_FTYPE_MOSTLY_Q2_K",
+}
+"""llama.cpp's name for each quantisation."""
+K_BLOCK = 256
+"""Weights in a block of the k-quants; rows that do not divide into such blocks get another type."""
+
+
+def quantize_weights(
+    base: Path, out: Path, recipe: Recipe, rows: Sequence[Sequence[int]], settings: EngineSettings
+) -> dict[str, Any]:
+    """Convert and quantise `base` into `out`, with the tokenizer and the configuration beside it.
+
+    Args:
+        rows: not needed; nothing is calibrated.
+
+    Returns:
+        What became of the tensors: types and their counts, bits a weight, and where llama.cpp fell back.
+
+    Raises:
+        QuantizeError: it is no Llama, or llama.cpp could not do it. MissingExtraError: a package is missing.
+    """
+    checkpoint = read_checkpoint(base)
+    out.mkdir(parents=True)
+    with tempfile.TemporaryDirectory(prefix=".slmsec-gguf-", dir=out.parent) as scratch:
+        whole = Path(scratch) / FILE
+        settings.report(f"{recipe.quant}: writing the weights as GGUF", 0.0)
+        convert(checkpoint, whole)
+        settings.report(f"{recipe.quant}: quantising", 0.5)
+        _quantise(whole, out / FILE, recipe.quant)
+    for path in support_files(base):
+        if not path.name.endswith(".index.json"):
+            place = out / path.relative_to(base)
+            place.parent.mkdir(exist_ok=True)
+            shutil.copyfile(path, place)
+    return _facts(out / FILE, recipe.quant)
+
+
+def convert(checkpoint: Checkpoint, path: Path) -> None:
+    """Write a Llama as a GGUF file that holds its weights bit for bit.
+
+    Raises:
+        QuantizeError: it is of another architecture, or its tokenizer cannot be converted.
+    """
+    gguf, config = import_gguf(), load_config(checkpoint)
+    check_architecture(checkpoint, config)
+    tokenizer = load_tokenizer(checkpoint.directory)
+    check_vocabulary(checkpoint.directory, tokenizer, config.vocab_size)
+    writer = gguf.GGUFWriter(path, "llama")
+    try:
+        writer.add_name(checkpoint.directory.name)
+        write_configuration(writer, config)
+        write_vocabulary(writer, checkpoint.directory, tokenizer, config.vocab_size)
+        write_weights(writer, checkpoint, config)
+    finally:
+        writer.close()
+
+
+def _quantise(whole: Path, out: Path, quant: str) -> None:
+    lib = import_llama()
+    params = lib.llama_model_quantize_default_params()
+    params.ftype = getattr(lib, FILE_TYPES[quant])
+    params.nthread = n_threads()
+    params.allow_requantize = False
+    with complaints() as lines:
+        status = lib.llama_model_quantize(str(whole).encode(), str(out).encode(), params)
+        if status:
+            raise QuantizeError(f"llama.cpp could not quantise to {quant} ({reason(lines)}).")
+
+
+def _facts(path: Path, quant: str) -> dict[str, Any]:
+    file = read_gguf(path)
+    narrow = [tensor for tensor in file.tensors if len(tensor.shape) > 1 and tensor.shape[0] % K_BLOCK]
+    fallback = {tensor.name: tensor.kind for tensor in narrow} if "_k" in quant else {}
+    return {
+        "tensor_types": file.kinds,
+        "bits_per_weight": round(file.bits_per_weight, 3),
+        "fallback": {
+            "why": f"rows not divisible by {K_BLOCK}",
+            "tensors": len(fallback),
+            "types": sorted(set(fallback.values())),
+        }
+        if fallback
+        else None,
+        "importance_matrix": None,
+    }
