@@ -74,11 +74,7 @@ def kl_budget(
     if isinstance(wanted.budget, Recorded):
         same = recorded is not None and recorded.get("partition") == measured.partition
         if not same and not update:
-            what = (
-                "no KL"
-                if recorded is None
-                else f"a KL over the {recorded.get('partition')}, not the {measured.partition},"
-            )
+            what = "no KL" if recorded is None else f"no KL over the {measured.partition}"
             raise UsageError(f'[tool.slmsec.gate.fidelity] budget = "recorded": the baseline holds {what} of '
                              f"{candidate.name}; record one with --slmsec-baseline=FILE --slmsec-update-baseline, or "
                              "set a number.")  # fmt: skip
@@ -209,7 +205,7 @@ def _digest(row: Any) -> str:
 
 
 def _must_have_logits(engine: Any) -> None:
-    if not hasattr(engine, "network"):
+    if not hasattr(engine, "logits"):
         raise EngineError(f"The distance of {engine.info.engine} cannot be measured: it gives no logits.")
 
 

@@ -23,7 +23,7 @@ from pytest_slmsec.engines.base import Engine
 from pytest_slmsec.gatemarks import ONE_PROCESS, gate_config, screen, with_marks
 from pytest_slmsec.gates.baseline import merge
 from pytest_slmsec.gates.duels import LIVE
-from pytest_slmsec.gates.stored import NUMBER, read_json, recorded_kl, stored_path
+from pytest_slmsec.gates.stored import NUMBER, StoredDistances, read_json, stored_distances, stored_path
 from pytest_slmsec.opponents import baseline_of, duels_of
 from pytest_slmsec.options import Settings
 from pytest_slmsec.reports.groups import Groups
@@ -31,6 +31,7 @@ from pytest_slmsec.stopping import Stopping
 from pytest_slmsec.tasks.base import Task
 
 if TYPE_CHECKING:
+    from pytest_slmsec.distances import Distances
     from pytest_slmsec.gates.judge import Judgement
 
 PREFIX = "slmsec-gate::"
@@ -59,7 +60,7 @@ class Gating:
         self.baseline = baseline_of(config, self.gate)
         self.judgements: list[Judgement] = []
         self.accepted: dict[str, Any] | None = None
-        self.fidelity: dict[str, dict[str, Any]] = {}
+        self.distances: Distances | None = None
         self._unmeasured: list[str] = []
         self._nothing_judged = self._judged_by_test = False
         self._written = ""
@@ -141,26 +142,34 @@ class Gating:
 
         found = list[GateReport]()
         if self._groups or session.config.option.slmsec_update_baseline:
+            from pytest_slmsec.distances import Distances
             from pytest_slmsec.judging import Judging
 
             cases = [case for item in getattr(session, "items", []) if (case := case_of(item)) is not None]
+            self.distances = Distances(self.gate, self._groups, cases, self._make_engine, self._distances(), bool(
+                session.config.option.slmsec_update_baseline), self._stores)  # fmt: skip
             judging = Judging(session.config.option, self.gate, self.duels, self._groups, self._data, self._own,
-                              self._make_engine, cases, self._recorded(), self._window)  # fmt: skip
+                              self._make_engine, cases, self.distances, self._window)  # fmt: skip
             for report in judging.reports():
                 found.append(report)
                 show(session, report)
             self.judgements, self.accepted = judging.judgements, judging.accepted
-            self.fidelity = judging.fidelity
         told = any(report.outcome in ("failed", "error") for report in found)
         judged = bool(self.judgements or self.accepted or self._judged_by_test)
         if self._must_judge and not (judged or told) and session.testscollected:
             self._nothing_judged = True
             show(session, GateReport("suite", "error", self._why_nothing()))
 
-    def _recorded(self) -> dict[str, float]:
+    def _distances(self) -> StoredDistances:
         """What the baseline holds of earlier distances."""
         stored = self.duels and self.baseline is not None and not self.baseline.startswith(LIVE)
-        return recorded_kl(read_json(stored_path(str(self.baseline), self._config.rootpath))) if stored else {}
+        return stored_distances(stored_path(str(self.baseline), self._config.rootpath)) if stored else StoredDistances()
+
+    @property
+    def _stores(self) -> bool:
+        """Whether this run is written to a file that later runs can be compared with."""
+        names = ("slmsec_update_baseline", "benchmark_json", "benchmark_autosave", "benchmark_save")
+        return any(getattr(self._config.option, name, None) for name in names)
 
     @property
     def _must_judge(self) -> bool:

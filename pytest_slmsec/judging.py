@@ -13,11 +13,11 @@ from pytest_slmsec.cases import Case, model_id, safe_id
 from pytest_slmsec.core.errors import CompareError, SlmsecError, UsageError
 from pytest_slmsec.core.items import Score
 from pytest_slmsec.core.models import ModelSpec
+from pytest_slmsec.distances import Distances
 from pytest_slmsec.engines.base import Engine
-from pytest_slmsec.fidelity import forced, judged_distance, kl_budget, measure_kl
 from pytest_slmsec.gates.arm import Arm
 from pytest_slmsec.gates.config import GateConfig, read_rule
-from pytest_slmsec.gates.costs import KL, SPEED, broken, live_fidelity, live_speed
+from pytest_slmsec.gates.costs import SPEED, broken, live_speed
 from pytest_slmsec.gates.duels import Duel
 from pytest_slmsec.gates.judge import Judgement, judge
 from pytest_slmsec.gates.memory import MINIMUM_RUNS
@@ -45,26 +45,25 @@ class Judging:
         groups: everything measured. data: folder of the published files, or None. own: the user's own benchmarks.
         make_engine: loads a model beside another one. cases: everything selected.
         window: items handed to the engine at a time.
-        recorded: mean KL in nats a token that the baseline holds, by candidate.
+        distances: measures how far distributions lie apart.
 
     Attributes:
         judgements: what was found. accepted: why this run becomes the new baseline, or None.
-        fidelity: the distances that were measured, by candidate.
     """
 
     def __init__(
         self, option: Any, gate: GateConfig, duels: Sequence[Duel], groups: Groups, data: str | None,
         own: Mapping[str, Task], make_engine: Callable[[ModelSpec], Engine], cases: Sequence[Case],
-        recorded: Mapping[str, float], window: int,
+        distances: Distances, window: int,
     ) -> None:  # fmt: skip
         self._option, self._gate, self._duels = option, gate, duels
         self._groups, self._data, self._own = groups, data, own
-        self._make_engine, self._cases, self._recorded = make_engine, cases, recorded
+        self._make_engine, self._cases = make_engine, cases
         self._window = window
         self._machine = machine_facts()
         self.judgements: list[Judgement] = []
         self.accepted: dict[str, Any] | None = None
-        self.fidelity: dict[str, dict[str, Any]] = {}
+        self.distances = distances
 
     def reports(self) -> Iterable[GateReport]:
         """Judge every candidate, write what was asked for, and decide on the baseline; a report each."""
@@ -76,6 +75,7 @@ class Judging:
         yield from self._again()
         for duel in self._duels:
             yield from self._judge(duel)
+        yield from self.distances.keep()
         yield from self._write()
         if self._option.slmsec_update_baseline:
             yield self._accept()
@@ -132,26 +132,7 @@ class Judging:
 
     def _live(self, duel: Duel) -> list[Judged]:
         """What is measured with both models loaded."""
-        return [judged for judged in (self._kl(duel), self._speed(duel)) if judged is not None]
-
-    def _kl(self, duel: Duel) -> Judged | None:
-        """The distance of distributions along the base's answers, where that is wanted."""
-        wanted, base = self._gate.fidelity, duel.beside
-        if wanted is None or base is None:
-            return None
-        texts = {(group.label, str(row["item"])): row["text"] or "" for group in self._groups
-                 if group.model == base.name for row in group.measured()}  # fmt: skip
-        requests = forced(self._cases, texts, wanted.items)
-        if not requests:
-            return None
-        name, update = duel.candidate.name, bool(self._option.slmsec_update_baseline)
-        try:
-            budget = kl_budget(wanted, duel.candidate, self._recorded.get(name), update)
-            distance = measure_kl(base, duel.candidate, self._make_engine, requests)
-        except SlmsecError as error:
-            return live_fidelity(broken(KL, 0.0, (str(error),)), wanted.blocks)
-        self.fidelity[name] = distance.record(base.name)
-        return judged_distance(distance, budget, self._gate, wanted.blocks)
+        return [judged for judged in (self.distances.judged(duel), self._speed(duel)) if judged is not None]
 
     def _speed(self, duel: Duel) -> Judged | None:
         """Base and candidate in turns, where that is wanted and both are models of this run."""

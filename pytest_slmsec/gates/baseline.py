@@ -45,8 +45,9 @@ def merge(old: Mapping[str, Any] | None, new: Mapping[str, Any], accepted: Mappi
     before = {_key(group): _with_its_run(group, old or {}) for group in _section(old).get("groups", [])}
     groups = {**before, **ours}
     section = {**new["slmsec"], "groups": list(groups.values()), "accepted": dict(accepted)}
-    fidelity = {**_section(old).get("fidelity", {}), **new["slmsec"].get("fidelity", {})}
-    section |= {"fidelity": fidelity} if fidelity else {}
+    for by_model in ("fidelity", "distributions"):
+        if found := {**_section(old).get(by_model, {}), **new["slmsec"].get(by_model, {})}:
+            section[by_model] = found
     content = {**new, "benchmarks": _entries(old, new, set(ours)), "slmsec": section}
     return Merged(
         content,

@@ -119,22 +119,6 @@ def same_top(base: TopK, candidate: TopK) -> NDArray[np.bool_]:
     )
 
 
-def margin_shift(base_logprobs: Floats, candidate_logprobs: Floats, gold: Sequence[int] | Ids) -> Floats:
-    """Signed change of logp(gold) - max logp(other option), shape (items,); negative means less sure of the truth.
-
-    Args:
-        base_logprobs, candidate_logprobs: of each option, shape (items, options). gold: column of the right option.
-    """
-
-    def lead(logprobs: Floats) -> Floats:
-        rows, columns = np.arange(len(logprobs)), np.asarray(gold)
-        others = np.array(logprobs, dtype=np.float64)
-        others[rows, columns] = -np.inf
-        return np.asarray(logprobs[rows, columns] - others.max(axis=1), dtype=np.float64)
-
-    return lead(candidate_logprobs) - lead(base_logprobs)
-
-
 def bootstrap_t(values: Floats, alpha: float, budget: float) -> tuple[Bounds, float]:
     """One-sided bootstrap-t bounds of a mean, each at `alpha`, and the p-value of "the mean is above `budget`".
 

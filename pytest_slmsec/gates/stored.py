@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -84,11 +85,33 @@ def arms_from_json(content: Any, where: str) -> list[Arm]:
     ] + [arm_from_plain(group.get("facts") or {}, group, machine, where) for group in stopped]
 
 
-def recorded_kl(content: Any) -> dict[str, float]:
-    """Mean KL in nats a token of each candidate in a stored run, where it was measured; the content of one file."""
-    records = ((content.get("slmsec") or {}).get("fidelity") or {}) if isinstance(content, Mapping) else {}
-    found = {str(name): record.get("kl") for name, record in records.items() if isinstance(record, Mapping)}
-    return {name: float(kl) for name, kl in found.items() if isinstance(kl, (int, float)) and kl > 0}
+@dataclass(frozen=True, slots=True)
+class StoredDistances:
+    """What a stored run knows of distances, as plain data.
+
+    Attributes:
+        records: by candidate; see `fidelity.Distance.record`. tops: distributions by model; see `gates.tops`.
+        where: file, for messages.
+    """
+
+    records: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    tops: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    where: str = "The baseline"
+
+
+def stored_distances(path: Path) -> StoredDistances:
+    """The distances in a stored run.
+
+    Raises:
+        CompareError: the file cannot be read.
+    """
+    section = read_json(path).get("slmsec") or {}
+    records, tops = section.get("fidelity") or {}, section.get("distributions") or {}
+    return StoredDistances({name: r for name, r in records.items() if _is_positive(r.get("kl"))}, tops, str(path))
+
+
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, (int, float)) and value > 0
 
 
 def _machine_of(group: Mapping[str, Any], of_the_file: Any) -> Any:

@@ -17,12 +17,12 @@ class Logits(Lossy):
 
         noise = float(os.environ.get("NOISE", 0)) if spec.quant else 0.0
 
-        def model(input_ids, use_cache):
-            rows = torch.arange(input_ids.shape[1], dtype=torch.float64)[:, None] + input_ids[0][:, None]
-            logits = torch.sin(rows * (1 + torch.arange(7)))
-            return SimpleNamespace(logits=(logits + noise * torch.cos(rows * torch.arange(7)))[None])
+        def logits(tokens, start=0):
+            rows = (torch.arange(len(tokens), dtype=torch.float64) + torch.tensor(tokens))[:, None]
+            found = torch.sin(rows * (1 + torch.arange(7))) + noise * torch.cos(rows * torch.arange(7))
+            return found[start:]
 
-        self.network = SimpleNamespace(device="cpu", model=model)
+        self.logits = logits
         self.prompts = SimpleNamespace(encode=lambda requests: [
             SimpleNamespace(prompt=(1, 2, len(r.id)), choices=((3, 4, int(r.id[-2:]), 5),)) for r in requests
         ])
@@ -108,3 +108,48 @@ def test_mistakes(near, line, message):
     result = near.run(*BOTH)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert message in said(result)
+
+
+def test_a_stored_base_need_not_be_loaded_again(near, toy):
+    configured(near, "budget = 0.001", 0.5)
+    near.run("--model=alpha", "--benchmark-json=base.json")
+    kept = json.loads((near.path / "base.json").read_text())["slmsec"]["distributions"]["alpha"]
+    assert len(kept) == 30
+    toy.log.unlink()
+    result = near.run("--model=alpha-gptq4", "--slmsec-baseline=base.json")
+    assert set(toy.loads) == {"alpha-gptq4"}
+    assert "KL a token" in said(result)
+    assert "The model changed more than its recipe ever did" in said(result)
+    configured(near, "budget = 0.05", 0.001)
+    result = near.run("--model=alpha-gptq4", "--slmsec-baseline=base.json")
+    assert "The KL is a lower bound (only the top tokens were kept)" in said(result)
+
+
+def test_a_budget_recorded_against_a_stored_base(near):
+    configured(near, 'budget = "recorded*1.5"', 0.1)
+    near.run("--model=alpha", "--benchmark-json=base.json")
+    base = ("--model=alpha-gptq4", "--slmsec-baseline=base.json")
+    assert near.run(*base).ret == 1
+    assert near.run(*base, "--slmsec-update-baseline").ret == 0
+    record = json.loads((near.path / "base.json").read_text())["slmsec"]["fidelity"]["alpha-gptq4"]
+    assert record["partition"] == "top 64"
+    result = near.run(*base)
+    assert (result.ret, gates(result)) == (0, {"gates": 6})
+
+
+def test_a_stored_base_without_distributions_is_an_error_that_says_what_to_do(near):
+    near.run("--model=alpha", "--benchmark-json=base.json")
+    configured(near, "budget = 0.05", 0.1)
+    result = near.run("--model=alpha-gptq4", "--slmsec-baseline=base.json")
+    assert result.ret == 1
+    assert "base.json keeps no distributions of alpha: name it in this run, --model=alpha, or store it anew" in said(
+        result
+    )
+
+
+def test_an_engine_without_logits_keeps_nothing_and_says_so(runs):
+    runs.suite(150)
+    configured(runs, "", 0)
+    result = runs.run("--model=alpha", "--benchmark-json=base.json", "-rs")
+    assert result.ret == 0
+    assert "No distributions of alpha are kept: The distance of free 1 cannot be measured" in said(result)
