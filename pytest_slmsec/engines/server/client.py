@@ -1,7 +1,7 @@
 """JSON over HTTP: retries with exponential backoff and jitter, timeouts, and one sentence for whatever goes wrong.
 
-Retried: 408, 429 (after as long as Retry-After says), 5xx, broken connections, answers that are no JSON, and timeouts
-once.
+Retried: 408, 429 (after as long as Retry-After says), 5xx and broken connections; once only: timeouts and what is no
+JSON.
 Source of the waits: "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015), full jitter; Retry-After: RFC 9110
 section 10.2.3.
 """
@@ -23,8 +23,8 @@ from pytest_slmsec.engines.server.address import Address, Key
 from pytest_slmsec.engines.settings import ServerSettings
 
 LONGEST_QUOTE = 200
-TIMEOUTS_TRIED = 2
-"""A request that took as long as it may is repeated once only."""
+RARELY_TRIED = 2
+"""Where another attempt costs much (a timeout) or promises little (an HTML page)."""
 RETRIED = (408, 429)
 JSON = {"Content-Type": "application/json"}
 
@@ -67,11 +67,11 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class _Trouble:
-    """Why a request should be repeated. `wait_s`: what Retry-After says; `timed_out`, `connected`: see `GaveUp`."""
+    """Why a request should be repeated. `wait_s`: what Retry-After says; `rarely`: see `RARELY_TRIED`; `connected`: see `GaveUp`."""
 
     why: str
     wait_s: float | None = None
-    timed_out: bool = False
+    rarely: bool = False
     connected: bool = True
 
 
@@ -107,11 +107,11 @@ class Client:
         return await self._ask("POST", path, body, attempts)
 
     async def _ask(self, method: str, path: str, body: dict[str, Any] | None, attempts: int | None) -> Answered:
-        most, timeouts, attempt = attempts or self._settings.attempts, 0, 1
+        most, rare, attempt = attempts or self._settings.attempts, 0, 1
         while not isinstance(found := await self._once(method, path, body), Answered):
-            timeouts += found.timed_out
+            rare += found.rarely
             wait = self._wait(attempt, found)
-            if attempt == most or timeouts == TIMEOUTS_TRIED or wait is None:
+            if attempt == most or rare == RARELY_TRIED or wait is None:
                 times = f" (tried {attempt} times)" if attempt > 1 else ""
                 raise GaveUp(f"{self._address.place} {found.why}{times}", found.connected)
             await asyncio.sleep(wait)
@@ -132,7 +132,7 @@ class Client:
                 content = None if body is None else json.dumps(body).encode("ascii")
                 response = await self._http.request(method, self._address.url + path, content=content, headers=JSON)
         except (TimeoutError, httpx2.TimeoutException):
-            return _Trouble(f"gave no answer within {self._settings.timeout_s:g} s", timed_out=True)
+            return _Trouble(f"gave no answer within {self._settings.timeout_s:g} s", rarely=True)
         except httpx2.ConnectError as error:
             return _Trouble(f"cannot be reached: {_reason(error)}", connected=False)
         except httpx2.TransportError as error:
@@ -159,9 +159,9 @@ class Client:
         try:
             value = json.loads(response.content)
         except (ValueError, RecursionError):
-            return _Trouble(f"answered {_kind(response)} instead of JSON")
+            return _Trouble(f"answered {_kind(response)} instead of JSON", rarely=True)
         if not isinstance(value, dict):
-            return _Trouble("answered JSON that is no object")
+            return _Trouble("answered JSON that is no object", rarely=True)
         return Answered(self._key.removed(value), seconds)
 
     def _said(self, response: httpx2.Response) -> str:

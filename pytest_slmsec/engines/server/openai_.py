@@ -14,7 +14,7 @@ from typing import Any
 
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.server.address import KEY_VARIABLES, address_of, key_of
-from pytest_slmsec.engines.server.client import Answered, Client, Refused
+from pytest_slmsec.engines.server.client import Answered, Client, GaveUp, KeyRefused, Refused
 from pytest_slmsec.engines.server.dialect import (
     LISTING_ATTEMPTS,
     Ask,
@@ -58,9 +58,13 @@ class OpenAI:
         """``GET /models``."""
         try:
             answered = await self._client.get("/models", LISTING_ATTEMPTS)
-        except Refused as error:
-            if error.status in (404, 405, 501):
-                return None
+        except KeyRefused:
+            raise
+        except Refused:
+            return None
+        except GaveUp as error:
+            if error.connected:
+                return None  # it fails at this only, or tells why with the first question
             raise
         entries = answered.value.get("data")
         if not isinstance(entries, list):
