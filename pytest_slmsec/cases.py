@@ -144,10 +144,12 @@ def safe_id(text: str) -> str:
 
 
 def model_id(spec: ModelSpec) -> str:
-    """The model's name in ids: a local directory goes by its last folder."""
+    """The model's name in ids: local directories, its own and its adapter's, go by their last folder."""
     if spec.source in ("replay", "server"):
         return safe_id(re.sub("[:/]+", "-", spec.name))
     name = spec.name if spec.source == "hub" or spec.embedded else spec.name.replace(spec.base, Path(spec.base).name)
+    if spec.adapter is not None and spec.adapter.source == "path":
+        name = name.replace(f"+{spec.adapter.name}", f"+{Path(spec.adapter.name).name}")
     return safe_id(name)
 
 

@@ -35,6 +35,7 @@ from pytest_slmsec.tasks.sources import Limit
 WRONG = ("pass", "xfail", "fail")
 SENTINELS = ("warn", "fail", "off")
 PROMPTS = ("published", "chat")
+ADAPTER_MODES = ("live", "merged")
 VARIABLE = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 RULE = "rule"
 """What stands for a judge where no model is asked."""
@@ -138,6 +139,12 @@ FRAGILE = Option(
     "which takes four bytes a parameter.",
     {"choices": ("flag", "rescore")},
 )
+ADAPTER = Option(
+    "slmsec-adapter",
+    "How the LoRA adapter of --model=BASE+ADAPTER is computed: live (default), beside the layers of its base, or "
+    "merged into their weights.",
+    {"choices": ADAPTER_MODES},
+)
 JUDGE = Option(
     "slmsec-judge",
     "Who judges answers that no rule can score (mitre): rule (default: refusals only, offline), or a model, named as "
@@ -197,6 +204,7 @@ RUN_OPTIONS = (
     BATCH_TOKENS,
     PACKING,
     FRAGILE,
+    ADAPTER,
     STOP_WHEN_ANSWERED,
     DEVICE,
     Option(
@@ -406,6 +414,7 @@ def read_settings(given: Mapping[str, Any], root: Path, extra_models: Mapping[st
             server=server_settings(chosen),
             packing=_one_of("packing", chosen["packing"] or "auto", ("auto", "off")) == "auto",
             rescore_fragile=_one_of("fragile", chosen["fragile"] or "flag", ("flag", "rescore")) == "rescore",
+            merge_adapter=_one_of("adapter", chosen["adapter"] or ADAPTER_MODES[0], ADAPTER_MODES) == "merged",
         ),
         journal=root / (chosen["journal"] or ".slmsec/journal.jsonl"),
         resume=bool(chosen["resume"]),

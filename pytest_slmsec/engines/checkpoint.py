@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_slmsec.core.errors import ModelError
+from pytest_slmsec.core.models import GGUF
 
 PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt")
 SUPPORT_SUFFIXES = (".json", ".jinja", ".model", ".txt")
@@ -18,7 +19,6 @@ MAX_HEADER_BYTES = 100_000_000
 GPTQ_CONFIG = "quantize_config.json"
 MANIFEST = "slmsec-manifest.json"
 """Beside the weights of a model quantised by this project: how it was made and verified."""
-GGUF = ".gguf"
 LATER_SHARD = re.compile(r"-(?!00001)\d{5}-of-\d{5}\.gguf$")
 NAMED = 3
 
@@ -92,6 +92,11 @@ def read_checkpoint(directory: Path) -> Checkpoint:
     if not any(directory.iterdir()):
         raise ModelError(f"{directory} is empty: it must hold config.json, a tokenizer and *.safetensors files.")
     weights = find_weights(directory)
+    if (directory / "adapter_config.json").is_file():  # transformers would follow it to the base that it names
+        raise ModelError(
+            f"{directory} holds both a model and a LoRA adapter: move the adapter's files into a directory of their "
+            "own, and name it as --model=BASE+ADAPTER."
+        )
     config = read_config(directory)
     tensors: dict[str, str] = {}
     for path in weights:
@@ -158,7 +163,9 @@ def _no_weights(directory: Path) -> tuple[Path, ...]:
             "convert it to safetensors (load it where you trust it, then save_pretrained) and name that directory."
         )
     if (directory / "adapter_config.json").is_file():
-        raise ModelError(f"{directory} holds a LoRA adapter, no model: merge it into its base and name the result.")
+        raise ModelError(
+            f"{directory} holds a LoRA adapter, no model: name it behind its base, --model=BASE+{directory}."
+        )
     raise ModelError(f"{directory} has no *.safetensors weights: complete the directory or fetch the model again.")
 
 

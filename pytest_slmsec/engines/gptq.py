@@ -18,6 +18,7 @@ from safetensors import safe_open
 
 from pytest_slmsec.core.errors import MissingExtraError, ModelError
 from pytest_slmsec.core.models import ModelSpec
+from pytest_slmsec.engines.adapters import with_adapter
 from pytest_slmsec.engines.causal import CausalEngine
 from pytest_slmsec.engines.checkpoint import GPTQ_CONFIG, MANIFEST, Checkpoint, read_checkpoint, read_json
 from pytest_slmsec.engines.loading import check_vocabulary, first_line, load_tokenizer, pick_device, pick_dtype
@@ -77,6 +78,7 @@ def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> CausalEn
         load_s,
         quantization=quantization_facts(checkpoint),
     )
+    model, info = with_adapter(model, tokenizer, info, spec, settings, checkpoint)
     return CausalEngine(model, tokenizer, info, settings)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_slmsec.core.errors import ModelError, ModelUnavailable, UsageError
 from pytest_slmsec.core.identity import sha256_json, sha256_text
-from pytest_slmsec.core.models import DTYPES, ModelSpec
+from pytest_slmsec.core.models import DTYPES, GGUF, ModelSpec, is_place
 from pytest_slmsec.engines.checkpoint import Checkpoint
 from pytest_slmsec.engines.quiet import quiet
 from pytest_slmsec.engines.settings import EngineSettings
@@ -18,50 +20,75 @@ if TYPE_CHECKING:
 
 HUB_FILES = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
 """What is downloaded of a hub model: no pickles, no code."""
+SHARDS = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
 UNBOUNDED_TOKENS = 1 << 60
 TORCH_NAMES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
 
 def locate(spec: ModelSpec, settings: EngineSettings) -> Path:
-    """The directory of a model; one of the hub is downloaded, or found among the downloads.
+    """The directory or GGUF file of a model; one of the hub is downloaded, or found among the downloads.
 
     Raises:
         ModelUnavailable: it is neither on disk nor reachable; says what to do.
     """
     if spec.source == "path":
-        if not Path(spec.location).is_dir():
-            raise ModelUnavailable(f"{spec.name}: there is no directory {spec.location}.")
+        if not is_place(Path(spec.location)):
+            what = "file" if spec.location.endswith(GGUF) else "directory"
+            raise ModelUnavailable(f"{spec.name}: there is no {what} {spec.location}.")
         return Path(spec.location)
     return _download(spec, settings.offline)
 
 
 def _download(spec: ModelSpec, offline: bool) -> Path:
+    patterns = HUB_FILES if spec.file is None else (SHARDS.sub("-*-of-*.gguf", spec.file),)
+    try:
+        directory = _fetched(spec.location, spec.revision, offline, patterns)
+    except Exception as error:
+        raise ModelUnavailable(unavailable(spec, _why(error, spec.revision, offline))) from error
+    if spec.file is not None and not (directory / spec.file).is_file():
+        raise ModelUnavailable(unavailable(spec, f"the hub has no file {spec.file} of it, or it was not downloaded"))
+    return directory / (spec.file or "")
+
+
+def _fetched(hub_id: str, revision: str | None, local_files_only: bool, patterns: Sequence[str] = HUB_FILES) -> Path:
     from huggingface_hub import snapshot_download
 
-    def fetch(local_files_only: bool) -> Path:
-        with quiet():
-            return Path(
-                snapshot_download(
-                    spec.location,
-                    revision=spec.revision,
-                    allow_patterns=list(HUB_FILES),
-                    local_files_only=local_files_only,
-                )
+    with quiet():
+        return Path(
+            snapshot_download(
+                hub_id, revision=revision, allow_patterns=list(patterns), local_files_only=local_files_only
             )
+        )
 
+
+def locate_adapter(spec: ModelSpec, settings: EngineSettings) -> Path:
+    """The directory of a model's adapter, as `locate` finds that of a model.
+
+    Raises:
+        ModelUnavailable: it is neither on disk nor reachable; says what to do.
+    """
+    assert spec.adapter is not None
+    place = spec.adapter
+    if place.source == "path":
+        if not Path(place.location).is_dir():
+            raise ModelUnavailable(f"{spec.name}: there is no directory {place.location} with its adapter.")
+        return Path(place.location)
     try:
-        return fetch(offline)
+        return _fetched(place.location, place.revision, settings.offline)
     except Exception as error:
-        raise ModelUnavailable(unavailable(spec, _why(spec, error, offline))) from error
+        raise ModelUnavailable(
+            f"{spec.name}: the adapter {place.location} is missing ({_why(error, place.revision, settings.offline)}): "
+            f"name a local directory that holds it, such as --model={spec.base}+./ADAPTER."
+        ) from error
 
 
-def _why(spec: ModelSpec, error: Exception, offline: bool) -> str:
+def _why(error: Exception, revision: str | None, offline: bool) -> str:
     from huggingface_hub import errors
 
     if isinstance(error, errors.GatedRepoError):
         return "its licence has to be accepted on its hub page first, and the environment needs your HF_TOKEN"
     if isinstance(error, errors.RevisionNotFoundError):
-        return f"the hub has no revision {spec.revision!r} of it"
+        return f"the hub has no revision {revision!r} of it"
     if isinstance(error, errors.RepositoryNotFoundError):
         return "the hub has no such model, or it is private"
     if offline:

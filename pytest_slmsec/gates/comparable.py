@@ -153,6 +153,8 @@ def _prompts(base: Arm, candidate: Arm) -> tuple[list[str], list[str]]:
     if base.facts["base"] != candidate.facts["base"]:
         text = f"the models have different bases ({base.facts['base']} and {candidate.facts['base']})"
         return ([f"{text}, and so their own chat templates or tokenizers."] if differ or longer else []), []
+    if "template" in differ and base.facts.get("adapter") != candidate.facts.get("adapter"):
+        return ["The adapter brings a chat template of its own, so prompts were rendered in different ways."], []
     errors = ["the chat template differs"] if "template" in differ else []
     if longer:
         errors.append(f"prompts differ in their token counts ({_named(longer)}; {len(longer)} in all)")
@@ -197,7 +199,7 @@ def _degenerate(base: Arm, candidate: Arm) -> list[str]:
 
 def _conditions(base: Arm, candidate: Arm) -> list[str]:
     """How engine, batch and machine differ. Quantisations have loaders of their own: that is part of the candidate."""
-    same_kind = base.facts["quant"] == candidate.facts["quant"]
+    same_kind = all(base.facts.get(key) == candidate.facts.get(key) for key in ("quant", "adapter"))
     recorded = [arm.model for arm in (base, candidate) if arm.facts.get("recorded")]
     unknown = [f"On what the recorded answers of {recorded[0]} were made is not known"] if len(recorded) == 1 else []
     return unknown + [
@@ -207,13 +209,21 @@ def _conditions(base: Arm, candidate: Arm) -> list[str]:
             ("The device", _engine(base).get("device"), _engine(candidate).get("device")),
             ("The torch version", _extra(base, "torch"), _extra(candidate, "torch")),
             ("The transformers version", _extra(base, "transformers"), _extra(candidate, "transformers")),
-            ("The batch size", base.facts.get("largest_batch"), candidate.facts.get("largest_batch")),
+            ("The batch size", *_batch_sizes(base, candidate)),
             ("The CPU", base.machine.get("cpu"), candidate.machine.get("cpu")),
             ("The number of usable CPUs", base.machine.get("cpus_usable"), candidate.machine.get("cpus_usable")),
             ("The GPU", _gpu(base), _gpu(candidate)),
         )
         if a != b and (same_kind or what != "The engine") and not (unknown and None in (a, b))
     ]
+
+
+def _batch_sizes(base: Arm, candidate: Arm) -> tuple[Any, Any]:
+    """The largest batch of each; that of a candidate which stopped early may well be one of the base's smaller ones."""
+    ours, theirs = base.facts.get("largest_batch"), candidate.facts.get("largest_batch")
+    visit = visit_of(candidate.facts, candidate.name)
+    stopped = visit is not None and candidate.n < visit.n_total
+    return (theirs, theirs) if stopped and ours is not None and theirs is not None and theirs < ours else (ours, theirs)
 
 
 def _shown(value: Any) -> str:

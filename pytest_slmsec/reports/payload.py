@@ -91,6 +91,7 @@ def header(group: Group, info: Callable[[ModelSpec], EngineInfo | None], file: s
         "binary": metric.binary,
         "base": model.base,
         "quant": model.quant,
+        "adapter": model.adapter and model.adapter.name,
         "n_expected": len(group.positions),
         "constant": None if constant is None else {"answer": constant[0], "value": constant[1]},
         "mode": group.mode.value,

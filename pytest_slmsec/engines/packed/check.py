@@ -50,7 +50,8 @@ def checked_model(model: Any, tile_tokens: int | None = None) -> tuple[PackedMod
 def _probe(model: Any, seed: int) -> Encoded:
     """A question of random tokens behind a shared prefix; two of its choices begin alike."""
     draw = random.Random(seed)
-    vocabulary = model.get_input_embeddings().num_embeddings
+    embedding = model.get_input_embeddings()
+    vocabulary = getattr(embedding, "base_layer", embedding).num_embeddings  # an adapter may lie over it
     shared = [random.Random(SEED).randrange(vocabulary) for _ in range(SHARED)]
     own = [draw.randrange(vocabulary) for _ in range(OWN + seed)]
     choices = [[draw.randrange(vocabulary) for _ in range(length)] for length in BRANCHES]

@@ -44,6 +44,7 @@ class FragileItems:
         plain = all(
             type(module) is torch.nn.Linear or "linear" not in type(module).__name__.lower()
             for module in model.modules()
+            if not hasattr(module, "base_layer")  # an adapter's layer: the one it was added to is looked at
         )
         return None if plain else "its layers are quantised, and have no fp32 form"
 

@@ -5,13 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_slmsec.core.errors import UnknownModelError, UsageError
-from pytest_slmsec.core.models import check_entry, distinct, parse_model, shipped_registry, split_names
+from pytest_slmsec.core.models import Adapter, check_entry, distinct, parse_model, shipped_registry, split_names
 
 QUANTS = ("gptq2", "gptq3", "gptq4", "gptq8")
 REGISTRY = {
     "phi3": {"location": "hf:microsoft/Phi-3-mini-4k-instruct"},
     "phi3-128k": {"location": "hf:microsoft/Phi-3-mini-128k-instruct@abc123"},
     "mine": {"location": "/models/mine", "gptq_group_size": 64},
+    "tuned": {"location": "hf:microsoft/Phi-3-mini-4k-instruct", "adapter": "hf:me/lora"},
 }
 
 
@@ -68,9 +69,47 @@ def test_an_unknown_name_says_what_is_near(name, says):
         parse_model(name, REGISTRY, QUANTS)
 
 
-def test_an_adapter_is_refused_with_the_remedy():
-    with pytest.raises(UsageError, match="merge the adapter"):
-        parse_model("phi3+my-lora", REGISTRY, QUANTS)
+def test_an_adapter_behind_the_name(tmp_path):
+    spec = parse_model(f"phi3-gptq4+{tmp_path}", REGISTRY, QUANTS)
+    assert (spec.base, spec.quant, spec.adapter) == ("phi3", "gptq4", Adapter(str(tmp_path), "path", str(tmp_path)))
+    spec = parse_model("hf:Qwen/Qwen3-0.6B+hf:me/lora@v2", REGISTRY, QUANTS)
+    assert (spec.location, spec.adapter) == ("Qwen/Qwen3-0.6B", Adapter("hf:me/lora@v2", "hub", "me/lora", "v2"))
+
+
+def test_an_adapter_of_the_registry():
+    own = Adapter("tuned", "hub", "me/lora")
+    tuned, quantised, other = (parse_model(name, REGISTRY, QUANTS) for name in ("tuned", "tuned-gptq4", "phi3+tuned"))
+    assert (tuned.base, tuned.location, tuned.adapter) == ("tuned", "microsoft/Phi-3-mini-4k-instruct", own)
+    assert (quantised.quant, quantised.adapter) == ("gptq4", own)
+    assert (other.base, other.adapter) == ("phi3", own)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("phi3+nowhere", "there is no adapter nowhere: name a directory with adapter_config.json"),
+        ("phi3+", r"there is no adapter \(nothing\)"),
+        ("phi3+mine", "there is no adapter mine"),
+        ("phi3+hf:nobody", "an adapter of the hub is written 'hf:org/name'"),
+        ("tuned+hf:me/other", "tuned has an adapter already"),
+        ("phj3+hf:me/lora", "no such model; did you mean phi3"),
+    ],
+)
+def test_an_adapter_that_cannot_be(name, says):
+    with pytest.raises(UsageError, match=says):
+        parse_model(name, REGISTRY, QUANTS)
+
+
+def test_a_directory_may_have_a_plus_in_its_name(tmp_path):
+    odd = tmp_path / "a+b"
+    odd.mkdir()
+    assert parse_model(str(odd), REGISTRY, QUANTS).adapter is None
+
+
+def test_of_quantisations_with_a_hyphen_the_longest_counts():
+    quants = (*QUANTS, "int8", "onnx", "onnx-int8")
+    found = [parse_model(f"phi3-{quant}", REGISTRY, quants) for quant in quants]
+    assert [(spec.base, spec.quant) for spec in found] == [("phi3", quant) for quant in quants]
 
 
 def test_repeated_and_comma_separated_names_count_once(tmp_path):
@@ -84,6 +123,8 @@ def test_a_registry_entry_with_a_typo_is_named():
         check_entry("x", {"lokation": "hf:a/b"}, "pyproject.toml")
     with pytest.raises(UsageError, match="needs `location`"):
         check_entry("x", {}, "pyproject.toml")
+    with pytest.raises(UsageError, match="`adapter` of the model 'x' must be text"):
+        check_entry("x", {"location": "hf:a/b", "adapter": True}, "pyproject.toml")
 
 
 def test_every_shipped_entry_is_sound():

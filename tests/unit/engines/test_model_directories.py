@@ -178,7 +178,7 @@ def test_reasons_of_the_hub_are_told_apart():
     from huggingface_hub import errors
 
     def why(kind):
-        return loading._why(PHI, kind.__new__(kind), offline=False)
+        return loading._why(kind.__new__(kind), PHI.revision, offline=False)
 
     assert "HF_TOKEN" in why(errors.GatedRepoError)
     assert "no such model" in why(errors.RepositoryNotFoundError)

@@ -77,6 +77,15 @@ def test_another_model_may_have_its_own_template():
     assert "different bases (phi3 and qwen)" in found.warnings[0]
 
 
+def test_an_adapter_may_bring_a_template():
+    engine = {"template_sha256": "other", "tokenizer_sha256": "t", "engine": "transformers 5.23.0", "device": "cpu",
+              "extra": {"torch": "2.13.0", "transformers": "5.23.0"}}  # fmt: skip
+    found = pair(arm(RIGHT), candidate(adapter="lora", engine=engine))
+    assert found.warnings == ("The adapter brings a chat template of its own, so prompts were rendered in different "
+                              "ways.",)  # fmt: skip
+    assert "the chat template differs" in refusal(arm(RIGHT), candidate(engine=engine))
+
+
 def test_mostly_empty_answers_are_an_error_and_not_a_drop():
     empty = candidate()
     empty.columns["text"][:41] = [""] * 40 + [None]

@@ -1,7 +1,5 @@
 """Who is judged against whom."""
 
-from dataclasses import replace
-
 import pytest
 from arms import arm
 
@@ -29,12 +27,25 @@ def test_a_dtype_is_judged_against_its_base_as_every_other_form_is():
     assert pairs("phi3-bf16", "phi3", "phi3-gptq4") == [("phi3-bf16", "phi3"), ("phi3-gptq4", "phi3")]
 
 
+LORA = "hf:me/lora"
+
+
 def test_an_adapter_is_judged_against_its_base():
-    base, tuned = specs("phi3", "phi3")
-    tuned = replace(tuned, name="phi3+lora", adapter="lora")
-    assert [(duel.candidate.name, duel.base.name) for duel in live_duels([tuned, base], None)] == [
-        ("phi3+lora", "phi3")
-    ]
+    assert pairs(f"phi3+{LORA}", "phi3") == [(f"phi3+{LORA}", "phi3")]
+    assert pairs(f"phi3+{LORA}", "phi3-fp16") == [(f"phi3+{LORA}", "phi3-fp16")]
+    assert pairs(f"phi3+{LORA}", "phi3+hf:me/other") == []
+
+
+def test_a_quantised_adapter_is_judged_against_the_unquantised_one_and_without_that_against_the_base():
+    both, small = f"phi3+{LORA}", f"phi3-gptq4+{LORA}"
+    assert pairs(small, "phi3", both) == [(small, both), (both, "phi3")]
+    assert pairs(small, "phi3") == [(small, "phi3")]
+    assert pairs(small, "phi3-gptq4", "phi3+hf:me/other") == []
+
+
+def test_a_dtype_of_an_adapter_is_judged_against_its_own_dtype():
+    half = f"phi3-fp16+{LORA}"
+    assert pairs(half, f"phi3-bf16+{LORA}", f"phi3+{LORA}")[0] == (half, f"phi3+{LORA}")
 
 
 def test_a_dtype_stands_in_for_a_base_that_is_not_in_the_run():
@@ -59,3 +70,10 @@ def test_a_stored_base_is_the_model_itself_then_its_base_then_the_only_one():
     assert stored("qwen", base) == {"phi3"}
     with pytest.raises(CompareError, match=r"base.json holds phi3, phi3-gptq4, but neither qwen-gptq4 nor qwen"):
         stored("qwen-gptq4", base, candidate)
+
+
+def test_a_stored_base_with_the_same_adapter_is_nearer_than_the_plain_one():
+    plain, tuned = arm("10"), arm("10", model=f"phi3+{LORA}", adapter=LORA)
+    assert stored(f"phi3-gptq4+{LORA}", plain, tuned) == {f"phi3+{LORA}"}
+    assert stored(f"phi3-gptq4+{LORA}", plain, arm("10", model="phi3+x", adapter="x")) == {"phi3"}
+    assert stored("phi3-gptq4", tuned, plain) == {"phi3"}
