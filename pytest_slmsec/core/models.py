@@ -2,7 +2,8 @@
 ``replay:PATH[::NAME]`` for recorded answers.
 
 `base` is a name of the registry (`models.toml`, or ``[tool.slmsec.models.NAME]``), a local directory, or
-``hf:org/name[@revision]``. `quant` is a quantisation or a dtype. `adapter` is a local directory,
+``hf:org/name[@revision]``, or a GGUF file: a local one, or ``hf:org/name[@revision]::FILE.gguf``. `quant` is a
+quantisation or a dtype. `adapter` is a local directory,
 ``hf:org/name[@revision]``, or a name of the registry whose entry has an adapter: that one.
 """
 
@@ -28,6 +29,7 @@ REPLAY_PREFIX = "replay:"
 SERVERS = ("openai", "ollama")
 """Prefixes of models behind a server: ``openai:NAME``, ``ollama:NAME``."""
 MEMBER = "::"
+GGUF = ".gguf"
 MOST_PARTS = 64
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -55,9 +57,11 @@ class ModelSpec:
         name: as written on the command line; what tables and ids show. Recorded answers go by a short name.
         base, quant: parts of the name. adapter: its last part, or that of the registry's entry.
         source: ``path`` (a directory), ``hub``, ``replay`` (recorded answers), or ``server``.
-        location: the directory, the hub id, the file or folder of recorded answers, or the server's own name for it.
+        location: the directory or GGUF file, the hub id, the file or folder of recorded answers, or the server's own
+            name for it.
         member: which of several models in a file of recorded answers.
         revision: pinned hub revision, or None for the newest.
+        file: the GGUF file of a hub model, where it is one.
         engine: the back end that loads it unquantised.
         gptq_group_size: columns that share a scale when GPTQ is made of it.
         context_tokens: prompt plus answer, where the registry knows it.
@@ -75,6 +79,7 @@ class ModelSpec:
     location: str = ""
     member: str | None = None
     revision: str | None = None
+    file: str | None = None
     engine: str = "transformers"
     gptq_group_size: int = 128
     context_tokens: int | None = None
@@ -120,11 +125,16 @@ def split_names(values: Iterable[str]) -> list[str]:
     """Model names from repeated and comma-separated option values, in order, each once."""
     names: dict[str, None] = {}
     for value in values:
-        whole = Path(value).is_dir() or (value.startswith(REPLAY_PREFIX) and _recorded_place(value)[0].exists())
+        whole = is_place(Path(value)) or (value.startswith(REPLAY_PREFIX) and _recorded_place(value)[0].exists())
         for name in [value] if whole else value.split(","):
             if name.strip():
                 names[name.strip()] = None
     return list(names)
+
+
+def is_place(path: Path) -> bool:
+    """Whether a model may lie there: in a directory, or in a GGUF file."""
+    return path.is_dir() or (path.suffix == GGUF and path.is_file())
 
 
 def parse_model(name: str, registry: Registry, quants: Collection[str], option: str = "--model") -> ModelSpec:
@@ -162,7 +172,7 @@ def parse_model(name: str, registry: Registry, quants: Collection[str], option: 
 def _parted(name: str) -> tuple[str, str | None]:
     """What stands before and behind the first ``+``; a directory may have one in its name."""
     stem, plus, adapter = name.partition("+")
-    return (name, None) if not plus or Path(name).is_dir() else (stem, adapter)
+    return (name, None) if not plus or is_place(Path(name)) else (stem, adapter)
 
 
 def _resolve_stem(stem: str, registry: Registry, known: Collection[str]) -> ModelSpec | None:
@@ -235,9 +245,9 @@ def _resolve_base(base: str, registry: Registry) -> ModelSpec | None:
         return _registered(base, entry)
     if base.startswith(HUB_PREFIX):
         return _place(ModelSpec(base, base, location=base))
-    if base and (os.sep in base or base.startswith(".") or Path(base).is_dir()):
+    if base and (os.sep in base or base.startswith(".") or is_place(Path(base))):
         path = Path(base).expanduser()
-        return ModelSpec(base, base, source="path", location=str(path)) if path.is_dir() else None
+        return ModelSpec(base, base, source="path", location=str(path)) if is_place(path) else None
     return None
 
 
@@ -269,9 +279,18 @@ def _place(spec: ModelSpec) -> ModelSpec:
         path = fixtures_dir() / location.removeprefix(FIXTURE_PREFIX)
         return replace(spec, source="path", location=str(path), embedded=True)
     if location.startswith(HUB_PREFIX):
-        hub_id, revision = _hub_place(location, f"{spec.name}: a hub model")
-        return replace(spec, source="hub", location=hub_id, revision=revision or spec.revision)
-    return replace(spec, source="path", location=str(Path(location).expanduser()))
+        place, _, file = location.partition(MEMBER)
+        hub_id, revision = _hub_place(place, f"{spec.name}: a hub model")
+        file = _gguf_name(spec, file or spec.file)
+        return replace(spec, source="hub", location=hub_id, revision=revision or spec.revision, file=file)
+    path = Path(location).expanduser() / (_gguf_name(spec, spec.file) or "")
+    return replace(spec, source="path", location=str(path), file=None)
+
+
+def _gguf_name(spec: ModelSpec, file: str | None) -> str | None:
+    if file and not file.endswith(GGUF):
+        raise UsageError(f"{spec.name}: {file} is no name of a GGUF file: it must end in {GGUF}.")
+    return file or None
 
 
 def _hub_place(text: str, what: str) -> tuple[str, str | None]:
@@ -294,7 +313,10 @@ def _unknown(name: str, stem: str, registry: Registry, known: Collection[str], o
             hint = f" (did you mean {base}-{near[0]}?)" if near else ""
             return f"{option}={name}: {quant!r} is no known quantisation{hint}; known: {', '.join(known)}."
     if os.sep in stem or stem.startswith("."):
-        return f"{option}={name}: there is no directory {stem}; name one with config.json and *.safetensors in it."
+        return (
+            f"{option}={name}: there is no directory {stem}; name one with config.json and *.safetensors in it, or a "
+            "GGUF file."
+        )
     every = [*registry, *(f"{b}-{q}" for b in registry for q in known)]
     near = difflib.get_close_matches(stem, every, 3, 0.5)
     hint = f"; did you mean {' or '.join(near)}?" if near else "."

@@ -16,6 +16,7 @@ ENGINES: Mapping[str, str] = {
     "transformers": "pytest_slmsec.engines.transformers_",
     "gptq": "pytest_slmsec.engines.gptq",
     "encoders": "pytest_slmsec.engines.encoders.weights",
+    "llamacpp": "pytest_slmsec.engines.llamacpp.engine",
     "replay": "pytest_slmsec.engines.replay",
     "openai": "pytest_slmsec.engines.server.openai_",
     "ollama": "pytest_slmsec.engines.server.ollama",
@@ -62,11 +63,13 @@ def without_adapter(spec: ModelSpec) -> ModelSpec:
 
 
 def engine_for(spec: ModelSpec, directory: Path) -> str:
-    """The engine of a model that is loaded as it is: by its quantisation where it is a quantised checkpoint, and by its
-    architecture where it is an encoder."""
-    from pytest_slmsec.engines.checkpoint import read_checkpoint
+    """The engine of a model that is loaded as it is: by its format where it is a GGUF file, by its quantisation where
+    it is a quantised checkpoint, and by its architecture where it is an encoder."""
+    from pytest_slmsec.engines.checkpoint import find_gguf, read_checkpoint
     from pytest_slmsec.engines.encoders.kinds import find_kind
 
+    if find_gguf(directory) is not None:
+        return "llamacpp"
     checkpoint = read_checkpoint(directory)
     if checkpoint.quant_method in ENGINES:
         return str(checkpoint.quant_method)

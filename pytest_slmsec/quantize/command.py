@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from pytest_slmsec.core.paths import fixtures_dir
 from pytest_slmsec.engines.checkpoint import MANIFEST
 from pytest_slmsec.engines.settings import EngineSettings
 from pytest_slmsec.quantize.calibration import prompts_by_id
-from pytest_slmsec.quantize.manifest import WHOLE_ROW
+from pytest_slmsec.quantize.registry import NO_SCALES, WHOLE_ROW
 from pytest_slmsec.quantize.store import ensure_quantized
 from pytest_slmsec.tasks.registry import tasks
+
+SCALES = {WHOLE_ROW: "one scale an output channel", NO_SCALES: "no scales"}
 
 
 def quantize(
@@ -34,7 +37,9 @@ def quantize(
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     console = Console(file=sys.stderr)
-    items = item_prompts([fixtures_dir() / "data", *([Path(data).expanduser()] if data else [])])
+    items, unread = item_prompts([fixtures_dir() / "data", *([Path(data).expanduser()] if data else [])])
+    if unread:
+        console.print(f"not looked at for overlap with the calibration text, as packages are missing: {unread}")
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(f"{spec.name}: loading", total=1.0)
@@ -49,25 +54,30 @@ def quantize(
     return 0
 
 
-def item_prompts(roots: list[Path]) -> dict[str, str]:
-    """Prompts by item id of every benchmark whose files are below one of the folders."""
+def item_prompts(roots: list[Path]) -> tuple[dict[str, str], str]:
+    """Prompts by item id of every benchmark whose files are below one of the folders, and the names of benchmarks that
+    need a package to be read which is not installed."""
     found: list[tuple[str, str]] = []
+    unread: dict[str, None] = {}
     for root in roots:
         for task in tasks().values():
             try:
                 found += [(item.id, item.prompt) for item in (task.load(root) if task.load else ())]
             except DataUnavailable:
                 continue  # a folder need not hold every benchmark
-    return prompts_by_id(found)
+            except ModuleNotFoundError:
+                unread[task.name] = None
+    return prompts_by_id(found), ", ".join(unread)
 
 
 def print_manifest(spec: ModelSpec, directory: Path, manifest: dict[str, Any]) -> None:
     """The figures of a quantised model, one fact a line."""
     recipe, check = manifest["recipe"], manifest["verification"]
-    per_channel = recipe["group_size"] == WHOLE_ROW
-    scales = "one scale an output channel" if per_channel else f"group size {recipe['group_size']}"
+    scales = SCALES.get(recipe["group_size"], f"group size {recipe['group_size']}")
     print(f"{spec.name}: {recipe['bits']} bits, {scales}, {recipe['package']}")
     print(f"  weights       {manifest['weight_bytes'] / 2**20:,.1f} MiB in {directory}")
+    for fact in tensor_facts(manifest.get("details", {})):
+        print(f"  tensors       {fact}")
     if manifest["calibration_lines"]:
         print(f"  calibration   {manifest['calibration_lines']} lines, sha256 {manifest['calibration_sha256'][:12]}")
     print(
@@ -77,3 +87,14 @@ def print_manifest(spec: ModelSpec, directory: Path, manifest: dict[str, Any]) -
     for warning in check["warnings"]:
         print(f"  warning       generated text shows {warning}, which the base's does not")
     print(f"Evaluate it: pytest benchmarks/ --model={spec.base} --model={spec.name}")
+
+
+def tensor_facts(details: Mapping[str, Any]) -> list[str]:
+    """What types the tensors of a GGUF file have, and why some have another than asked for."""
+    if not (types := details.get("tensor_types")):
+        return []
+    counts = ", ".join(f"{count} {kind}" for kind, count in sorted(types.items(), key=lambda pair: -pair[1]))
+    found = [f"{counts}; {details['bits_per_weight']:.2f} bits a weight"]
+    if fallback := details["fallback"]:
+        found.append(f"{fallback['tensors']} fell back to {' and '.join(fallback['types'])}: {fallback['why']}")
+    return found

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from pytest_slmsec.core.identity import sha256_json
 from pytest_slmsec.engines.checkpoint import MANIFEST
 
-PACKAGES = ("gptqmodel", "optimum", "torchao", "torch", "transformers", "safetensors", "tokenizers")
+PACKAGES = (
+    "gptqmodel", "optimum", "llama-cpp-python", "gguf", "torchao",
+    "bitsandbytes", "llmcompressor", "compressed-tensors", "torch", "transformers",
+    "safetensors", "tokenizers",
+)  # fmt: skip
 KEY_LENGTH = 12
 NEXT_TOKENS = "next tokens"
-WHOLE_ROW = -1
-"""As a group size: one scale for each output channel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,8 @@ class Recipe:
     """How weights are quantised.
 
     Attributes:
-        quant: name of the quantisation. bits: of a weight. group_size: columns that share a scale, or `WHOLE_ROW`.
+        quant: name of the quantisation. bits: of a weight. group_size: weights that share a scale, or
+            `registry.WHOLE_ROW`.
         package: that made it, with its version.
         desc_act: columns are quantised in order of their activation. sym: the grid is symmetric about 0.
     """
@@ -71,6 +75,7 @@ class Manifest:
         calibration_lines: of it that were calibrated with; 0 where nothing is calibrated.
         weight_bytes: of the quantised weight files.
         packages: versions of everything that took part. seconds: to quantise and verify.
+        details: what its maker says of the result (GGUF: types of the tensors).
     """
 
     base: str
@@ -83,6 +88,7 @@ class Manifest:
     seconds: float
     packages: Mapping[str, str]
     verification: Verification
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     def write(self, directory: Path) -> None:
         """Write it beside the weights."""

@@ -8,6 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+WHOLE_ROW = -1
+"""As a group size: one scale for each output channel."""
+NO_SCALES = 1
+"""As a group size: each weight is stored by itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Quantizer:
@@ -15,11 +20,14 @@ class Quantizer:
 
     Attributes:
         name: as in a model's name: ``gptq4``. bits: of a weight.
-        module: has ``quantize_weights(base, out, recipe, rows, settings)``, imported when it is made.
+        module: has ``quantize_weights(base, out, recipe, rows, settings)``, imported when it is made; what it returns
+            stands in the manifest as `details`.
         package: distribution that makes it; its version is part of the result's identity. extra: that brings it.
         engine: what loads the result (`engines.registry`); None: whatever would load its base.
-        calibrated: it needs calibration text, and columns in groups share a scale; else each output channel has one.
+        calibrated: it needs calibration text.
+        group_size: weights that share a scale, or `WHOLE_ROW`; None: as many columns as the user or the model says.
         encoders: it also takes encoder-only models.
+        environment: of tox, where its package is to be had; "" for packages that go with all others.
     """
 
     name: str
@@ -29,17 +37,55 @@ class Quantizer:
     extra: str
     engine: str | None = None
     calibrated: bool = False
+    group_size: int | None = WHOLE_ROW
     encoders: bool = False
+    environment: str = ""
 
 
 def _gptq(bits: int) -> Quantizer:
-    return Quantizer(f"gptq{bits}", bits, "pytest_slmsec.quantize.gptq", "gptqmodel", "gptq", "gptq", calibrated=True)
+    module = "pytest_slmsec.quantize.gptq"
+    return Quantizer(f"gptq{bits}", bits, module, "gptqmodel", "gptq", "gptq", calibrated=True, group_size=None)
 
 
 def _torchao(name: str) -> Quantizer:
     return Quantizer(name, 8, "pytest_slmsec.quantize.torchao_", "torchao", "torchao", encoders=True)
 
 
+def _bitsandbytes(name: str, bits: int, group_size: int) -> Quantizer:
+    module = "pytest_slmsec.quantize.bitsandbytes_"
+    return Quantizer(name, bits, module, "bitsandbytes", "bitsandbytes", group_size=group_size)
+
+
+def _gguf(name: str, bits: int, group_size: int) -> Quantizer:
+    module = "pytest_slmsec.quantize.gguf_"
+    return Quantizer(name, bits, module, "llama-cpp-python", "gguf", "llamacpp", group_size=group_size)
+
+
+def _compressed(name: str, bits: int, calibrated: bool, group_size: int | None) -> Quantizer:
+    return Quantizer(
+        name, bits, "pytest_slmsec.quantize.compressed", "llmcompressor", "compress",
+        calibrated=calibrated, group_size=group_size, environment="compress",
+    )  # fmt: skip
+
+
 QUANTIZERS: Mapping[str, Quantizer] = {
-    quantizer.name: quantizer for quantizer in (*map(_gptq, (2, 3, 4, 8)), _torchao("int8wo"), _torchao("int8dyn"))
+    quantizer.name: quantizer
+    for quantizer in (
+        *map(_gptq, (2, 3, 4, 8)),
+        _bitsandbytes("int8", 8, WHOLE_ROW),
+        _bitsandbytes("nf4", 4, 64),
+        _gguf("f16", 16, NO_SCALES),
+        _gguf("q8_0", 8, 32),
+        _gguf("q6_k", 6, 16),
+        _gguf("q5_k_m", 5, 32),
+        _gguf("q4_k_m", 4, 32),
+        _gguf("q4_k_s", 4, 32),
+        _gguf("q3_k_m", 3, 16),
+        _gguf("q2_k", 2, 16),
+        _torchao("int8wo"),
+        _torchao("int8dyn"),
+        _compressed("w4a16", 4, calibrated=True, group_size=None),
+        _compressed("w8a8", 8, calibrated=True, group_size=WHOLE_ROW),
+        _compressed("fp8", 8, calibrated=False, group_size=WHOLE_ROW),
+    )
 }

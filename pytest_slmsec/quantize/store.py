@@ -8,14 +8,14 @@ import re
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from pytest_slmsec.core.errors import MissingExtraError, QuantizeError
 from pytest_slmsec.core.identity import sha256_files
 from pytest_slmsec.core.models import ModelSpec
-from pytest_slmsec.engines.checkpoint import MANIFEST, Checkpoint, read_checkpoint, support_files
+from pytest_slmsec.engines.checkpoint import MANIFEST, Checkpoint, find_gguf, read_checkpoint, read_json, support_files
 from pytest_slmsec.engines.digests import weights_sha256
 from pytest_slmsec.engines.encoders.kinds import find_kind
 from pytest_slmsec.engines.loading import load_tokenizer, locate
@@ -24,7 +24,6 @@ from pytest_slmsec.engines.registry import engine_for, load_directory
 from pytest_slmsec.engines.settings import EngineSettings
 from pytest_slmsec.quantize.calibration import Calibration, check_overlap, default_calibration, read_calibration
 from pytest_slmsec.quantize.manifest import (
-    WHOLE_ROW,
     Manifest,
     Recipe,
     Verification,
@@ -32,11 +31,13 @@ from pytest_slmsec.quantize.manifest import (
     package_version,
     package_versions,
 )
-from pytest_slmsec.quantize.registry import QUANTIZERS, Quantizer
+from pytest_slmsec.quantize.registry import QUANTIZERS, WHOLE_ROW, Quantizer
 
 if TYPE_CHECKING:
     from pytest_slmsec.quantize.verify import Observable
 
+SHELF = "quantized"
+"""Below the cache."""
 MAX_CALIBRATION_TOKENS = 2048
 """Of one line; the layers see no more of it."""
 
@@ -61,9 +62,20 @@ class Order:
     @property
     def directory_name(self) -> str:
         """``tinysec-gptq4-0123456789ab``: the name for people, the digits for what it was made of."""
-        name = re.sub(r"[^A-Za-z0-9._-]+", "-", self.spec.base).strip("-.") or "model"
         key = content_key(self.base_sha256, self.support_sha256, self.recipe, self.calibration.sha256)
-        return f"{name[-60:]}-{self.recipe.quant}-{key}"
+        return f"{self.stem}-{key}"
+
+    @property
+    def stem(self) -> str:
+        """The part of the directory's name that is for people."""
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", self.spec.base).strip("-.") or "model"
+        return f"{name[-60:]}-{self.recipe.quant}"
+
+    def is_made(self, manifest: Mapping[str, Any]) -> bool:
+        """Whether a manifest is that of this model, whichever version of the package made it."""
+        made = manifest["base_sha256"], manifest["support_sha256"], manifest["calibration_sha256"], manifest["recipe"]
+        recipe = asdict(replace(self.recipe, package=manifest["recipe"]["package"]))
+        return made == (self.base_sha256, self.support_sha256, self.calibration.sha256, recipe)
 
 
 def ensure_quantized(
@@ -91,7 +103,7 @@ def ensure_quantized(
 
     order = place_order(spec, settings, calibration, group_size)
     check_overlap(order.calibration.lines, item_prompts or {})
-    shelf = settings.cache_dir / "quantized"
+    shelf = settings.cache_dir / SHELF
     target = shelf / order.directory_name
     if (target / MANIFEST).is_file():
         return target
@@ -113,9 +125,16 @@ def place_order(
     Raises:
         QuantizeError: it is already quantised, the quantisation does not go with it or takes no group size, or the
             calibration text cannot be used. ModelError: no usable base.
+        MissingExtraError: the package that makes it is not installed, and it was not made elsewhere before.
     """
     quantizer = QUANTIZERS[cast("str", spec.quant)]
-    checkpoint = read_checkpoint(locate(spec, settings))
+    place = locate(spec, settings)
+    if find_gguf(place) is not None:
+        raise QuantizeError(
+            f"{spec.name}: {place} is a GGUF file, of which nothing else is made: quantise the model it was made "
+            f"of, or evaluate this one as --model={spec.base}."
+        )
+    checkpoint = read_checkpoint(place)
     if checkpoint.quant_method is not None:
         raise QuantizeError(
             f"{spec.name}: {checkpoint.directory} is already quantised with {checkpoint.quant_method}: name the "
@@ -126,30 +145,49 @@ def place_order(
             f"{spec.name}: {quantizer.name} is made of models that generate text, and {checkpoint.directory} is an "
             f"encoder: use {' or '.join(name for name, known in QUANTIZERS.items() if known.encoders)}."
         )
-    version = package_version(quantizer.package)
-    if version is None:
-        raise MissingExtraError(f"Quantising {spec.name}", quantizer.package, quantizer.extra)
-    package = f"{quantizer.package} {version}"
-    recipe = Recipe(quantizer.name, quantizer.bits, _group_size(spec, quantizer, group_size), package)
-    return Order(
+    text = read_calibration(calibration or default_calibration())
+    order = Order(
         spec,
         checkpoint,
         quantizer,
-        recipe,
-        read_calibration(calibration or default_calibration()),
+        Recipe(quantizer.name, quantizer.bits, _group_size(spec, quantizer, group_size), ""),
+        text,
         weights_sha256(checkpoint.weights, settings.cache_dir),
         sha256_files(support_files(checkpoint.directory)),
     )
+    return replace(order, recipe=replace(order.recipe, package=_maker(order, settings.cache_dir / SHELF)))
+
+
+def _maker(order: Order, shelf: Path) -> str:
+    """The installed package with its version; where it is not installed, that of a model made elsewhere before.
+
+    Raises:
+        MissingExtraError: it is not installed, and no such model is there.
+    """
+    quantizer = order.quantizer
+    if version := package_version(quantizer.package):
+        return f"{quantizer.package} {version}"
+    made = (read_json(path) for path in sorted(shelf.glob(f"{order.stem}-*/{MANIFEST}"), key=_age))
+    if packages := [manifest["recipe"]["package"] for manifest in made if order.is_made(manifest)]:
+        return str(packages[-1])
+    name = quantizer.environment and (
+        f" That package does not go with all others: `tox run -e {quantizer.environment} -- slmsec quantize "
+        f"{order.spec.base} {quantizer.name}` makes it in an environment of its own, and it is then found here."
+    )
+    raise MissingExtraError(f"Quantising {order.spec.name}", quantizer.package, quantizer.extra, name)
+
+
+def _age(path: Path) -> float:
+    return path.stat().st_mtime
 
 
 def _group_size(spec: ModelSpec, quantizer: Quantizer, asked: int | None) -> int:
-    if quantizer.calibrated:
+    if quantizer.group_size is None:
         return asked or spec.gptq_group_size
     if asked is not None:
-        raise QuantizeError(
-            f"{spec.name}: {quantizer.name} has one scale for each output channel: leave out --group-size."
-        )
-    return WHOLE_ROW
+        of = "output channel" if quantizer.group_size == WHOLE_ROW else f"{quantizer.group_size} weights"
+        raise QuantizeError(f"{spec.name}: {quantizer.name} has one scale for each {of}: leave out --group-size.")
+    return quantizer.group_size
 
 
 def _make(order: Order, draft: Path, target: Path, settings: EngineSettings) -> None:
@@ -169,7 +207,7 @@ def quantize(order: Order, out: Path, settings: EngineSettings) -> Manifest:
     began = time.perf_counter()
     module = importlib.import_module(order.quantizer.module)
     rows = _calibration_rows(order) if order.quantizer.calibrated else []
-    module.quantize_weights(order.checkpoint.directory, out, order.recipe, rows, settings)
+    details = module.quantize_weights(order.checkpoint.directory, out, order.recipe, rows, settings)
     settings.report(f"{order.spec.name}: comparing with its base", 1.0)
     verification = _verify(order, out, settings)
     return Manifest(
@@ -179,10 +217,11 @@ def quantize(order: Order, out: Path, settings: EngineSettings) -> Manifest:
         recipe=order.recipe,
         calibration_sha256=order.calibration.sha256,
         calibration_lines=len(rows),
-        weight_bytes=read_checkpoint(out).weight_bytes,
+        weight_bytes=gguf.stat().st_size if (gguf := find_gguf(out)) else read_checkpoint(out).weight_bytes,
         seconds=time.perf_counter() - began,
         packages=package_versions(),
         verification=verification,
+        details=details or {},
     )
 
 
