@@ -20,7 +20,7 @@ from pytest_slmsec.gates.config import GateConfig, Rule
 from pytest_slmsec.gates.duels import Duel
 from pytest_slmsec.gates.fits import P_CORRECT
 from pytest_slmsec.gates.verdict import Verdict
-from pytest_slmsec.gates.visit import OFF, Visit, sample_first, stop_early
+from pytest_slmsec.gates.visit import OFF, TWO_STAGE, Visit, sample_first, stop_early
 from pytest_slmsec.options import Settings
 from pytest_slmsec.reports.groups import Groups
 
@@ -111,7 +111,8 @@ class Stopping:
         if n_selected < len(group.positions):
             return None  # a part (-k, --lf) is never judged, so it cannot be decided either
         rule = self._gate.rule(group.label, group.task.name)
-        return visit_of_group(group, rule, self._gate, self._settings, group.model in self._candidates)
+        in_a_duel = group.model in self._candidates or group.model in self._bases
+        return visit_of_group(group, rule, self._gate, self._settings, in_a_duel)
 
     def check(self, cases: Sequence[Case]) -> None:
         """Refuse an order that another plugin changed after all: the looks would see other items than drawn.
@@ -135,16 +136,20 @@ class Stopping:
         return 0 if visit is None else visit.segment(self._places[case.group][case.row])
 
     def visit(self, group: Group) -> Visit | None:
-        """The visit of a group that may stop."""
-        return self._visits.get(group)
+        """The visit of a group that may stop. A base is visited like its candidates, so that the batches are the same,
+        but stops only where a sample is enough."""
+        visit = self._visits.get(group)
+        staged = visit is not None and visit.method == TWO_STAGE
+        return visit if staged or group.model in self._candidates else None
 
     # -- during the run
 
     def needless(self, case: Case) -> str | None:
         """Why a case is not needed any more, or None where it is."""
-        if not (look := self.segment(case)):
+        group, look = case.group, self.segment(case)
+        visit = self.visit(group) if look else None
+        if visit is None:
             return None
-        group, visit = case.group, self._visits[case.group]
         askers = [group] if group.model in self._candidates else self._opponents(group)
         verdicts = [self._settle(one, look) for one in askers]
         if not verdicts or None in verdicts:
@@ -202,7 +207,7 @@ class Stopping:
 
 
 def visit_of_group(
-    group: Group, rule: Rule, gate: GateConfig, settings: Settings, is_candidate: bool
+    group: Group, rule: Rule, gate: GateConfig, settings: Settings, in_a_duel: bool
 ) -> Visit | None:  # fmt: skip
     """The visit of a group that may stop before its end, or None.
 
@@ -215,7 +220,7 @@ def visit_of_group(
             raise UsageError(f'early_stop = "{method}" and on_inconclusive = "extend" both say when {group.label} '
                              "needs no more items: leave out one of them, or --slmsec-limit.")  # fmt: skip
         return sample_first(limit.positions(n), n)
-    if method == OFF or not is_candidate:
+    if method == OFF or not in_a_duel:
         return None
     if gate.scope != "benchmark":
         _check(group, rule, method)

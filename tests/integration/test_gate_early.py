@@ -248,4 +248,4 @@ def pytest_collection_finish(session):
     )
     result = runs.run(*BOTH)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert "ports on alpha-gptq4: another plugin changes the order of the tests" in said(result)
+    assert "ports on alpha: another plugin changes the order of the tests" in said(result)

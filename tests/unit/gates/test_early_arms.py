@@ -132,6 +132,13 @@ def test_a_whole_candidate_that_could_have_stopped_is_judged_at_its_last_look():
     assert (found[0].result.method, found[0].result.details["look"]) == ("obf", 5)
 
 
+def test_a_candidate_that_stopped_may_have_had_smaller_batches_only():
+    part = candidate(200, UNCHANGED)
+    smaller, larger = (replace(part, facts={**part.facts, "largest_batch": size}) for size in (7, 9))
+    assert pair(restricted(BASE, smaller), smaller).cost_errors == ()
+    assert "The batch size differs (8 and 9)" in pair(restricted(BASE, larger), larger).cost_errors[0]
+
+
 def test_a_part_without_an_order_is_still_no_arm():
     facts, group = plain("1" * 50, n_expected=100)
     with pytest.raises(CompareError, match="50 of 100 items; a part is never compared"):
