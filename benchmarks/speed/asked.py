@@ -42,12 +42,9 @@ def questions(items: Sequence[Item], text: bool, shots: int) -> list[Question]:
 
 
 def _plain(item: Item, text: bool) -> Question:
-    if not text:
-        return Question(item.prompt + "\nAnswer:", LETTERS)
     options = item.options or tuple(item.meta["options"])
-    return Question(
-        f"Question: {item.question or item.prompt}\nAnswer:", tuple(f" {option or '-'}" for option in options)
-    )
+    choices = tuple(f" {option or '-'}" for option in options) if text else LETTERS
+    return Question(item.prompt + "\nAnswer:", choices)
 
 
 def _gold(item: Item) -> int:

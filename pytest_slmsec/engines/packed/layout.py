@@ -75,7 +75,11 @@ def tile_tokens(length: int, tile: int) -> int:
 
 
 def pack(lengths: Sequence[int], tile: int) -> list[list[int]]:
-    """Segments to tiles: best fit, longest first (Johnson 1973); ties go to the earlier tile.
+    """Segments to tiles: each tile begins with the longest segment left, and is filled up as far as it goes.
+
+    The filling is a subset sum (Bellman 1957) over bits of one whole number, which prefers long segments, so that short
+    ones are left for the last tiles. Where cutting the segments in the order given needs no more tiles, that is kept:
+    a batch that was packed before keeps its tiles.
 
     Args:
         lengths: tokens of each segment. tile: tokens of a tile.
@@ -83,22 +87,61 @@ def pack(lengths: Sequence[int], tile: int) -> list[list[int]]:
     Returns:
         Indices into `lengths`, a list a tile. What is longer than a tile stands alone.
     """
+    filled, in_order = _filled(lengths, tile), _in_order(lengths, tile)
+    return in_order if len(in_order) <= len(filled) else filled
+
+
+def _in_order(lengths: Sequence[int], tile: int) -> list[list[int]]:
     tiles: list[list[int]] = []
-    room: dict[int, list[int]] = {}
-    for index in sorted(range(len(lengths)), key=lambda at: (-lengths[at], at)):
-        length = lengths[index]
-        if length >= tile:
-            tiles.append([index])
-            continue
-        left = min((free for free, with_it in room.items() if free >= length and with_it), default=None)
-        if left is None:
-            left, at = tile, len(tiles)
+    room = 0
+    for index, length in enumerate(lengths):
+        if length > room:
             tiles.append([])
-        else:
-            at = room[left].pop(0)
-        tiles[at].append(index)
-        room.setdefault(left - length, []).append(at)
+            room = tile
+        tiles[-1].append(index)
+        room -= length
     return tiles
+
+
+def _filled(lengths: Sequence[int], tile: int) -> list[list[int]]:
+    left: dict[int, list[int]] = {}
+    for index in reversed(range(len(lengths))):
+        left.setdefault(lengths[index], []).append(index)
+    tiles: list[list[int]] = []
+    while left:
+        longest = max(left)
+        tiles.append([_take(left, longest)])
+        counts = sorted(((length, len(same)) for length, same in left.items()), reverse=True)
+        tiles[-1] += [_take(left, length) for length in _fill(counts, tile - longest)]
+    return tiles
+
+
+def _take(left: dict[int, list[int]], length: int) -> int:
+    """The first segment of a length, which is then no longer left."""
+    index = left[length].pop()
+    if not left[length]:
+        del left[length]
+    return index
+
+
+def _fill(counts: Sequence[tuple[int, int]], room: int) -> list[int]:
+    """Which lengths, with how many of each at hand, fill `room` best.
+
+    Bit n of a number says that some of the lengths so far add up to n; longest first.
+    """
+    mask = (1 << (max(room, 0) + 1)) - 1
+    sums = [1]
+    steps: list[int] = []
+    for length, count in counts:
+        for _ in range(min(count, max(room, 0) // length)):
+            sums.append(sums[-1] | (sums[-1] << length & mask))
+            steps.append(length)
+    total, chosen = sums[-1].bit_length() - 1, []
+    for before, length in zip(reversed(sums[:-1]), reversed(steps), strict=True):
+        if not before >> total & 1:
+            chosen.append(length)
+            total -= length
+    return chosen
 
 
 def needed_tokens(segments: Sequence[Segment]) -> int:

@@ -1,17 +1,26 @@
 """Packed scoring gives what the model itself gives, whatever else is in the tile."""
 
 import random
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 import transformers
 from architectures import GROUPED, PACKABLE, made
 
+from pytest_slmsec.core.models import parse_model, shipped_registry
 from pytest_slmsec.engines.encoded import Encoded
+from pytest_slmsec.engines.loading import load_tokenizer
 from pytest_slmsec.engines.packed.attention import NotPackable
 from pytest_slmsec.engines.packed.check import checked_model
 from pytest_slmsec.engines.packed.chooser import PackedChooser
 from pytest_slmsec.engines.packed.model import PackedModel
+from pytest_slmsec.engines.prompts import Prompts
+from pytest_slmsec.engines.sharing import SharedPrefixes
+from pytest_slmsec.scoring.base import Mode
+from pytest_slmsec.tasks.registry import find_task
+from pytest_slmsec.tasks.sources import find
 
 
 def questions(n, shared=20, longest=60):
@@ -69,6 +78,20 @@ def test_greedy_says_whether_the_model_would_write_the_choice():
         best = model(torch.tensor([one.prompt])).logits[0, -1].argmax().item()
     asked = Encoded(one.prompt, ((best,), ((best + 1) % 97,)), len(one.prompt))
     assert PackedChooser(PackedModel(model, 128)).choose([asked])[0].greedy == (True, False)
+
+
+def test_the_suites_own_questions_feed_hardly_a_token_twice():
+    """Of 320 questions by letter, at most two tokens in a hundred are padding or repeated."""
+    task = find_task("cti-mcq-choice")
+    dataset = find(task, "fixture", True)
+    tinysec = parse_model("tinysec", shipped_registry(), ())
+    prompts = Prompts(load_tokenizer(Path(tinysec.location)))
+    marks = SharedPrefixes(prompts)
+    requests = [replace(task.request(item, Mode.STRICT), shared_chars=dataset.shared_chars) for item in dataset.items]
+    asked = [marks.mark(*pair) for pair in zip(requests, prompts.encode(requests), strict=True)]
+    packed = PackedModel(made(transformers.LlamaConfig(**GROUPED | {"vocab_size": 1536})), 512)
+    PackedChooser(packed).choose(asked)
+    assert packed.counts.fed / packed.counts.needed <= 1.02
 
 
 def test_tokens_fed_stay_within_two_percent_of_those_needed():
