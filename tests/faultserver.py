@@ -58,6 +58,7 @@ def prompt_of(body):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     owner: FaultServer
 
     def log_message(self, *args):

@@ -1,7 +1,8 @@
 """Item scores to one headline number with a two-sided 95 % interval.
 
 Parts of the scores (``p_correct``, ``plausible``, ``exact_vector``) are averaged over the same items into `extras`;
-those that begin with `SHARE` (``accuracy:WebSecurity``) over the items that have them.
+those that begin with `SHARE` (``accuracy:WebSecurity``) over the items that have them. ``p_correct`` is not available
+where an item has none: an option without a log-probability is not one of probability 0.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ Z_95 = 1.959963984540054
 SIMILARITY = "similarity"
 RESAMPLES = 4999
 SEED = 0
+P_CORRECT = "p_correct"
+"""Part of a choice by log-probability."""
 SHARE = "accuracy:"
 """Beginning of the name of a part that is the accuracy on some of the items."""
 UNSCORED = "unscored"
@@ -161,10 +164,13 @@ def _nothing(scores: Sequence[Score]) -> Result:
     return Result(None, None, None, 0, _valid(scores), {})
 
 
-def _mean_parts(scores: Sequence[Score]) -> dict[str, float]:
+def _mean_parts(scores: Sequence[Score]) -> dict[str, float | None]:
     names = dict.fromkeys(name for score in scores for name in score.parts)
-    means = {}
+    means: dict[str, float | None] = {}
     for name in names:
+        if name == P_CORRECT and any(name not in score.parts for score in scores):
+            means[name] = None
+            continue
         values = [score.parts.get(name, 0.0) for score in scores if name in score.parts or not name.startswith(SHARE)]
         means[name] = fsum(values) / len(values)
     return means

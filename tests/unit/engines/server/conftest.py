@@ -1,42 +1,8 @@
-"""An engine over a server that goes wrong on demand, and quick to lose patience."""
-
-from dataclasses import replace
+"""Fault servers and engines over them, ended with the test."""
 
 import pytest
 from faultserver import FaultServer
-
-from pytest_slmsec.core.items import Choose, Generate, Message
-from pytest_slmsec.core.models import parse_model
-from pytest_slmsec.engines.registry import make_engine
-from pytest_slmsec.engines.settings import EngineSettings, ServerSettings
-
-QUICK = ServerSettings(timeout_s=5, attempts=4, backoff_s=0.001, longest_wait_s=0.05)
-
-
-def connect(server, name="openai:toy", **settings):
-    """The engine of a model on a fault server."""
-    settings = replace(QUICK, base_url=server.url, **settings)
-    return make_engine(parse_model(name, {}, ()), EngineSettings(server=settings))
-
-
-def question(n, text="", **fields):
-    return Generate(f"q-{n}", (Message("user", f"item {n} {text}"),), 8, **fields)
-
-
-def letters(n, **fields):
-    return Choose(f"q-{n}", (Message("user", f"item {n}"),), tuple("ABC"), **fields)
-
-
-def on_items(fault):
-    """A fault of the questions only, and not of the probe."""
-
-    def chosen(path, body, n):
-        from faultserver import prompt_of
-
-        prompt = prompt_of(body)
-        return fault(prompt, n) if "item" in prompt else None
-
-    return chosen
+from serverasks import connect
 
 
 @pytest.fixture

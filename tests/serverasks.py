@@ -1,0 +1,36 @@
+"""Engines over a fault server that are quick to lose patience, and what they are asked."""
+
+from dataclasses import replace
+
+from faultserver import prompt_of
+
+from pytest_slmsec.core.items import Choose, Generate, Message
+from pytest_slmsec.core.models import parse_model
+from pytest_slmsec.engines.registry import make_engine
+from pytest_slmsec.engines.settings import EngineSettings, ServerSettings
+
+QUICK = ServerSettings(timeout_s=5, attempts=4, backoff_s=0.001, longest_wait_s=0.05)
+
+
+def connect(server, name="openai:toy", **settings):
+    """The engine of a model on a fault server."""
+    settings = replace(QUICK, base_url=server.url, **settings)
+    return make_engine(parse_model(name, {}, ()), EngineSettings(server=settings))
+
+
+def question(n, text="", **fields):
+    return Generate(f"q-{n}", (Message("user", f"item {n} {text}"),), 8, **fields)
+
+
+def letters(n, **fields):
+    return Choose(f"q-{n}", (Message("user", f"item {n}"),), tuple("ABC"), **fields)
+
+
+def on_items(fault):
+    """A fault of the questions only, and not of the probe."""
+
+    def chosen(path, body, n):
+        prompt = prompt_of(body)
+        return fault(prompt, n) if "item" in prompt else None
+
+    return chosen
