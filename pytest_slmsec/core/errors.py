@@ -43,9 +43,10 @@ class ModelUnavailable(ModelError):
 class MissingExtraError(SlmsecError):
     """A part needs a package that is not installed; the message holds the pip line that brings it."""
 
-    def __init__(self, what: str, package: str, extra: str) -> None:
+    def __init__(self, what: str, package: str, extra: str, remark: str = "") -> None:
         super().__init__(
             f"{what} needs the package {package!r}, which is not installed: run `pip install 'pytest-slmsec[{extra}]'`."
+            f"{remark}"
         )
 
 

@@ -1,0 +1,89 @@
+"""Quantisations in the format of compressed-tensors, made by llmcompressor.
+
+* w4a16: 4-bit weights in groups, by GPTQ (Frantar et al., 2022); activations stay as they are.
+* w8a8: 8-bit weights with one scale an output channel, by GPTQ; activations in 8 bits, one scale a token.
+* fp8: weights and activations in FP8 (E4M3), rounded to nearest, one scale an output channel and a token.
+
+The head that predicts tokens stays as it is. llmcompressor wants older versions of several packages than the rest of
+this project: it has an environment of its own, and what it makes there is found here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pytest_slmsec.core.errors import QuantizeError
+from pytest_slmsec.engines.checkpoint import Checkpoint, read_checkpoint
+from pytest_slmsec.engines.loading import first_line
+from pytest_slmsec.engines.quiet import quiet
+from pytest_slmsec.engines.settings import EngineSettings
+from pytest_slmsec.engines.transformers_ import load_config
+from pytest_slmsec.quantize.manifest import Recipe
+from pytest_slmsec.quantize.through_transformers import copy_support, stored_dtype
+
+SCHEMES: Mapping[str, str] = {"w4a16": "W4A16", "w8a8": "INT8", "fp8": "FP8_DYNAMIC"}
+"""llmcompressor's presets: `compressed_tensors.quantization.quant_scheme`."""
+LITTER = ("recipe.yaml",)
+
+
+def quantize_weights(
+    base: Path, out: Path, recipe: Recipe, rows: Sequence[Sequence[int]], settings: EngineSettings
+) -> None:
+    """Quantise the linear layers of `base` and save the result in `out`, with its tokenizer.
+
+    Args:
+        rows: token ids of the calibration texts; not used by fp8.
+
+    Raises:
+        QuantizeError: llmcompressor could not do it.
+    """
+    settings.report(f"{recipe.quant}: quantising layers", 0.0)
+    try:
+        with quiet():
+            _make(read_checkpoint(base), out, recipe, rows)
+    except Exception as error:
+        raise QuantizeError(
+            f"{base} could not be quantised to {recipe.quant} by {recipe.package}: "
+            f"{type(error).__name__}: {first_line(error)}."
+        ) from error
+    for name in LITTER:
+        (out / name).unlink(missing_ok=True)
+    copy_support(base, out)
+
+
+def _make(checkpoint: Checkpoint, out: Path, recipe: Recipe, rows: Sequence[Sequence[int]]) -> None:
+    from datasets import Dataset
+    from llmcompressor import oneshot
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(
+        checkpoint.directory,
+        config=load_config(checkpoint),
+        dtype=stored_dtype(checkpoint),
+        use_safetensors=True,
+        trust_remote_code=False,
+        local_files_only=True,
+    )
+    calibration: dict[str, Any] = {}
+    if rows:
+        examples = [{"input_ids": list(row), "attention_mask": [1] * len(row)} for row in rows]
+        calibration = {
+            "dataset": Dataset.from_list(examples),
+            "max_seq_length": max(map(len, rows)),
+            "num_calibration_samples": len(rows),
+        }
+    oneshot(model=model, recipe=[_modifier(recipe)], **calibration)
+    model.save_pretrained(out, save_compressed=True)
+
+
+def _modifier(recipe: Recipe) -> Any:
+    from compressed_tensors.quantization import preset_name_to_scheme
+    from llmcompressor.modifiers.quantization import GPTQModifier, QuantizationModifier
+
+    scheme = preset_name_to_scheme(SCHEMES[recipe.quant], ["Linear"])
+    if recipe.group_size > 0:
+        scheme.weights.group_size = recipe.group_size
+    kind = QuantizationModifier if recipe.quant == "fp8" else GPTQModifier
+    return kind(config_groups={"group_0": scheme}, ignore=["lm_head"])
