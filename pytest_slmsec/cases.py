@@ -70,6 +70,11 @@ class Group:
         """What the scores become: without a judge a benchmark that needs one has another metric."""
         return self.task.metric if self.roles or self.task.unjudged is None else self.task.unjudged
 
+    @property
+    def what(self) -> str:
+        """What is asked of whom, for the line of progress."""
+        return f"{self.model.name} {self.label}"
+
     def request(self, item: Item) -> Request:
         """What is asked of the engine for one item."""
         if self.replayed is not None:

@@ -208,6 +208,11 @@ RUN_OPTIONS = (
     STOP_WHEN_ANSWERED,
     DEVICE,
     Option(
+        "slmsec-no-prefetch",
+        "Do not ask the next window while pytest reports the last one.",
+        {"action": "store_true", "default": None},
+    ),
+    Option(
         "slmsec-resume",
         "Continue an interrupted run: reuse the journaled answers whose model, prompt and decoding are unchanged.",
         {"action": "store_true", "default": None},
@@ -313,6 +318,7 @@ class Settings:
         similarity: the sentence-embedding model that compares answers with references, or None.
         lm_eval: names of further tasks of lm-evaluation-harness.
         sentinels: what a finding of the sentinels does.
+        prefetch: the next window is asked while the last one is reported.
     """
 
     models: tuple[ModelSpec, ...]
@@ -333,6 +339,7 @@ class Settings:
     similarity: ModelSpec | None = None
     lm_eval: tuple[str, ...] = ()
     sentinels: str = SENTINELS[0]
+    prefetch: bool = True
 
 
 def load_config(root: Path) -> dict[str, Any]:
@@ -423,6 +430,7 @@ def read_settings(given: Mapping[str, Any], root: Path, extra_models: Mapping[st
         chat=_one_of("prompt", chosen["prompt"] or PROMPTS[0], PROMPTS) == "chat",
         similarity=_similarity(chosen["similarity-model"], registry),
         sentinels=_one_of("sentinels", chosen["sentinels"] or SENTINELS[0], SENTINELS),
+        prefetch=not chosen["no-prefetch"],
         lm_eval=tuple(dict.fromkeys(name for text in chosen["lm-eval"] or () for name in text.split(",") if name)),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Generic, TypeVar
 
 Case = TypeVar("Case", bound=Hashable)
@@ -34,6 +35,14 @@ def cut(keyed: Iterable[tuple[Hashable, Case]], size: int) -> dict[Case, Window[
         window.cases.append(case)
         window_of[case] = window
     return window_of
+
+
+def following(windows: Iterable[Window[Case]]) -> dict[Window[Case], Window[Case]]:
+    """The window with the same key that comes after each one; the last of each key has none."""
+    of_key: dict[Hashable, list[Window[Case]]] = {}
+    for window in dict.fromkeys(windows):
+        of_key.setdefault(window.key, []).append(window)
+    return {window: after for row in of_key.values() for window, after in pairwise(row)}
 
 
 Thing = TypeVar("Thing")

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from pytest_slmsec.ahead import Prefetch
 from pytest_slmsec.asking import Measured, Resident, ask, sentence
 from pytest_slmsec.cases import Case, Group
 from pytest_slmsec.core.errors import ModelError, SlmsecError, Unfit
@@ -78,6 +79,7 @@ class Run:
         self._broken: dict[ModelSpec, str] = {}
         self._unfit: dict[Group, Unfit] = {}
         self._journal: Journal | None = None
+        self._prefetch = Prefetch(self._run_window, progress)
 
     def adopt(self, cases: Iterable[Case], segment: Callable[[Case], Hashable] = lambda case: 0) -> None:
         """Plan the finally selected cases, in their order of execution.
@@ -89,6 +91,8 @@ class Run:
         self._segment = segment
         keyed = (((case.group, case.group.model, segment(case)), case) for case in cases)
         self._windows = cut(keyed, self.settings.window)
+        if self.settings.prefetch:
+            self._prefetch.adopt(self._windows.values())
 
     def answer(self, case: Case) -> Answer:
         """The answer of a case; runs its window if nobody has.
@@ -101,7 +105,10 @@ class Run:
         if (unfit := self._unfit.get(case.group)) is not None:
             raise unfit
         if case not in self._measured:
+            self._measured |= self._prefetch.join(case)
+        if case not in self._measured:
             self._answer_all([c for c in self._with(case) if c not in self._measured])
+        self._prefetch.start(self._windows.get(case), self._measured)
         if case not in self._answers:
             self._answers[case] = _scored(case, self._measured[case])
         return self._answers[case]
@@ -129,7 +136,8 @@ class Run:
         return self._unfit.get(group)
 
     def close(self) -> None:
-        """Free the engine and close the journal."""
+        """Free the engine and close the journal. What nobody asked for is not waited for."""
+        self._prefetch.stop()
         self._unload()
         if self._journal is not None:
             self._journal.close()
@@ -163,11 +171,19 @@ class Run:
                     self._load(model)  # nothing was asked of it, but the record says who would have judged
         self._measured.update(zip(cases, found, strict=True))
 
-    def _run_window(self, cases: Sequence[Case]) -> list[Measured]:
+    def _run_window(self, cases: Sequence[Case], advance: Callable[[int], None] | None = None) -> list[Measured]:
+        """Ask a window.
+
+        Args:
+            advance: told how many more are answered, instead of the terminal.
+        """
         group = cases[0].group
         resident = self._load(group.model)
         requests = [group.request(case.item) for case in cases]
-        found = self._ask(resident, requests, f"{group.model.name} {group.label}")
+        if advance is not None:
+            found = ask(resident, requests, self._open_journal(), advance)
+        else:
+            found = self._ask(resident, requests, group.what)
         fault = group.task.fault
         faults = [fault(case.item, one.output) if fault else None for case, one in zip(cases, found, strict=True)]
         return [

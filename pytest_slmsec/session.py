@@ -74,7 +74,7 @@ class Session:
         settings = read_settings(given, config.rootpath, extra)
         if hasattr(config, "workerinput"):
             settings = replace(settings, journal=worker_journal(settings.journal, config.workerinput["workerid"]))
-        return cls(config, settings)
+        return cls(config, replace(settings, prefetch=settings.prefetch and _sees_ahead(config)))
 
     @property
     def active(self) -> bool:
@@ -449,6 +449,13 @@ class Session:
             args = [arg for arg in self.config.invocation_params.args if arg != "--slmsec-resume"]
             command = shlex.join(["pytest", *args, "--slmsec-resume"])
             sys.stdout.write(f"\nTo continue where this run stopped: {command}\n")
+
+
+def _sees_ahead(config: pytest.Config) -> bool:
+    """Whether it is certain which items will be asked next: the run is not to end at a failure, and no other process
+    may be given them."""
+    option = config.option
+    return not (option.maxfail or getattr(option, "stepwise", False) or hasattr(config, "workerinput"))
 
 
 def _relative(path: Path, root: Path) -> Path:
