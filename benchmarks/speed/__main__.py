@@ -52,6 +52,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--plot", type=Path, help="write a picture of cost against the number of questions, to FILE.png"
     )
+    parser.add_argument("--plot-up-to", type=int, default=10000, help="most questions in the picture (default 10000)")
     return parser.parse_args(given)
 
 
