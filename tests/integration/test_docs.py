@@ -32,10 +32,11 @@ def test_a_python_block_is_a_test_file_that_runs(pytester, monkeypatch, code):
     name = re.match(r"# (test_\w+)\.py\n", code)
     assert name, "a python block begins with the name of its file: # test_mine.py"
     pytester.makepyfile(**{name[1]: code})
-    result = pytester.runpytest_subprocess("--model=tinysec", "-p", "no:cacheprovider")
+    models = ["--model=tinysec", *(["--model=tinysec-fp32"] if "slm_pair" in code else [])]
+    result = pytester.runpytest_subprocess(*models, "-p", "no:cacheprovider")
     counts = result.parseoutcomes()
     assert result.ret == 0
-    assert counts.get("passed", 0) + counts.get("wrong", 0) >= 1
+    assert sum(counts.get(status, 0) for status in ("passed", "wrong", "gates")) >= 1
 
 
 def recorded_runs(home):
