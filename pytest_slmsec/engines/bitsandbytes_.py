@@ -108,7 +108,7 @@ def settle(model: Any, dtype: torch.dtype) -> None:
     In fp32 on a CPU the weights are unpacked exactly as stored. bitsandbytes' own kernel for CPUs with AVX512-BF16
     would compute in bf16 whatever it is given, round the scales to bf16, and leave weights that can no longer be saved.
     """
-    import bitsandbytes as bnb
+    bnb = import_bitsandbytes()
 
     for module in model.modules():
         if isinstance(module, bnb.nn.Linear4bit):
@@ -136,7 +136,7 @@ def depends_on_batch(checkpoint: Checkpoint) -> bool:
 
 def kernel(model: Any) -> str | None:
     """The classes of the quantised layers, most frequent first, and how those of 4 bits compute."""
-    import bitsandbytes as bnb
+    bnb = import_bitsandbytes()
 
     kinds = Counter(
         _name(module) for module in model.modules() if isinstance(module, bnb.nn.Linear4bit | bnb.nn.Linear8bitLt)
