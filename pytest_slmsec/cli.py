@@ -153,6 +153,8 @@ def _list(args: argparse.Namespace) -> int:
         spec = parse_model(name, registry, tuple(QUANTIZERS))
         context = f"{spec.context_tokens:,} tokens" if spec.context_tokens else "context unknown"
         print(f"  {name:{width}}  {context:>14}  {spec.licence or 'licence unknown':10}  {_place(spec)}")
+    print("\nalso: a local directory, hf:org/name[@revision], what a server runs (openai:NAME, ollama:NAME with")
+    print("--slmsec-base-url), and recorded answers (replay:PATH)")
     print(f"\nquantisations and dtypes: {', '.join((*QUANTIZERS, *DTYPES))}")
     print("\nbenchmarks (items published):")
     for task in tasks().values():
@@ -194,6 +196,8 @@ def _sentinels(args: argparse.Namespace) -> int:
 def _place(spec: ModelSpec) -> str:
     if spec.embedded:
         return "ships with the project"
+    if spec.source == "server":
+        return f"server {spec.base_url or 'of --slmsec-base-url'}, as {spec.engine}:{spec.location}"
     where = "hub" if spec.source == "hub" else "directory"
     return f"{where} {spec.location}{'@' + spec.revision[:12] if spec.revision else ''}"
 

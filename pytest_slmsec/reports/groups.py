@@ -218,8 +218,8 @@ class Groups:
 
 
 def _decoding(timings: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The first token of each answer comes out of prefill; the rest are decoded."""
-    return [{**t, "decoded": max(t["new_tokens"] - t["items"], 0)} for t in timings]
+    """The first token of each answer comes out of prefill; the rest are decoded, where there is a rest."""
+    return [{**t, "decoded": t["new_tokens"] - t["items"]} for t in timings if t["new_tokens"] > t["items"]]
 
 
 def _rate(timings: list[dict[str, Any]], tokens: str, seconds: str) -> float | None:

@@ -1,0 +1,204 @@
+"""Models behind a server in a test run: --model=openai:NAME, --slmsec-base-url, --slmsec-api-key-env and the rest."""
+
+import json
+
+import pytest
+from faultserver import FaultServer, prompt_of
+
+SECRET = "sk-test-4f9a8b7c6d5e"
+CONFTEST = """
+from free_engine import FreeEngine
+
+def pytest_slmsec_models(config):
+    return {"alpha": {"location": "/nowhere"}}
+
+def pytest_slmsec_make_engine(config, spec, settings):
+    return FreeEngine(spec) if spec.base == "alpha" else None
+"""
+CHOICE = """
+import pytest
+from pytest_slmsec import Item, Task
+from pytest_slmsec.scoring.metrics import ACCURACY
+from pytest_slmsec.scoring.option_logprob import score_option
+
+ITEMS = [Item(f"lettered-{n:05d}", f"item {n}?", "B", choices=("A", "B"), labels=("A", "B")) for n in range(1, 11)]
+
+@pytest.mark.slmsec(Task("lettered", score_option, ACCURACY, ITEMS, max_new_tokens=0))
+def test_lettered(answer):
+    assert answer.choice
+"""
+
+
+def say(path, body):
+    """What the prompt asks to say; what is asked of the server alone."""
+    return prompt_of(body).partition("say:")[2].strip() or "42"
+
+
+@pytest.fixture
+def suite(toy, monkeypatch):
+    """The toy suite without an engine for what a server runs."""
+    for name in ("SLMSEC_API_KEY", "OPENAI_API_KEY", "SLMSEC_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    toy.pytester.makeconftest(CONFTEST)
+    return toy
+
+
+@pytest.fixture
+def server():
+    with FaultServer(answer=say) as server:
+        yield server
+
+
+def run(suite, server, *args, models=("openai:toy",)):
+    return suite.run(f"--slmsec-base-url={server.url}", *args, models=models)
+
+
+def test_a_run_and_its_record(suite, server):
+    result = run(suite, server, "--benchmark-json=out.json", "-k", "hashes")
+    assert result.ret == 0
+    assert result.parseoutcomes() == {"passed": 20, "wrong": 10, "deselected": 30}
+    stored = json.loads((suite.pytester.path / "out.json").read_text())
+    (latency,) = [entry for entry in stored["benchmarks"] if ":latency" in entry["name"]]
+    facts = latency["extra_info"]
+    engine = facts["engine"]
+    assert engine["extra"]["server"] == server.url.removeprefix("http://") + "/v1"
+    assert (engine["device"], engine["template_sha256"], engine["extra"]["choice_mode"]) == (
+        "remote", "server", "top_logprobs"
+    )  # fmt: skip
+    assert facts["peak_rss_bytes"] is None
+    assert facts["reasons"]["peak_rss_bytes"].startswith("remote: ")
+    assert facts["decode_tokens_per_s"] is None
+
+
+def test_ollama_tells_its_speed(suite, server):
+    run(suite, server, "--benchmark-json=out.json", "-k", "hashes", models=("ollama:toy",))
+    stored = json.loads((suite.pytester.path / "out.json").read_text())
+    facts = next(e["extra_info"] for e in stored["benchmarks"] if ":latency" in e["name"])
+    assert facts["prefill_tokens_per_s"] == pytest.approx(24.0)  # 12 tokens in half a second
+    assert facts["decode_tokens_per_s"] is None  # every answer is one token, and that one comes out of prefill
+    assert facts["engine"]["load_s"] == 2.0
+
+
+def test_the_key_is_in_no_file_and_no_output(suite, monkeypatch):
+    monkeypatch.setenv("TEAM_KEY", SECRET)
+    fault = lambda path, body, n: (400, {}, f"no quota for {SECRET}") if "hashes 7 " in str(body) else None  # noqa: E731
+    with FaultServer(answer=lambda path, body: f"{say(path, body)} {SECRET}", fault=fault) as server:
+        result = run(
+            suite, server, "--slmsec-api-key-env=TEAM_KEY", "--benchmark-json=out.json", "--slmsec-transcript=t.jsonl",
+            "--junit-xml=junit.xml", "--showlocals", "-rA", "-vv",
+        )  # fmt: skip
+        assert server.headers["Authorization"] == f"Bearer {SECRET}"
+    assert result.parseoutcomes()["failed"] == 1
+    result.stdout.fnmatch_lines(["*hashes-00007: * refused the request (400): no quota for [[]key[]]*"])
+    assert SECRET not in result.stdout.str() + result.stderr.str()
+    files = [path for path in suite.pytester.path.rglob("*") if path.is_file()]
+    assert {"out.json", "t.jsonl", "junit.xml", "journal.jsonl"} <= {path.name for path in files}
+    assert [path for path in files if SECRET.encode() in path.read_bytes()] == []
+
+
+def test_nothing_is_asked_before_a_case_runs(suite, server):
+    run(suite, server, "--collect-only")
+    assert server.asked == []
+
+
+def test_resume_asks_only_what_had_no_answer(suite):
+    broken = lambda path, body, n: (400, {}, "no") if "ports 7 " in str(body) else None  # noqa: E731
+    with FaultServer(answer=say, fault=broken) as server:
+        assert run(suite, server).parseoutcomes()["failed"] == 1
+        server.fault = lambda path, body, n: None
+        before = len(server.asked)
+        result = run(suite, server, "--slmsec-resume")
+        again = [prompt_of(body) for _, body in server.asked[before:] if "say:" in prompt_of(body)]
+    assert result.ret == 0
+    assert again == ["ports 7 say: yes"]
+
+
+def test_a_server_that_is_down_is_one_error_and_the_other_models_go_on(suite, server):
+    with FaultServer() as gone:
+        url = gone.url
+    result = suite.run(f"--slmsec-base-url={url}", models=("openai:toy", "alpha"))
+    assert result.parseoutcomes() == {"errors": 1, "skipped": 59, "passed": 40, "wrong": 20}
+    result.stdout.fnmatch_lines(["*openai:toy: 127.0.0.1:*/v1 cannot be reached: *; start the server, or give*"])
+    assert suite.loads == ["alpha"]
+
+
+def test_choices_without_log_probabilities_are_skipped_with_the_reason(suite):
+    suite.pytester.makepyfile(test_choice=CHOICE)
+    with FaultServer(answer=say, logprobs=False) as server:
+        result = run(suite, server)
+    assert result.parseoutcomes()["skipped"] == 10
+    text = " ".join(result.stdout.str().split())
+    assert "openai:toy was not asked lettered: the server gives no log-probabilities (the server leaves out" in text
+
+
+def test_letters_are_chosen_by_the_first_token(suite, server):
+    suite.pytester.makepyfile(test_choice=CHOICE)
+    result = run(suite, server, "test_choice.py", "--slmsec-transcript=t.jsonl")
+    assert result.parseoutcomes() == {"wrong": 10}
+    first = json.loads((suite.pytester.path / "t.jsonl").read_text().splitlines()[0])
+    assert first["logprobs"] == [-0.5, -1.5]
+
+
+def test_a_registry_entry_names_its_server_and_key(suite, server, monkeypatch):
+    monkeypatch.setenv("GROK_KEY", SECRET)
+    (suite.pytester.path / "pyproject.toml").write_text(
+        f'[tool.slmsec.models.grok]\nlocation = "openai:toy"\nbase_url = "{server.url}"\nkey_variable = "GROK_KEY"\n'
+    )
+    result = suite.run("-k", "ports", models=("grok",))
+    assert result.ret == 0
+    assert server.headers["Authorization"] == f"Bearer {SECRET}"
+
+
+def test_the_address_may_stand_in_the_environment_or_the_configuration(suite, server, monkeypatch):
+    (suite.pytester.path / "slmsec.toml").write_text(f'base-url = "{server.url}"\nconcurrency = 2\ntimeout = 30\n')
+    assert suite.run("-k", "ports", models=("openai:toy",)).ret == 0
+    assert server.most_at_once <= 2
+    (suite.pytester.path / "slmsec.toml").unlink()
+    monkeypatch.setenv("SLMSEC_BASE_URL", server.url)
+    assert suite.run("-k", "ports", models=("openai:toy",)).ret == 0
+
+
+JUDGED = """
+import pytest
+from pytest_slmsec import Item, Task
+from pytest_slmsec.core.items import Generate, Message
+from pytest_slmsec.scoring.exact import score_exact
+from pytest_slmsec.scoring.metrics import ACCURACY
+from pytest_slmsec.tasks.base import FollowUp
+
+class Ask:
+    roles = ("judge",)
+    prompt_sha256 = "own wording"
+
+    def next(self, item, output, mode):
+        return None if output.replies else FollowUp("judge", Generate(item.id, (Message("user", "say:ok"),), 4))
+
+@pytest.mark.slmsec(Task("own", score_exact, ACCURACY, [Item("a", "say:yes", "yes")], followups=Ask()))
+def test_own(answer):
+    (reply,) = answer.output.replies
+    assert (reply.model, reply.text) == ("openai:toy", "ok")
+"""
+
+
+def test_a_server_may_judge(suite, server):
+    suite.pytester.makepyfile(test_own=JUDGED)
+    result = run(suite, server, "test_own.py", "--slmsec-judge=openai:toy", models=("alpha",))
+    assert result.parseoutcomes() == {"passed": 1}
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["--model=openai:"], "*openai:: name the model as its server does: openai:NAME*"),
+        (["--model=openai:x", "--slmsec-concurrency=0"], "*--slmsec-concurrency=0: must be a whole number*"),
+        (["--model=openai:x", "--slmsec-timeout=-1"], "*--slmsec-timeout=-1.0: must be a number of seconds above 0*"),
+        (["--model=openai:x", "--slmsec-api-key-env=sk-1"], "*must be the name of an environment variable, and not a*"),
+        (["--model=grok-gptq4"], "*what the server of grok runs is chosen there, and not by grok-gptq4*"),
+        (["--model=grok+./adapter"], "*an adapter is loaded by the server of grok*"),
+    ],
+)
+def test_what_cannot_be_used_is_one_sentence(suite, args, says):
+    (suite.pytester.path / "slmsec.toml").write_text('[models.grok]\nlocation = "openai:grok"\n')
+    result = suite.pytester.runpytest_inprocess(*args)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([says])
