@@ -17,6 +17,8 @@ SUPPORT_SUFFIXES = (".json", ".jinja", ".model", ".txt")
 HEADER_LENGTH_BYTES = 8
 MAX_HEADER_BYTES = 100_000_000
 GPTQ_CONFIG = "quantize_config.json"
+ONNX, ONNX_DATA = "model.onnx", "model.onnx.data"
+"""A graph that this project exported, and its weights."""
 MANIFEST = "slmsec-manifest.json"
 """Beside the weights of a model quantised by this project: how it was made and verified."""
 LATER_SHARD = re.compile(r"-(?!00001)\d{5}-of-\d{5}\.gguf$")
@@ -72,6 +74,16 @@ def find_gguf(place: Path) -> Path | None:
             f"{', ...' if len(firsts) > NAMED else ''}): name the one that is meant, {place / firsts[0].name} for one."
         )
     return firsts[0]
+
+
+def is_onnx(place: Path) -> bool:
+    """Whether a model is loaded from a graph: one lies in that directory, and no safetensors beside it."""
+    return (place / ONNX).is_file() and not any(place.glob("*.safetensors"))
+
+
+def onnx_files(directory: Path) -> tuple[Path, ...]:
+    """The files of a graph and its weights."""
+    return tuple(path for path in (directory / ONNX, directory / ONNX_DATA) if path.is_file())
 
 
 def support_files(directory: Path) -> list[Path]:
@@ -161,6 +173,10 @@ def _no_weights(directory: Path) -> tuple[Path, ...]:
         raise ModelError(
             f"{directory} has its weights only as a pickle ({pickles[0]}), which can run code when it is opened: "
             "convert it to safetensors (load it where you trust it, then save_pretrained) and name that directory."
+        )
+    if is_onnx(directory):
+        raise ModelError(
+            f"{directory} holds an ONNX model, of which nothing else is made: name the model it was made of."
         )
     if (directory / "adapter_config.json").is_file():
         raise ModelError(

@@ -17,6 +17,7 @@ ENGINES: Mapping[str, str] = {
     "gptq": "pytest_slmsec.engines.gptq",
     "encoders": "pytest_slmsec.engines.encoders.weights",
     "llamacpp": "pytest_slmsec.engines.llamacpp.engine",
+    "onnx": "pytest_slmsec.engines.onnx_.engine",
     "replay": "pytest_slmsec.engines.replay",
     "openai": "pytest_slmsec.engines.server.openai_",
     "ollama": "pytest_slmsec.engines.server.ollama",
@@ -63,13 +64,15 @@ def without_adapter(spec: ModelSpec) -> ModelSpec:
 
 
 def engine_for(spec: ModelSpec, directory: Path) -> str:
-    """The engine of a model that is loaded as it is: by its format where it is a GGUF file, by its quantisation where
-    it is a quantised checkpoint, and by its architecture where it is an encoder."""
-    from pytest_slmsec.engines.checkpoint import find_gguf, read_checkpoint
+    """The engine of a model that is loaded as it is: by its format where it is in GGUF or ONNX, by its quantisation
+    where it is a quantised checkpoint, and by its architecture where it is an encoder."""
+    from pytest_slmsec.engines.checkpoint import find_gguf, is_onnx, read_checkpoint
     from pytest_slmsec.engines.encoders.kinds import find_kind
 
     if find_gguf(directory) is not None:
         return "llamacpp"
+    if is_onnx(directory):
+        return "onnx"
     checkpoint = read_checkpoint(directory)
     if checkpoint.quant_method in ENGINES:
         return str(checkpoint.quant_method)

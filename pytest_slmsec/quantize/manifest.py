@@ -13,7 +13,7 @@ from pytest_slmsec.core.identity import sha256_json
 from pytest_slmsec.engines.checkpoint import MANIFEST
 
 PACKAGES = (
-    "gptqmodel", "optimum", "llama-cpp-python", "gguf", "torchao",
+    "gptqmodel", "optimum", "llama-cpp-python", "gguf", "torchao", "onnx", "onnxruntime", "onnxscript",
     "bitsandbytes", "llmcompressor", "compressed-tensors", "torch", "transformers",
     "safetensors", "tokenizers",
 )  # fmt: skip

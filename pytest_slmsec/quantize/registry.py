@@ -26,6 +26,7 @@ class Quantizer:
         engine: what loads the result (`engines.registry`); None: whatever would load its base.
         calibrated: it needs calibration text.
         group_size: weights that share a scale, or `WHOLE_ROW`; None: as many columns as the user or the model says.
+        sym: its grid is symmetric about 0.
         encoders: it also takes encoder-only models.
         environment: of tox, where its package is to be had; "" for packages that go with all others.
     """
@@ -38,6 +39,7 @@ class Quantizer:
     engine: str | None = None
     calibrated: bool = False
     group_size: int | None = WHOLE_ROW
+    sym: bool = True
     encoders: bool = False
     environment: str = ""
 
@@ -61,6 +63,11 @@ def _gguf(name: str, bits: int, group_size: int) -> Quantizer:
     return Quantizer(name, bits, module, "llama-cpp-python", "gguf", "llamacpp", group_size=group_size)
 
 
+def _onnx(name: str, bits: int, group_size: int) -> Quantizer:
+    module = "pytest_slmsec.quantize.onnx_"
+    return Quantizer(name, bits, module, "onnxruntime", "onnx", "onnx", group_size=group_size, sym=False, encoders=True)
+
+
 def _compressed(name: str, bits: int, calibrated: bool, group_size: int | None) -> Quantizer:
     return Quantizer(
         name, bits, "pytest_slmsec.quantize.compressed", "llmcompressor", "compress",
@@ -82,6 +89,9 @@ QUANTIZERS: Mapping[str, Quantizer] = {
         _gguf("q4_k_s", 4, 32),
         _gguf("q3_k_m", 3, 16),
         _gguf("q2_k", 2, 16),
+        _onnx("onnx", 32, NO_SCALES),
+        _onnx("onnx-int8", 8, WHOLE_ROW),
+        _onnx("onnx-int4", 4, 32),
         _torchao("int8wo"),
         _torchao("int8dyn"),
         _compressed("w4a16", 4, calibrated=True, group_size=None),

@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING, Any, cast
 from pytest_slmsec.core.errors import MissingExtraError, QuantizeError
 from pytest_slmsec.core.identity import sha256_files
 from pytest_slmsec.core.models import ModelSpec
-from pytest_slmsec.engines.checkpoint import MANIFEST, Checkpoint, find_gguf, read_checkpoint, read_json, support_files
+from pytest_slmsec.engines.checkpoint import (
+    MANIFEST,
+    Checkpoint,
+    find_gguf,
+    is_onnx,
+    onnx_files,
+    read_checkpoint,
+    read_json,
+    support_files,
+)
 from pytest_slmsec.engines.digests import weights_sha256
 from pytest_slmsec.engines.encoders.kinds import find_kind
 from pytest_slmsec.engines.loading import load_tokenizer, locate
@@ -150,7 +159,7 @@ def place_order(
         spec,
         checkpoint,
         quantizer,
-        Recipe(quantizer.name, quantizer.bits, _group_size(spec, quantizer, group_size), ""),
+        Recipe(quantizer.name, quantizer.bits, _group_size(spec, quantizer, group_size), "", sym=quantizer.sym),
         text,
         weights_sha256(checkpoint.weights, settings.cache_dir),
         sha256_files(support_files(checkpoint.directory)),
@@ -217,12 +226,20 @@ def quantize(order: Order, out: Path, settings: EngineSettings) -> Manifest:
         recipe=order.recipe,
         calibration_sha256=order.calibration.sha256,
         calibration_lines=len(rows),
-        weight_bytes=gguf.stat().st_size if (gguf := find_gguf(out)) else read_checkpoint(out).weight_bytes,
+        weight_bytes=_weight_bytes(out),
         seconds=time.perf_counter() - began,
         packages=package_versions(),
         verification=verification,
         details=details or {},
     )
+
+
+def _weight_bytes(directory: Path) -> int:
+    """Bytes on disk of what was made, in whatever format."""
+    if (gguf := find_gguf(directory)) is not None:
+        return gguf.stat().st_size
+    files = onnx_files(directory) if is_onnx(directory) else read_checkpoint(directory).weights
+    return sum(path.stat().st_size for path in files)
 
 
 def _calibration_rows(order: Order) -> list[tuple[int, ...]]:

@@ -84,8 +84,8 @@ def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> EncoderE
         spec, settings, checkpoint, model, tokenizer, engine, stored.kernel_of(method, model), load_s,
         kind=kind.value, choice_scores=scorer.name, **stored.facts_of(method, checkpoint),
     )  # fmt: skip
-    known = [n for n in (_positions(model.config, info.context_tokens), max_tokens) if n is not None]
-    return EncoderEngine(encoder, scorer, replace(info, context_tokens=min(known, default=None)), settings)
+    longest = readable_tokens(model.config, info.context_tokens, max_tokens)
+    return EncoderEngine(encoder, scorer, replace(info, context_tokens=longest), settings)
 
 
 def make_scorer(kind: Kind, directory: Path, encoder: Encoder, texts: Texts) -> tuple[Scorer, int | None]:
@@ -147,6 +147,11 @@ def load_weights(
 
 def _not_allowed(keys: Iterable[str]) -> list[str]:
     return [key for key in keys if not any(pattern.search(key) for pattern in LEFT_OVER)]
+
+
+def readable_tokens(config: Any, context: int | None, made_for: int | None) -> int | None:
+    """The longest text that an encoder reads: as many tokens as have a position, and as it was made for."""
+    return min((n for n in (_positions(config, context), made_for) if n is not None), default=None)
 
 
 def _positions(config: Any, context: int | None) -> int | None:

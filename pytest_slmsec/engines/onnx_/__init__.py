@@ -1,0 +1,1 @@
+"""Models exported to ONNX, run by onnxruntime."""

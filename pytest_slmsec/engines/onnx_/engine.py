@@ -1,0 +1,175 @@
+"""The engine over causal language models in ONNX: choices and greedy text.
+
+The graph keeps no keys and values: every new token feeds the whole text again. That is exact and simple, and fast
+enough for small models and short answers only.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+import transformers
+from transformers import GenerationConfig
+
+from pytest_slmsec.core.errors import EngineError, UsageError
+from pytest_slmsec.core.items import Choose, Generate, Output, Request
+from pytest_slmsec.core.models import DTYPES, ModelSpec
+from pytest_slmsec.engines.answering import Answering, Tally, chosen_output
+from pytest_slmsec.engines.base import Engine, EngineInfo
+from pytest_slmsec.engines.batching import continuation_rows
+from pytest_slmsec.engines.causal import end_ids
+from pytest_slmsec.engines.checkpoint import MANIFEST, Checkpoint, onnx_files, read_config, read_json
+from pytest_slmsec.engines.choosing import Chosen, put_together, read
+from pytest_slmsec.engines.decoding import Row
+from pytest_slmsec.engines.digests import weights_sha256
+from pytest_slmsec.engines.encoded import Encoded
+from pytest_slmsec.engines.loading import context_tokens, load_tokenizer, template_sha256, tokenizer_sha256
+from pytest_slmsec.engines.onnx_.graph import CAUSAL, Graph
+from pytest_slmsec.engines.settings import EngineSettings
+from pytest_slmsec.engines.transformers_ import load_config
+
+MOST_REQUESTS = 16
+"""In a batch. They run one after the other; what is finished is journaled when the batch ends."""
+
+
+def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> Engine:
+    """Load an exported model.
+
+    Raises:
+        ModelError: a file is missing or damaged, or no export of this project. MissingExtraError: a package is missing.
+        UsageError: another device or dtype was asked for than a CPU in fp32.
+    """
+    if spec.quant in DTYPES or settings.dtype not in ("auto", "fp32"):
+        wanted = spec.quant if spec.quant in DTYPES else settings.dtype
+        raise UsageError(f"{spec.name}: an ONNX model computes as it was exported, in fp32: leave out {wanted}.")
+    if settings.device not in ("auto", "cpu"):
+        raise UsageError(f"--slmsec-device={settings.device}: ONNX models run on the CPU here; say cpu.")
+    config = load_config(Checkpoint(directory, read_config(directory), onnx_files(directory), {}))
+    tokenizer = load_tokenizer(directory)
+    began = time.perf_counter()
+    graph = Graph(directory)
+    info = describe(directory, graph, spec, settings, config, tokenizer, time.perf_counter() - began)
+    if graph.facts.kind == CAUSAL:
+        return OnnxEngine(graph, tokenizer, _ends(directory, config, tokenizer), info)
+    from pytest_slmsec.engines.onnx_.encoders import encoder_engine
+
+    return encoder_engine(directory, graph, config, tokenizer, info, settings)
+
+
+def describe(
+    directory: Path, graph: Graph, spec: ModelSpec, settings: EngineSettings, config: Any, tokenizer: Any, load_s: float
+) -> EngineInfo:
+    """Facts about a loaded graph, for the record."""
+    files, manifest = onnx_files(directory), directory / MANIFEST
+    made = {"manifest": read_json(manifest)} if manifest.is_file() else {}
+    return EngineInfo(
+        engine=f"onnxruntime {graph.version}",
+        kernel=graph.facts.kernel,
+        device="cpu",
+        dtype="float32",
+        load_s=load_s,
+        model_bytes=sum(path.stat().st_size for path in files),
+        context_tokens=context_tokens(spec, config),
+        weights_sha256=weights_sha256(files, settings.cache_dir),
+        tokenizer_sha256=tokenizer_sha256(tokenizer),
+        template_sha256=template_sha256(tokenizer),
+        extra={
+            "architecture": (config.architectures or [type(config).__name__])[0],
+            "opsets": graph.facts.opsets,
+            "operators": graph.facts.operators,
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+            "quantization": {"method": "onnx", **made},
+        },
+    )
+
+
+def _ends(directory: Path, config: Any, tokenizer: Any) -> frozenset[int]:
+    own = (directory / "generation_config.json").is_file()
+    generation = GenerationConfig.from_pretrained(directory) if own else GenerationConfig.from_model_config(config)
+    return end_ids(SimpleNamespace(config=config, generation_config=generation), tokenizer)
+
+
+class OnnxEngine(Answering):
+    """Answers requests with a loaded graph; see `engines.base.Engine`."""
+
+    _shares = False
+
+    def __init__(self, graph: Graph, tokenizer: Any, ends: frozenset[int], info: EngineInfo) -> None:
+        super().__init__(tokenizer, ends, info)
+        self._graph: Graph | None = graph
+
+    def plan(self, requests: Sequence[Request]) -> list[list[int]]:
+        """Batches of one kind, in order."""
+        batches: list[list[int]] = []
+        for kind in dict.fromkeys(map(type, requests)):
+            mine = [at for at, request in enumerate(requests) if type(request) is kind]
+            batches += [mine[start : start + MOST_REQUESTS] for start in range(0, len(mine), MOST_REQUESTS)]
+        return batches
+
+    def logits(self, tokens: Sequence[int], start: int = 0) -> torch.Tensor:
+        """Logits of a text's next tokens at its positions from `start` on, (positions, vocabulary)."""
+        assert self._graph is not None
+        return self._graph.run(input_ids=[list(tokens)], places=range(start, len(tokens)))[0]
+
+    def close(self) -> None:
+        """Free the model's memory."""
+        self._graph = None
+        self._encoded.clear()
+
+    def _answers(
+        self, asked: list[int], requests: Sequence[Request], encoded: Sequence[Encoded], tally: Tally
+    ) -> dict[int, Output]:
+        """One after the other.
+
+        Raises:
+            EngineError: onnxruntime failed; names the item.
+        """
+        return {index: self._answer(requests[index], encoded[index], tally) for index in asked}
+
+    def _answer(self, request: Request, encoded: Encoded, tally: Tally) -> Output:
+        try:
+            if isinstance(request, Choose):
+                began = self._now()
+                found = [self._choose(tree) for tree in encoded.trees()]
+                tally.prefill_s += self._now() - began
+                return chosen_output(request, encoded, found)
+            assert isinstance(request, Generate)
+            row = self._row(request, encoded)
+            self._generate(row, tally)
+            return self._generated(request, encoded, row)
+        except (RuntimeError, ValueError) as error:
+            raise EngineError(f"{request.id}: onnxruntime failed: {' '.join(str(error).split())[:200]}.") from error
+
+    def _choose(self, encoded: Encoded) -> Chosen:
+        """Each continuation is fed behind the whole prompt; of the prompt, the last position alone is read."""
+        last = len(encoded.prompt) - 1
+        rows: dict[tuple[int, ...], torch.Tensor] = {}
+        first: torch.Tensor | None = None
+        for fed in continuation_rows(encoded.choices) or [()]:
+            logits = self.logits((*encoded.prompt, *fed), last)
+            first = logits[0] if first is None else first
+            if fed:
+                rows[fed] = logits[1:]
+        assert first is not None
+        return put_together(encoded, read(first, [choice[0] for choice in encoded.choices]), rows)
+
+    def _generate(self, row: Row, tally: Tally) -> None:
+        """Greedily, in place. The time to the first token is the time to read the prompt."""
+        began = self._now()
+        while row.running:
+            best = self.logits((*row.prompt, *row.tokens), len(row.prompt) + len(row.tokens) - 1)[0].max(dim=-1)
+            row.take(int(best.indices), bool(torch.isfinite(best.values)), self._ends)
+            if len(row.tokens) <= 1:
+                now = self._now()
+                tally.prefill_s += now - began
+                if tally.first_token_s is None:
+                    tally.first_token_s = now - tally.began
+                began = now
+        tally.decode_s = (tally.decode_s or 0.0) + self._now() - began

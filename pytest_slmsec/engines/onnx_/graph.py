@@ -1,0 +1,113 @@
+"""An exported graph in onnxruntime: what it was exported of, what computes it, and feeding it one text at a time.
+
+One text at a time, because dynamically quantised activations have one scale for all that is fed together: in a batch,
+an answer would depend on its neighbours.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pytest_slmsec.core.errors import MissingExtraError, ModelError
+from pytest_slmsec.engines.checkpoint import ONNX
+from pytest_slmsec.engines.loading import first_line
+from pytest_slmsec.engines.quiet import quiet
+
+PROVIDER = "CPUExecutionProvider"
+KIND = "slmsec.kind"
+"""Key of the graph's metadata: ``causal``, or the sort of encoder (`engines.encoders.kinds.Kind`)."""
+CAUSAL = "causal"
+WEIGHTED = ("MatMul", "Gemm", "MatMulInteger", "MatMulNBits", "DynamicQuantizeMatMul")
+"""Operators that multiply by weights."""
+
+
+def import_onnx() -> tuple[Any, Any]:
+    """The packages onnx and onnxruntime.
+
+    Raises:
+        MissingExtraError: one of them, or onnxscript, is not installed.
+    """
+    for package in ("onnx", "onnxruntime", "onnxscript"):
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtraError("A model in ONNX", package, "onnx")
+    with quiet():
+        import onnx
+        import onnxruntime
+    return onnx, onnxruntime
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a graph is made of, for the record.
+
+    Attributes:
+        kind: `CAUSAL`, or the sort of encoder. opsets: version of each operator set by its domain.
+        operators: how often each operator that multiplies by weights occurs.
+    """
+
+    kind: str
+    opsets: Mapping[str, int]
+    operators: Mapping[str, int]
+
+    @property
+    def kernel(self) -> str:
+        """What computes the linear layers, most frequent first."""
+        return "+".join(f"onnxruntime.{PROVIDER}.{name}" for name in self.operators)
+
+
+class Graph:
+    """A session over one exported graph.
+
+    Args:
+        directory: holds `ONNX`, and its weights beside it.
+
+    Raises:
+        ModelError: the file is damaged, or not one of this project's exports. MissingExtraError: a package is missing.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        onnx, onnxruntime = import_onnx()
+        path = directory / ONNX
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        options.use_deterministic_compute = True
+        options.log_severity_level = 4
+        # Threads that spin while they wait stand still when another program wants the core.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            with quiet():
+                self._session = onnxruntime.InferenceSession(str(path), options, providers=[PROVIDER])
+                model = onnx.load(str(path), load_external_data=False)
+        except Exception as error:
+            raise ModelError(f"{path} cannot be loaded ({first_line(error)}): make it again.") from error
+        kind = self._session.get_modelmeta().custom_metadata_map.get(KIND)
+        if kind is None:
+            raise ModelError(
+                f"{path} is no export of this project, whose inputs and outputs are known: `slmsec quantize BASE onnx` "
+                "makes one of the model in safetensors."
+            )
+        self.facts = Facts(kind, {one.domain or "ai.onnx": one.version for one in model.opset_import}, operators(model))
+        self.version: str = onnxruntime.__version__
+
+    def run(self, **inputs: Sequence[int] | Sequence[Sequence[int]]) -> torch.Tensor:
+        """The graph's output for inputs of whole numbers by their names."""
+        arrays = {name: np.asarray(value, dtype=np.int64) for name, value in inputs.items()}
+        (found,) = self._session.run(None, arrays)
+        return torch.from_numpy(found)
+
+
+def operators(model: Any) -> dict[str, int]:
+    """How often each operator that multiplies by stored weights occurs in a graph, the most frequent first."""
+    stored = {one.name for one in model.graph.initializer}
+    counts = Counter(
+        node.op_type for node in model.graph.node if node.op_type in WEIGHTED and stored.intersection(node.input)
+    )
+    return dict(counts.most_common())

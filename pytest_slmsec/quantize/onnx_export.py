@@ -1,0 +1,201 @@
+"""Export to ONNX by torch's dynamo exporter, held against the model itself at two shapes.
+
+The older exporter, by TorchScript, is silently wrong at any other shape than the one that it saw; this one takes the
+sizes as symbols. The two shapes are there to see it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import random
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pytest_slmsec.core.errors import QuantizeError
+from pytest_slmsec.engines.checkpoint import ONNX, Checkpoint
+from pytest_slmsec.engines.encoders import weights as encoder_weights
+from pytest_slmsec.engines.encoders.kinds import Kind, find_kind
+from pytest_slmsec.engines.loading import first_line
+from pytest_slmsec.engines.onnx_.graph import CAUSAL, KIND, Graph, import_onnx
+from pytest_slmsec.engines.quiet import quiet
+from pytest_slmsec.engines.transformers_ import load_config, load_weights
+
+SHAPES = ((1, 13), (3, 29))
+"""Rows and tokens at which the export is compared; it is traced at another shape, `TRACED`."""
+TRACED = (2, 7)
+TOLERANCE = 1e-3
+"""Largest difference of an output, as a share of the largest output (at least of 1). A frozen shape is off by more."""
+LENGTH_DEPENDENT = ("dynamic", "longrope")
+"""Rotary positions whose angles depend on the length of the whole text. A graph would keep those of the traced text."""
+
+
+class Decoder(torch.nn.Module):
+    """A causal language model that gives logits at some places of a batch of rows without a cache.
+
+    Rows may be padded at the right end: what comes later is not attended to.
+    """
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.decoder, self.head = model.get_decoder(), model.get_output_embeddings()
+        self.softcap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
+
+    def forward(self, input_ids: Tensor, places: Tensor) -> Tensor:
+        """Logits [1, places, vocabulary] at `places`, counted through all rows."""
+        hidden = self.decoder(input_ids=input_ids, use_cache=False).last_hidden_state
+        logits: Tensor = self.head(hidden.flatten(0, 1).index_select(0, places)[None])
+        return logits if self.softcap is None else torch.tanh(logits / self.softcap) * self.softcap
+
+
+class Body(torch.nn.Module):
+    """An encoder that gives its first output: logits of each token, or hidden states."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+        self.typed = "token_type_ids" in inspect.signature(model.forward).parameters
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """[rows, tokens], or [rows, tokens, size]."""
+        types = {"token_type_ids": torch.zeros_like(input_ids)} if self.typed else {}
+        output: Tensor = self.model(input_ids=input_ids, attention_mask=attention_mask, **types)[0]
+        return output
+
+
+class Masked(Body):
+    """A masked language model that hands one place of each row on to its head."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__(model)
+        self.places = torch.zeros(0)
+        model.base_model.register_forward_hook(self._keep_places)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, places: Tensor) -> Tensor:  # type: ignore[override]
+        """Logits [rows, 1, vocabulary] at the place of each row."""
+        self.places = places
+        return super().forward(input_ids, attention_mask)
+
+    def _keep_places(self, module: Any, args: Any, output: Any) -> Any:
+        hidden = output[0]
+        index = self.places[:, None, None].expand(-1, 1, hidden.shape[-1])
+        output["last_hidden_state"] = hidden.gather(1, index)
+        return output
+
+
+def export(checkpoint: Checkpoint, out: Path) -> dict[str, float]:
+    """Write a model as a graph in fp32 into `out`, and hold it against the model.
+
+    Returns:
+        The largest difference of an output at each of `SHAPES`, as a share of the largest output.
+
+    Raises:
+        QuantizeError: it cannot be exported, or the graph does not give what the model gives. MissingExtraError.
+    """
+    import_onnx()
+    kind, config = find_kind(checkpoint), load_config(checkpoint)
+    _refuse_positions(checkpoint, config)
+    cpu = torch.device("cpu")
+    if kind is None:
+        model = load_weights(checkpoint, config, torch.float32, cpu)
+        body: torch.nn.Module = Decoder(model)
+    else:
+        model = encoder_weights.load_weights(checkpoint, kind, config, torch.float32, cpu)
+        body = Masked(model) if kind is Kind.MASKED else Body(model)
+    vocabulary = model.get_input_embeddings().num_embeddings
+    try:
+        with quiet(), torch.inference_mode():
+            _write(body.eval(), inputs(kind, TRACED, vocabulary), out / ONNX)
+    except Exception as error:
+        raise QuantizeError(f"{checkpoint.directory} cannot be exported to ONNX ({first_line(error)}).") from error
+    _mark(out / ONNX, CAUSAL if kind is None else kind.value)
+    if isinstance(body, Masked):
+        model = body.model
+        model.base_model._forward_hooks.clear()
+    return parity(checkpoint.directory, Graph(out), model, kind, vocabulary)
+
+
+def _refuse_positions(checkpoint: Checkpoint, config: Any) -> None:
+    found = getattr(config.get_text_config(), "rope_parameters", None) or {}
+    kinds = {str(one.get("rope_type")) for one in (found, *found.values()) if isinstance(one, Mapping)}
+    if named := sorted(kinds.intersection(LENGTH_DEPENDENT)):
+        raise QuantizeError(
+            f"{checkpoint.directory}: its rotary positions ({named[0]}) depend on the length of the text, which a "
+            "graph cannot follow: use another engine."
+        )
+
+
+def inputs(kind: Kind | None, shape: tuple[int, int], vocabulary: int) -> dict[str, Tensor]:
+    """Random inputs of a graph; with several rows, the later ones are shorter where there is a mask.
+
+    Args:
+        shape: rows and tokens of the longest.
+    """
+    rows, tokens = shape
+    draw = random.Random(f"{rows} {tokens}")
+    ids = torch.tensor([[draw.randrange(vocabulary) for _ in range(tokens)] for _ in range(rows)])
+    if kind is None:
+        return {"input_ids": ids, "places": torch.tensor(sorted(draw.sample(range(rows * tokens), tokens // 2)))}
+    lengths = torch.tensor([tokens - 2 * row for row in range(rows)])
+    found = {"input_ids": ids, "attention_mask": (torch.arange(tokens) < lengths[:, None]).long()}
+    return found | ({"places": lengths - 2} if kind is Kind.MASKED else {})
+
+
+def _write(body: torch.nn.Module, example: Mapping[str, Tensor], path: Path) -> None:
+    free = torch.export.Dim.DYNAMIC
+    program = torch.onnx.export(
+        body,
+        kwargs=dict(example),
+        input_names=list(example),
+        output_names=["output"],
+        dynamic_shapes={name: dict.fromkeys(range(value.dim()), free) for name, value in example.items()},
+        dynamo=True,
+        verbose=False,
+    )
+    assert program is not None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    program.save(str(path), external_data=True)
+
+
+def _mark(path: Path, kind: str) -> None:
+    """Say in the graph's metadata what it is."""
+    onnx, _ = import_onnx()
+    model = onnx.load(str(path), load_external_data=False)
+    entry = model.metadata_props.add()
+    entry.key, entry.value = KIND, kind
+    onnx.save(model, str(path))
+
+
+def parity(where: Path, graph: Graph, model: Any, kind: Kind | None, vocabulary: int) -> dict[str, float]:
+    """The graph's largest difference from the model at each of `SHAPES`, as a share of the model's largest output.
+
+    Raises:
+        QuantizeError: it is above `TOLERANCE`, or not a number.
+    """
+    found = {}
+    for shape in SHAPES:
+        given = inputs(kind, shape, vocabulary)
+        got = graph.run(**{name: value.tolist() for name, value in given.items()})
+        want = _expected(model, kind, given)
+        real = given.get("attention_mask", torch.ones(got.shape[:2])).bool() if kind is not Kind.MASKED else ...
+        off = (got - want)[real].abs().max().item() / max(1.0, want[real].abs().max().item())
+        if not off <= TOLERANCE:
+            raise QuantizeError(
+                f"{where}: exported to ONNX, the model differs from itself by {off:.2g} of its largest output at "
+                f"{shape[0]} x {shape[1]} tokens (allowed: {TOLERANCE:g}); the export is not kept."
+            )
+        found[f"{shape[0]} x {shape[1]} tokens"] = off
+    return found
+
+
+@torch.inference_mode()
+def _expected(model: Any, kind: Kind | None, given: Mapping[str, Tensor]) -> Tensor:
+    """What the model itself says, by its own forward, in the graph's shape."""
+    if kind is None:
+        logits: Tensor = model(input_ids=given["input_ids"], use_cache=False).logits
+        return logits.flatten(0, 1)[given["places"]][None]
+    whole: Tensor = Body(model)(given["input_ids"], given["attention_mask"])
+    return whole[range(len(whole)), given["places"]][:, None] if kind is Kind.MASKED else whole
