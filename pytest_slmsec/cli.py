@@ -11,8 +11,9 @@ from typing import Any, NoReturn
 
 from pytest_slmsec import __version__
 from pytest_slmsec.core.errors import SlmsecError, UsageError
-from pytest_slmsec.core.models import DTYPES, ModelSpec, Registry, parse_model, shipped_registry
+from pytest_slmsec.core.models import DTYPES, Registry, parse_model, shipped_registry
 from pytest_slmsec.core.wrap import columns
+from pytest_slmsec.listing import list_lines, model_lines
 from pytest_slmsec.options import DEVICE, PRESET, engine_settings, load_config, read_gate
 from pytest_slmsec.quantize.registry import QUANTIZERS
 from pytest_slmsec.tasks.registry import tasks
@@ -55,7 +56,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"pytest-slmsec {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    listing = commands.add_parser("list", help="known models, quantisations and benchmarks")
+    listing = commands.add_parser("list", help="known models, quantisations and benchmarks, and what of them is here")
+    listing.add_argument("names", nargs="*", metavar="NAME", help="say all that is known of these models")
     listing.set_defaults(run=_list)
 
     quantize = commands.add_parser(
@@ -147,18 +149,8 @@ def _registry() -> Registry:
 
 def _list(args: argparse.Namespace) -> int:
     registry = _registry()
-    print("models (--model=NAME, or NAME-QUANT):")
-    width = max(map(len, registry))
-    for name in registry:
-        spec = parse_model(name, registry, tuple(QUANTIZERS))
-        context = f"{spec.context_tokens:,} tokens" if spec.context_tokens else "context unknown"
-        print(f"  {name:{width}}  {context:>14}  {spec.licence or 'licence unknown':10}  {_place(spec)}")
-    print("\nalso: a local directory, hf:org/name[@revision], what a server runs (openai:NAME, ollama:NAME with")
-    print("--slmsec-base-url), and recorded answers (replay:PATH)")
-    print(f"\nquantisations and dtypes: {', '.join((*QUANTIZERS, *DTYPES))}")
-    print("\nbenchmarks (items published):")
-    for task in tasks().values():
-        print(f"  {task.name:15} {task.n_items:>6,}  {task.metric.name}")
+    parts = [model_lines(name, registry) for name in args.names] or [list_lines(registry)]
+    print("\n\n".join("\n".join(lines) for lines in parts))
     return 0
 
 
@@ -191,15 +183,6 @@ def _sentinels(args: argparse.Namespace) -> int:
     from pytest_slmsec.watching import look_at_stored
 
     return look_at_stored(args.recorded, Path.cwd(), args.data)
-
-
-def _place(spec: ModelSpec) -> str:
-    if spec.embedded:
-        return "ships with the project"
-    if spec.source == "server":
-        return f"server {spec.base_url or 'of --slmsec-base-url'}, as {spec.engine}:{spec.location}"
-    where = "hub" if spec.source == "hub" else "directory"
-    return f"{where} {spec.location}{'@' + spec.revision[:12] if spec.revision else ''}"
 
 
 def _quantize(args: argparse.Namespace) -> int:

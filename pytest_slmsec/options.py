@@ -17,6 +17,7 @@ from typing import Any
 
 from pytest_slmsec.core.errors import UsageError
 from pytest_slmsec.core.models import (
+    DTYPES,
     ModelSpec,
     Registry,
     check_entry,
@@ -115,6 +116,12 @@ TIMEOUT = Option(
     {"type": float, "metavar": "SECONDS"},
 )
 SERVER_OPTIONS = (BASE_URL, API_KEY_ENV, CONCURRENCY, TIMEOUT)
+DTYPE = Option(
+    "slmsec-dtype",
+    "What models without a dtype in their name compute in: auto (default: fp32 on a CPU, the checkpoint's own "
+    "elsewhere), fp32, bf16, fp16.",
+    {"choices": ("auto", *DTYPES)},
+)
 BATCH_TOKENS = Option(
     "slmsec-batch-tokens",
     "Token budget of one batch, padding included. Lower it when memory is short; scores do not depend on it beyond "
@@ -207,6 +214,7 @@ RUN_OPTIONS = (
     ADAPTER,
     STOP_WHEN_ANSWERED,
     DEVICE,
+    DTYPE,
     Option(
         "slmsec-no-prefetch",
         "Do not ask the next window while pytest reports the last one.",
@@ -420,6 +428,7 @@ def read_settings(given: Mapping[str, Any], root: Path, extra_models: Mapping[st
             engine_settings(chosen["device"], _positive("batch-tokens", chosen["batch-tokens"])),
             server=server_settings(chosen),
             packing=_one_of("packing", chosen["packing"] or "auto", ("auto", "off")) == "auto",
+            dtype=_one_of("dtype", chosen["dtype"] or "auto", ("auto", *DTYPES)),
             rescore_fragile=_one_of("fragile", chosen["fragile"] or "flag", ("flag", "rescore")) == "rescore",
             merge_adapter=_one_of("adapter", chosen["adapter"] or ADAPTER_MODES[0], ADAPTER_MODES) == "merged",
         ),

@@ -68,6 +68,7 @@ class ModelSpec:
         base_url, key_variable: address of the server, and the environment variable that holds its key, where they
             are not those of the run.
         licence, gated: facts for `slmsec list`; a gated model needs an accepted licence and a token.
+        chat_template: whether its tokenizer brings one; None: not known here.
         embedded: ships with the project, together with the items it was made for.
     """
 
@@ -87,6 +88,7 @@ class ModelSpec:
     key_variable: str | None = None
     licence: str | None = None
     gated: bool = False
+    chat_template: bool | None = None
     embedded: bool = False
 
     @property
