@@ -67,7 +67,8 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class _Trouble:
-    """Why a request should be repeated. `wait_s`: what Retry-After says; `rarely`: see `RARELY_TRIED`; `connected`: see `GaveUp`."""
+    """Why a request should be repeated. `wait_s`: what Retry-After says. `rarely`: see `RARELY_TRIED`. `connected`: see
+    `GaveUp`."""
 
     why: str
     wait_s: float | None = None
