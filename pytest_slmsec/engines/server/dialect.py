@@ -99,6 +99,7 @@ class Dialect(Protocol):
     """Name for the record."""
     tops: tuple[int, ...]
     """Numbers of likeliest tokens to try asking for, the most first."""
+
     @property
     def settled(self) -> Mapping[str, Any]:
         """Parameters that were found to be accepted, changed or left out, for the record."""
