@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -83,11 +84,19 @@ def convert(checkpoint: Checkpoint, path: Path) -> None:
     writer = gguf.GGUFWriter(path, "llama")
     try:
         writer.add_name(checkpoint.directory.name)
+        writer.add_file_type(_file_type(checkpoint))
         write_configuration(writer, config)
         write_vocabulary(writer, checkpoint.directory, tokenizer, config.vocab_size)
         write_weights(writer, checkpoint, config)
     finally:
         writer.close()
+
+
+def _file_type(checkpoint: Checkpoint) -> int:
+    """llama.cpp's number for weights that are stored like most of the base's."""
+    most = Counter(checkpoint.tensors.values()).most_common(1)[0][0]
+    names = {"F32": "LLAMA_FTYPE_ALL_F32", "F16": "LLAMA_FTYPE_MOSTLY_F16", "BF16": "LLAMA_FTYPE_MOSTLY_BF16"}
+    return int(getattr(import_llama(), names.get(most, "LLAMA_FTYPE_GUESSED")))
 
 
 def _quantise(whole: Path, out: Path, quant: str) -> None:

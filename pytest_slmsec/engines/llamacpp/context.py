@@ -18,6 +18,8 @@ FEED = 512
 SMALLEST = 1024
 """Tokens that a context holds at first; it doubles when more are needed, so that memory follows what is asked."""
 ALL_LAYERS = -1
+F32, F16, BF16 = 0, 1, 30
+"""ggml's numbers of types that keys and values can be held in."""
 
 
 class LlamaModel:
@@ -25,18 +27,19 @@ class LlamaModel:
 
     Args:
         path: checked before (`gguf_file.read_gguf`). gpu: number of the GPU that all layers are offloaded to, or None.
+        check: also look for stored values that are not finite.
 
     Raises:
         ModelError: llama.cpp refuses it; says why.
     """
 
-    def __init__(self, path: Path, gpu: int | None) -> None:
+    def __init__(self, path: Path, gpu: int | None, check: bool = False) -> None:
         self._lib = import_llama()
         params = self._lib.llama_model_default_params()
         params.n_gpu_layers = 0 if gpu is None else ALL_LAYERS
         params.split_mode = self._lib.LLAMA_SPLIT_MODE_NONE
         params.main_gpu = gpu or 0
-        params.check_tensors = True
+        params.check_tensors = check
         with complaints() as lines:
             self.pointer = self._lib.llama_model_load_from_file(str(path).encode(), params)
             if not self.pointer:
@@ -154,6 +157,8 @@ class Context:
         params.n_seq_max = 1
         params.n_threads = params.n_threads_batch = n_threads()
         params.type_k = params.type_v = self._kv_type
+        if self._kv_type == F32:  # flash attention would round them to f16 on the way
+            params.flash_attn_type = self._lib.LLAMA_FLASH_ATTN_TYPE_DISABLED
         params.swa_full = True  # a window of its own could not be cut back
         params.no_perf = True
         return params

@@ -30,9 +30,10 @@ from pytest_slmsec.engines.checkpoint import MANIFEST, find_gguf, read_json
 from pytest_slmsec.engines.choosing import Chosen, put_together, read
 from pytest_slmsec.engines.digests import weights_sha256
 from pytest_slmsec.engines.encoded import Encoded, Tokens
-from pytest_slmsec.engines.llamacpp.context import Context, LlamaModel, Logits
+from pytest_slmsec.engines.llamacpp.context import BF16, F16, F32, Context, LlamaModel, Logits
 from pytest_slmsec.engines.llamacpp.gguf_file import GgufFile, read_gguf, shards
 from pytest_slmsec.engines.llamacpp.library import import_llama, kernel, n_threads, system_info
+from pytest_slmsec.engines.llamacpp.probe import check_loads
 from pytest_slmsec.engines.llamacpp.vocabulary import GgufTokenizer, check_tokens
 from pytest_slmsec.engines.loading import load_tokenizer, template_sha256, tokenizer_sha256
 from pytest_slmsec.engines.settings import EngineSettings
@@ -40,10 +41,10 @@ from pytest_slmsec.engines.settings import EngineSettings
 MOST_REQUESTS = 16
 """In a batch. They run one after the other; what is finished is journaled when the batch ends."""
 KV_TYPES: Mapping[str, tuple[str, int]] = {
-    "auto": ("f16", 1),
-    "fp16": ("f16", 1),
-    "fp32": ("f32", 0),
-    "bf16": ("bf16", 30),
+    "auto": ("f16", F16),
+    "fp16": ("f16", F16),
+    "fp32": ("f32", F32),
+    "bf16": ("bf16", BF16),
 }
 """--slmsec-dtype to the type of keys and values, by llama.cpp's name and ggml's number; f16 is llama.cpp's default."""
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json")
@@ -79,6 +80,7 @@ def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> LlamaCpp
     gpu = _pick_gpu(settings.device)
     parts = shards(path)
     file, *_ = [read_gguf(part) for part in parts]
+    check_loads(path)
     began = time.perf_counter()
     model = LlamaModel(path, gpu)
     load_s = time.perf_counter() - began
@@ -244,7 +246,8 @@ def _reading(directory: Path, model: LlamaModel, file: GgufFile) -> Reading:
 
 def file_type(file: GgufFile) -> str:
     """llama.cpp's name for how most weights are stored: ``Q4_K - Medium``."""
-    named = import_llama().llama_ftype_name(int(file.metadata.get("general.file_type", 1024)))
+    number = file.metadata.get("general.file_type")
+    named = import_llama().llama_ftype_name(number) if isinstance(number, int) else None
     return str(named.decode()) if named else next(iter(file.kinds), "unknown")
 
 

@@ -243,6 +243,9 @@ def _check_metadata(metadata: Mapping[str, Any], tensors: Sequence[TensorInfo]) 
         return
     if not isinstance(metadata.get("general.architecture"), str):
         raise Damaged("does not say its architecture (general.architecture)")
+    context = metadata.get(f"{metadata['general.architecture']}.context_length", 1)
+    if not isinstance(context, int) or context < 1:
+        raise Damaged(f"is damaged: its context length is {context!r}")
     tokens = metadata.get(TOKENS)
     if not isinstance(tokens, tuple) or not tokens or not isinstance(tokens[0], str):
         raise Damaged(f"has no vocabulary ({TOKENS}), so it is no language model that can be asked by itself")

@@ -14,9 +14,10 @@ from typing import Any
 from pytest_slmsec.core.errors import MissingExtraError
 from pytest_slmsec.engines.quiet import quiet
 
-WARNING, ERROR, CONTINUED = 2, 3, 5
-"""llama.cpp's log levels."""
+ERROR, CONTINUED = 4, 5
+"""ggml's log levels (``ggml.h``)."""
 LINES_KEPT = 20
+BACKEND = re.compile(r"(\w+) : ")
 FEATURE = re.compile(r"(\w+) = 1\b")
 SOURCE = re.compile(r"^[\w:~<>]+: ")
 
@@ -51,7 +52,7 @@ def import_llama() -> Any:
 
 
 class _Log:
-    """The last warnings and errors, whole lines."""
+    """The last errors, line by line."""
 
     def __init__(self) -> None:
         self.lines: deque[str] = deque(maxlen=LINES_KEPT)
@@ -65,7 +66,7 @@ class _Log:
     def _take(self, level: int, text: bytes, _: Any) -> None:
         self._level = self._level if level == CONTINUED else level
         line = SOURCE.sub("", text.decode("utf-8", "replace").strip())
-        if self._level in (WARNING, ERROR) and line:
+        if self._level == ERROR and line:
             self.lines.append(line)
 
 
@@ -74,7 +75,7 @@ _LOG = _Log()
 
 @contextmanager
 def complaints() -> Iterator[deque[str]]:
-    """What llama.cpp warns of and complains about meanwhile."""
+    """What llama.cpp complains about meanwhile."""
     _LOG.lines.clear()
     yield _LOG.lines
 
@@ -91,7 +92,8 @@ def system_info() -> str:
 
 def kernel() -> str:
     """What computes: ``ggml CPU AVX2 FMA AVX512``."""
-    return "ggml " + " ".join(["CPU", *FEATURE.findall(system_info())])
+    info = system_info()
+    return " ".join(["ggml", *BACKEND.findall(info), *FEATURE.findall(info)])
 
 
 def n_threads() -> int:
