@@ -1,6 +1,10 @@
 """Models behind a server in a test run: --model=openai:NAME, --slmsec-base-url, --slmsec-api-key-env and the rest."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 from faultserver import FaultServer, prompt_of
@@ -108,9 +112,39 @@ def test_resume_asks_only_what_had_no_answer(suite):
         server.fault = lambda path, body, n: None
         before = len(server.asked)
         result = run(suite, server, "--slmsec-resume")
-        again = [prompt_of(body) for _, body in server.asked[before:] if "say:" in prompt_of(body)]
+        again = said(server, before)
     assert result.ret == 0
     assert again == ["ports 7 say: yes"]
+
+
+def test_ctrl_c_keeps_what_was_answered(suite):
+    late = lambda path, body, n: "hang" if "ports 9 " in str(body) else None  # noqa: E731
+    with FaultServer(answer=say, fault=late) as server:
+        command = (sys.executable, "-m", "pytest", "-k", "ports", "--model=openai:toy", "--slmsec-concurrency=2",
+                   f"--slmsec-base-url={server.url}")  # fmt: skip
+        process = suite.pytester.popen(command, stdin=subprocess.DEVNULL)
+        end = time.monotonic() + 60
+        while (
+            not any("ports 9 " in str(body) for _, body in server.asked) or server.at_once > 1 or len(said(server)) < 8
+        ):
+            assert time.monotonic() < end
+            assert process.poll() is None
+            time.sleep(0.05)
+        time.sleep(0.5)  # the last answer is on its way to the process
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == pytest.ExitCode.INTERRUPTED
+        first = len(server.asked)
+        server.fault = lambda path, body, n: None
+        result = run(suite, server, "-k", "ports", "--slmsec-resume")
+        again = said(server, first)
+    assert result.parseoutcomes()["passed"] == 20
+    assert "ports 9 say: no" in again
+    assert len(again) < 30 - 7
+
+
+def said(server, start=0):
+    """The prompts that were sent, the probe's apart."""
+    return [prompt_of(body) for _, body in server.asked[start:] if "say:" in prompt_of(body)]
 
 
 def test_a_server_that_is_down_is_one_error_and_the_other_models_go_on(suite, server):
