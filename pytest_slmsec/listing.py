@@ -93,7 +93,12 @@ def _model_lines(registry: Registry, made: Iterable[Made]) -> list[str]:
         context = f"{spec.context_tokens:,}" if spec.context_tokens else "?"
         line = f"  {name:{width}}  {context:>7}  {licence:16}  {_chat(spec):4}  {here(spec)}"
         lines += [line, *(_wrapped(MADE, quants[name]) if name in quants else ())]
-    return [*lines, f"  {ACCEPTED} to be accepted on its hub page first"]
+    return [
+        *lines,
+        f"  {ACCEPTED} to be accepted on its hub page first",
+        "  also: a directory, hf:org/name, openai:NAME and ollama:NAME for what a server",
+        "  runs (--slmsec-base-url=URL), and replay:PATH for recorded answers",
+    ]
 
 
 def _chat(spec: ModelSpec) -> str:

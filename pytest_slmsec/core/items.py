@@ -128,7 +128,8 @@ class Output:
         choice_logprobs: natural-log probability of each choice, summed over its tokens, for `Choose`.
         choice_scores: instead of log-probabilities, how well each option answers the question by an encoder's own
             measure (cosine, pseudo-log-likelihood): more is better, and nothing else may be read into it. None for an
-            option without text, which cannot be chosen.
+            option without text, which cannot be chosen. Of a server, log-probabilities with None for each option that
+            it does not tell.
         choice_greedy: whether greedy decoding would write just this choice, for `Choose`; None where it is not known.
         prompt_tokens: tokens of the rendered prompt, padding not counted; None where a recorded run does not say.
         new_tokens: generated tokens up to and with the end-of-text token, padding not counted (0 for `Choose`); None
@@ -136,7 +137,8 @@ class Output:
         hit_limit: generation ended at the token limit, not by itself.
         error: one sentence, or None.
         replies: what other models said about `text`, in the order in which they were asked.
-        seconds: wall time of this answer alone, where a recorded run knows it; None: its share of its batch counts.
+        seconds: wall time of this answer alone, where a recorded run or a server's client knows it; None: its share of
+            its batch counts.
     """
 
     text: str | None = None
