@@ -20,6 +20,10 @@ NOT_AHEAD = ("replay", "server")
 """Sources of models that are not asked ahead: recorded answers are there already, and a request that is on its way to a
 server cannot be taken back."""
 
+AT_LEAST_S = 0.01
+"""What an item must take. Reporting holds Python's lock for about 0.3 ms an item, and an engine that works in Python
+was seen to lose two thirds of that: it would count as time of the model, beyond 2 % where an item takes less."""
+
 
 class Stopped(SystemExit):
     """Raised in the thread where nobody waits for its result any more."""
@@ -97,16 +101,21 @@ class Prefetch:
         """Learn which window follows which."""
         self._following = following(windows)
 
-    def start(self, window: Window[Case] | None, known: Mapping[Case, Measured]) -> None:
+    def start(self, window: Window[Case] | None, last: Measured, known: Mapping[Case, Measured]) -> None:
         """Ask the window that follows on `window`, unless one is asked already.
 
         It has the same key: the same benchmark and model, with no look of the gate between them; so it is certain to be
         asked for, and its model is loaded. Windows whose answers other models are asked about are not asked ahead.
+
+        Args:
+            last: what `window` gave for an item. known: what has been answered and not yet reported.
         """
         if self._current is not None or window is None or (after := self._following.get(window)) is None:
             return
         group = after.cases[0].group
-        if group.roles or group.model.source in NOT_AHEAD or any(case in known for case in after.cases):
+        if group.roles or group.model.source in NOT_AHEAD or not _takes_long(last):
+            return
+        if any(case in known for case in after.cases):
             return
         self._current = after.cases, Ahead(lambda advance: self._ask(after.cases, advance))
 
@@ -144,3 +153,9 @@ class Prefetch:
         if self._current is not None:
             self._current[1].stop()
             self._current = None
+
+
+def _takes_long(one: Measured) -> bool:
+    """Whether an item takes long enough that the time of those after it may be measured while pytest reports."""
+    seconds = one.batch.timing["seconds"] if one.batch is not None else None
+    return one.batch is not None and seconds is not None and seconds >= AT_LEAST_S * one.batch.timing["items"]

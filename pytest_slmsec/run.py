@@ -108,7 +108,7 @@ class Run:
             self._measured |= self._prefetch.join(case)
         if case not in self._measured:
             self._answer_all([c for c in self._with(case) if c not in self._measured])
-        self._prefetch.start(self._windows.get(case), self._measured)
+        self._prefetch.start(self._windows.get(case), self._measured[case], self._measured)
         if case not in self._answers:
             self._answers[case] = _scored(case, self._measured[case])
         return self._answers[case]

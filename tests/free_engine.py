@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -37,7 +38,7 @@ class FreeEngine:
         return [list(range(start, min(start + BATCH, len(requests)))) for start in range(0, len(requests), BATCH)]
 
     def run(self, requests):
-        self.note({"ask": [request.id for request in requests]})
+        self.note({"ask": [request.id for request in requests], "thread": threading.current_thread().name})
         if delay := os.environ.get("FREE_ENGINE_DELAY_S"):
             time.sleep(float(delay))
         prompts = [request.messages[-1].content for request in requests]
