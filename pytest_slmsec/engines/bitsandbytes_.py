@@ -105,11 +105,15 @@ def load_options(checkpoint: Checkpoint, device: torch.device) -> dict[str, Any]
 def settle(model: Any, dtype: torch.dtype) -> None:
     """Compute in `dtype`, whatever dtype the checkpoint was trained or made with.
 
-    In fp32 on a CPU the weights are unpacked exactly as stored. bitsandbytes' own kernel for CPUs with AVX512-BF16
-    would compute in bf16 whatever it is given, round the scales to bf16, and leave weights that can no longer be saved.
+    What is not quantised would otherwise keep the dtype it is stored in, whatever transformers is asked for. In fp32
+    on a CPU the weights are unpacked exactly as stored: bitsandbytes' own kernel for CPUs with AVX512-BF16 would
+    compute in bf16 whatever it is given, round the scales to bf16, and leave weights that can no longer be saved.
     """
     bnb = import_bitsandbytes()
-
+    kept = tuple(getattr(model, "_keep_in_fp32_modules", None) or ())
+    for name, parameter in model.named_parameters():
+        if parameter.is_floating_point() and not any(part in kept for part in name.split(".")):
+            parameter.data = parameter.data.to(dtype)
     for module in model.modules():
         if isinstance(module, bnb.nn.Linear4bit):
             module.compute_dtype, module.compute_type_is_set = dtype, True

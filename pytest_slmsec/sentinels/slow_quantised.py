@@ -6,8 +6,9 @@ from pytest_slmsec.sentinels.base import Evidence, Sentinel
 
 SLOWER = 0.9
 """Of the base's speed; less of a difference may be noise of the machine."""
-PORTABLE = ("TorchQuantLinear", "TorchLinear", "TorchFusedQuantLinear")
-"""GPTQModel's kernels in plain PyTorch: weights are unpacked before each use."""
+PORTABLE = ("TorchQuantLinear", "TorchLinear", "TorchFusedQuantLinear", "dequantize", "unpacked")
+"""GPTQModel's kernels in plain PyTorch and bitsandbytes' without hardware support, where weights are unpacked before
+each use; and weights of compressed-tensors, which are unpacked once."""
 
 
 def check(evidence: Evidence) -> str | None:
