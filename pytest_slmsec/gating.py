@@ -56,6 +56,8 @@ class Gating:
     ) -> None:  # fmt: skip
         self._config, self._groups, self._data, self._own = config, groups, settings.data, own
         self._make_engine, self._window = make_engine, settings.window
+        own_engines = config.hook.pytest_slmsec_make_engine.get_hookimpls()
+        self._alone = None if own_engines else settings.engine
         option, self.gate = config.option, gate_config(config)
         self.baseline = baseline_of(config, self.gate)
         self.judgements: list[Judgement] = []
@@ -149,7 +151,7 @@ class Gating:
             self.distances = Distances(self.gate, self._groups, cases, self._make_engine, self._distances(), bool(
                 session.config.option.slmsec_update_baseline), self._stores)  # fmt: skip
             judging = Judging(session.config.option, self.gate, self.duels, self._groups, self._data, self._own,
-                              self._make_engine, cases, self.distances, self._window)  # fmt: skip
+                              self._make_engine, cases, self.distances, self._window, self._alone)  # fmt: skip
             for report in judging.reports():
                 found.append(report)
                 show(session, report)

@@ -15,6 +15,7 @@ from pytest_slmsec.core.items import Score
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.distances import Distances
 from pytest_slmsec.engines.base import Engine
+from pytest_slmsec.engines.settings import EngineSettings
 from pytest_slmsec.gates.arm import Arm
 from pytest_slmsec.gates.config import GateConfig, read_rule
 from pytest_slmsec.gates.costs import SPEED, broken, live_speed
@@ -44,7 +45,7 @@ class Judging:
         option: values of the command line. gate: what is tolerated. duels: who against whom.
         groups: everything measured. data: folder of the published files, or None. own: the user's own benchmarks.
         make_engine: loads a model beside another one. cases: everything selected.
-        window: items handed to the engine at a time.
+        window: items handed to the engine at a time. alone: how another process loads a model; None: it cannot.
         distances: measures how far distributions lie apart.
 
     Attributes:
@@ -54,12 +55,12 @@ class Judging:
     def __init__(
         self, option: Any, gate: GateConfig, duels: Sequence[Duel], groups: Groups, data: str | None,
         own: Mapping[str, Task], make_engine: Callable[[ModelSpec], Engine], cases: Sequence[Case],
-        distances: Distances, window: int,
+        distances: Distances, window: int, alone: EngineSettings | None,
     ) -> None:  # fmt: skip
         self._option, self._gate, self._duels = option, gate, duels
         self._groups, self._data, self._own = groups, data, own
         self._make_engine, self._cases = make_engine, cases
-        self._window = window
+        self._window, self._alone = window, alone
         self._machine = machine_facts()
         self.judgements: list[Judgement] = []
         self.accepted: dict[str, Any] | None = None
@@ -86,7 +87,7 @@ class Judging:
             return
         for model in dict.fromkeys(case.group.model for case in self._cases):
             try:
-                measure_again(model, self._groups, self._cases, self._make_engine, self._window)
+                measure_again(model, self._groups, self._cases, self._make_engine, self._window, self._alone)
             except (SlmsecError, RuntimeError) as error:
                 text = f"{model.name} could not be run again for its peak of memory: {error}"
                 yield GateReport(f"peak_memory[{model_id(model)}]", "error", text)

@@ -98,8 +98,9 @@ def _memory(pairs: Sequence[Pair], config: GateConfig, errors: tuple[str, ...]) 
         return _unmeasured(pairs, MEMORY, "peak_gpu_bytes", share) if explained else None
     base, candidate = (int(max(peak for peak in side if peak is not None)) for side in peaks)
     allowance = config.memory_allowance(key == "peak_gpu_bytes")
-    again = [_again([getattr(pair, side) for pair in pairs], key) for side in ("base", "candidate")]
-    result = memory_gate([base, *again[0]], [candidate, *again[1]], allowance, gate=MEMORY)
+    ours = _runs([pair.base for pair in pairs], key, base)
+    theirs = _runs([pair.candidate for pair in pairs], key, candidate)
+    result = memory_gate(ours, theirs, allowance, gate=MEMORY)
     base, candidate = result.details["base_bytes"], result.details["candidate_bytes"]
     if errors:
         result = broken(MEMORY, allowance.limit_bytes(base) / base - 1, errors)
@@ -107,10 +108,11 @@ def _memory(pairs: Sequence[Pair], config: GateConfig, errors: tuple[str, ...]) 
     return _judged(result, MEMORY, base, candidate, required)
 
 
-def _again(arms: Sequence[Arm], key: str) -> list[int]:
-    """The peak of a second run, where there was one."""
-    found = [int(peaks[key]) for arm in arms if (peaks := arm.facts.get("peaks_again")) and peaks.get(key)]
-    return [max(found)] if found else []
+def _runs(arms: Sequence[Arm], key: str, own: int) -> list[int]:
+    """The peaks of all runs: that of the run itself, unless the others count alone (`remeasure.measure_again`)."""
+    again = [peaks[key] for arm in arms if (peaks := arm.facts.get("peaks_again")) and peaks.get(key)]
+    found = [int(max(run)) for run in zip(*again, strict=False)]
+    return found if len(found) >= MINIMUM_RUNS else [own, *found]
 
 
 def _size(pairs: Sequence[Pair], config: GateConfig) -> Judged | None:
@@ -123,7 +125,8 @@ def _size(pairs: Sequence[Pair], config: GateConfig) -> Judged | None:
     growth = candidate / base - 1
     result = replace(size_gate(candidate, limit, gate=SIZE_ON_DISK), estimate=growth, lower=growth, upper=growth,
                      margin=limit / base - 1)  # fmt: skip
-    required = config.size is not None or arms[0].facts["base"] == arms[1].facts["base"]
+    made_of = [(arm.facts["base"], arm.facts.get("adapter")) for arm in arms]
+    required = config.size is not None or made_of[0] == made_of[1]
     return _judged(result, SIZE_ON_DISK, base, candidate, required)
 
 

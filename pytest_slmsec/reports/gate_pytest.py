@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from pytest_slmsec.cases import safe_id
-from pytest_slmsec.core.wrap import shown
+from pytest_slmsec.core.wrap import shown, wrapped
 from pytest_slmsec.gates.judge import Judgement
 from pytest_slmsec.gates.verdict import GateResult, Verdict
 from pytest_slmsec.reports.gate_text import tell
@@ -99,13 +100,30 @@ def show(session: pytest.Session, gate: GateReport) -> None:
             del last_failed.lastfailed[key]
 
 
+class Told:
+    """What a failed gate says: wrapped on a terminal, on one line everywhere else."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.reprcrash = SimpleNamespace(message=text)
+
+    def toterminal(self, tw: Any) -> None:
+        """Write it, as pytest asks of whatever stands for a failure."""
+        for line in wrapped(self.text, tw.fullwidth, ""):
+            tw.line(line)
+
+    def __str__(self) -> str:
+        """The text itself."""
+        return self.text
+
+
 def _report(gate: GateReport, location: tuple[str, int | None, str]) -> pytest.TestReport:
     text = shown(gate.text)
     # An error is what a broken set-up is to pytest; only that is counted, and written to JUnit, as one.
     when: Any = "setup" if gate.outcome == "error" else "call"
     outcome: Any = {"error": "failed", INCONCLUSIVE: "passed"}.get(gate.outcome, gate.outcome)
     skipped = (gate.prefix, 0, f"Skipped: {text}")
-    longrepr: Any = skipped if outcome == "skipped" else text if outcome == "failed" else None
+    longrepr: Any = skipped if outcome == "skipped" else Told(text) if outcome == "failed" else None
     properties = [(key, value) for key, value in gate.properties.items()]
     report = pytest.TestReport(gate.nodeid, location, {}, outcome, longrepr, when, user_properties=properties)
     report.slmsec_gate = gate.outcome  # type: ignore[attr-defined]

@@ -226,7 +226,7 @@ def _brief(judged: Judged) -> str:
 
 def _speaks(judged: Judged) -> bool:
     """Whether a gate has a sentence of its own: bad news always, an undecided one where it counts, else the primary."""
-    if judged.result.verdict in (Verdict.FAIL, Verdict.ERROR):
+    if judged.result.verdict in (Verdict.FAIL, Verdict.ERROR) or judged.member.kind is Kind.FIDELITY:
         return True
     if judged.result.verdict is Verdict.INCONCLUSIVE:
         return not judged.advisory

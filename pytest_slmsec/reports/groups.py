@@ -59,7 +59,7 @@ class Group:
         stopped: items after which the gate needed no more, or None.
         place: of its first case among all tests, where several processes report in any order.
         findings: what the sentinels found, once everything has run.
-        peaks_again: peaks of memory, in bytes, when the benchmark was run a second time for them.
+        peaks_again: peaks of memory, in bytes, when the benchmark was run again for them.
     """
 
     label: str
@@ -71,7 +71,7 @@ class Group:
     findings: list[Finding] = field(default_factory=list)
     stopped: int | None = None
     place: int = 0
-    peaks_again: dict[str, int] | None = None
+    peaks_again: dict[str, list[int]] | None = None
 
     @property
     def n_expected(self) -> int:

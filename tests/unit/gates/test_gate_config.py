@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from pytest_slmsec.core.errors import UsageError
+from pytest_slmsec.gatemarks import fits
 from pytest_slmsec.gates.config import Fidelity, read_config
 from pytest_slmsec.gates.memory import Allowance
 from pytest_slmsec.gates.suite import Limits
-from pytest_slmsec.gates.units import Margin
+from pytest_slmsec.gates.units import Margin, Recorded
+from pytest_slmsec.tasks.registry import tasks
 
 WHERE = "pyproject.toml [tool.slmsec.gate]"
 
@@ -154,3 +156,56 @@ def test_the_example_of_the_manual_can_be_read():
     (example,) = re.findall(r"^```toml\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     found = read_config(tomllib.loads(example)["tool"]["slmsec"]["gate"], WHERE)
     assert found.rules["cti-mcq"].max_drop == Margin(0.04)
+
+
+def test_every_key_of_a_configuration_at_once():
+    found = config("""
+        preset = "nightly"
+        baseline = "baselines/qwen2.5-1.5b-bf16.slmsec.json"
+        scope = "population"
+        alpha = 0.05
+        power = 0.80
+        on_inconclusive = "warn"
+        unparsable = "worst"
+        [suite]
+        max_drop_macro = "2pt"
+        max_drop_each  = "5pt"
+        required_min_items = 300
+        adjust = "holm"
+        [cti-mcq-choice]
+        metric = ["p_correct", "accuracy"]
+        max_drop = "1%"
+        early_stop = "anytime"
+        [cti-vsp]
+        metric = "mad"
+        max_increase = 0.10
+        [fidelity]
+        metric = "kl"
+        budget = "recorded*1.5"
+        items = 200
+        [throughput]
+        max_slowdown = "5%"
+        rounds = 20
+        [memory]
+        max_increase = "2% + 16MiB"
+    """)
+    assert (found.power, found.suite.adjust, found.memory_runs) == (0.8, "holm", 2)
+    assert found.fidelity == Fidelity(200, Recorded(1.5), False, "kl")
+    assert found.rules["cti-mcq-choice"].max_drop == Margin(0.01, relative=True)
+    for name, rule in found.rules.items():
+        fits(rule, name, tasks()[name])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[suite]\nadjust = "none"', "must be one of holm"),
+        ("power = 1", "must be at least 0.5 and below 1; 0.8 is usual"),
+        ("power = 0.2", "must be at least 0.5 and below 1"),
+        ('[fidelity]\nmetric = "tv"', "must be one of kl"),
+        ("[fidelity]\nbudget = -1", "write a positive number"),
+        ("[memory]\nruns = 3", "must be 1 or 2"),
+    ],
+)
+def test_values_that_cannot_be_used(text, message):
+    assert message in refusal(text)

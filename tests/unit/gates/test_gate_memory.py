@@ -57,6 +57,6 @@ def test_resident_memory_repeats_less_exactly_than_that_of_a_gpu():
     config = read_config({"memory": {"max_increase": "2% + 16MiB"}}, "[gate]")
     on_gpu, resident = config.memory_allowance(True), config.memory_allowance(False)
     assert (on_gpu.share, resident.share) == (0.02, 0.02)
-    runs = [1000 * MIB, 1040 * MIB]
+    runs = [1000 * MIB, 1030 * MIB]
     assert memory_gate(runs, runs, on_gpu).verdict is Verdict.ERROR
     assert memory_gate(runs, runs, resident).verdict is Verdict.PASS
