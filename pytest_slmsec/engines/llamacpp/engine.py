@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -47,6 +48,7 @@ KV_TYPES: Mapping[str, tuple[str, int]] = {
     "bf16": ("bf16", BF16),
 }
 """--slmsec-dtype to the type of keys and values, by llama.cpp's name and ggml's number; f16 is llama.cpp's default."""
+HUGGING_FACE = "the Hugging Face tokenizer"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json")
 
 
@@ -102,6 +104,7 @@ def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> LlamaCpp
             "system_info": system_info(),
             "threads": n_threads(),
             "tokens_by": reading.by,
+            **({"transformers": version("transformers")} if reading.by == HUGGING_FACE else {}),
             "quantization": quantization_facts(path, file),
         },
     )
@@ -240,7 +243,7 @@ def _reading(directory: Path, model: LlamaModel, file: GgufFile) -> Reading:
         tokenizer,
         end_ids(SimpleNamespace(**parts), tokenizer),
         tokenizer_sha256(tokenizer),
-        "the Hugging Face tokenizer",
+        HUGGING_FACE,
     )
 
 

@@ -77,15 +77,15 @@ class GgufTokenizer:
         """
         from transformers.utils.chat_template_utils import render_jinja_template
 
-        texts, _ = render_jinja_template(
-            conversations=[list(turns)],
+        rendered: Any = render_jinja_template(
+            conversations=[[dict(turn) for turn in turns]],
             chat_template=str(self.chat_template),
             add_generation_prompt=add_generation_prompt,
             bos_token=self.bos_token or "",
             eos_token=self.eos_token or "",
             **variables,
         )
-        return str(texts[0])
+        return str(rendered[0][0])
 
     def _cut(self, text: str, special: bool) -> list[int]:
         raw = text.encode("utf-8")

@@ -69,6 +69,26 @@ def test_an_unknown_name_says_what_is_near(name, says):
         parse_model(name, REGISTRY, QUANTS)
 
 
+def test_a_gguf_file_is_a_model(tmp_path):
+    path = tmp_path / "model,v2+x-Q4_K_M.gguf"
+    path.write_bytes(b"GGUF")
+    (name,) = split_names([str(path)])
+    spec = parse(name)
+    assert (spec.source, spec.location, spec.quant, spec.adapter) == ("path", str(path), None, None)
+    with pytest.raises(UnknownModelError, match="or a GGUF file"):
+        parse(str(tmp_path / "none.gguf"))
+
+
+def test_a_gguf_file_of_the_hub():
+    spec = parse("hf:org/name-GGUF@v1::sub/model.Q4_K_M.gguf")
+    assert (spec.source, spec.location, spec.revision) == ("hub", "org/name-GGUF", "v1")
+    assert spec.file == "sub/model.Q4_K_M.gguf"
+    entry = {"soc": {"location": "hf:org/name-GGUF", "file": "model.gguf"}}
+    assert parse_model("soc", entry, ()).file == "model.gguf"
+    with pytest.raises(UsageError, match=r"it must end in \.gguf"):
+        parse("hf:org/name::model.bin")
+
+
 def test_an_adapter_behind_the_name(tmp_path):
     spec = parse_model(f"phi3-gptq4+{tmp_path}", REGISTRY, QUANTS)
     assert (spec.base, spec.quant, spec.adapter) == ("phi3", "gptq4", Adapter(str(tmp_path), "path", str(tmp_path)))

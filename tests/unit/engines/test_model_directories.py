@@ -173,6 +173,25 @@ def test_without_the_hub_one_sentence_says_what_to_do(monkeypatch, tmp_path, off
         assert part in message
 
 
+def test_of_a_gguf_file_on_the_hub_only_that_file_is_wanted(monkeypatch, tmp_path):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    snapshot = tmp_path / "models--org--soc-GGUF" / "snapshots" / "0123abc"
+    snapshot.mkdir(parents=True)
+    refs = tmp_path / "models--org--soc-GGUF" / "refs"
+    refs.mkdir()
+    (refs / "main").write_text("0123abc")
+    (snapshot / "soc.gguf").write_bytes(b"GGUF")
+    there, missing = (
+        ModelSpec("soc", "soc", source="hub", location="org/soc-GGUF", file=file) for file in ("soc.gguf", "no.gguf")
+    )
+    settings = EngineSettings(offline=True, cache_dir=tmp_path)
+    assert locate(there, settings) == snapshot / "soc.gguf"
+    with pytest.raises(ModelUnavailable, match=r"soc: no\.gguf of org/soc-GGUF is missing .*--model=\./no\.gguf"):
+        locate(missing, settings)
+
+
 def test_reasons_of_the_hub_are_told_apart():
     """Made without their HTTP response, whose class depends on the client that the hub's package uses."""
     from huggingface_hub import errors

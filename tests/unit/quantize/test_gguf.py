@@ -13,6 +13,7 @@ from pytest_slmsec.core.items import Choose, Generate, Message
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.core.paths import fixtures_dir
 from pytest_slmsec.engines.checkpoint import read_checkpoint
+from pytest_slmsec.engines.loading import load_tokenizer
 from pytest_slmsec.engines.registry import load_directory, make_engine
 from pytest_slmsec.quantize import store
 from pytest_slmsec.quantize.command import print_manifest
@@ -22,7 +23,7 @@ from pytest_slmsec.quantize.store import ensure_quantized
 pytest.importorskip("gguf")
 pytest.importorskip("llama_cpp")
 
-from pytest_slmsec.quantize.gguf_ import FILE_TYPES, convert
+from pytest_slmsec.quantize.gguf_ import FILE_TYPES, convert, differing_tokens
 
 ASKED = [
     Choose("c", (Message("user", "Is this an intrusion?"),), ("A", "B", "yes, it is", "no")),
@@ -123,6 +124,14 @@ def test_what_llama_cpp_would_compute_differently_is_not_converted(tmp_path, nam
     assert "convert_hf_to_gguf.py" in str(caught.value)
 
 
+def test_a_tokenizer_that_cuts_texts_differently_is_counted(tmp_path):
+    directory = saved(tmp_path / "tiny", LLAMAS["tied"])
+    convert(read_checkpoint(directory), tmp_path / "tiny.gguf")
+    assert differing_tokens(tmp_path / "tiny.gguf", load_tokenizer(directory)) == 0
+    tinymodel.build_tokenizer(directory, vocab=300)
+    assert differing_tokens(tmp_path / "tiny.gguf", load_tokenizer(directory)) > 2
+
+
 @pytest.mark.parametrize("quant", FILE_TYPES)
 def test_every_name_is_made_verified_and_answers(quantised, spec, settings, quant):
     made = manifest(quantised(quant))
@@ -162,6 +171,7 @@ def test_the_embedded_model_has_k_quants_throughout(settings, calibration):
     )
     made = manifest(ensure_quantized(spec, settings, calibration))
     assert made["details"]["fallback"] is None
+    assert made["details"]["probe_texts_cut_differently"] == 0
     assert made["details"]["tensor_types"] == {"Q4_K": 32, "F32": 11, "Q6_K": 5}
     assert made["verification"]["mean_kl_nats"] < 0.1
 
