@@ -63,6 +63,7 @@ def test_a_pytest_line_collects(pytester, monkeypatch, line):
     for folder in ("my-model", "cti", "data"):
         shutil.copytree(ROOT / "fixtures" / "data", home / folder)
     recorded_runs(home)
+    (home / "my-model.gguf").write_bytes(b"GGUF")
     (home / "test_mine.py").write_text("def test_mine():\n    pass\n")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.delenv("SLMSEC_DATA", raising=False)
