@@ -122,6 +122,7 @@ DTYPE = Option(
     "elsewhere), fp32, bf16, fp16.",
     {"choices": ("auto", *DTYPES)},
 )
+DEVICES = re.compile(r"auto|cpu|mps|cuda(:[0-9]+)?")
 BATCH_TOKENS = Option(
     "slmsec-batch-tokens",
     "Token budget of one batch, padding included. Lower it when memory is short; scores do not depend on it beyond "
@@ -459,7 +460,13 @@ def _roles(judge: str, expander: str | None, registry: Registry) -> dict[str, Mo
 
 
 def engine_settings(device: str | None, batch_tokens: int | None) -> EngineSettings:
-    """What engines need to know, from the options that the plugin and the command share."""
+    """What engines need to know, from the options that the plugin and the command share.
+
+    Raises:
+        UsageError: no such device. Whether it is there is known once torch is loaded.
+    """
+    if device is not None and not (isinstance(device, str) and DEVICES.fullmatch(device)):
+        raise UsageError(f"{DEVICE.flag}={device}: no such device; say auto, cpu, cuda, cuda:1 or mps.")
     return EngineSettings(device=device or "auto", batch_tokens=batch_tokens, offline=False, cache_dir=cache_dir())
 
 

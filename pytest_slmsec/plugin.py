@@ -116,6 +116,16 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         session.finish()
 
 
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Benchmarks that were skipped for want of a model say so, also without ``-rs``."""
+    if not config.stash[SESSION].active:
+        from pytest_slmsec.cases import NO_MODEL
+
+        skipped = terminalreporter.stats.get("skipped", ())
+        if any(NO_MODEL in str(report.longrepr) for report in skipped if "no-model" in report.nodeid):
+            terminalreporter.write_line(f"slmsec: {NO_MODEL}", yellow=True)
+
+
 def pytest_report_teststatus(report: Any) -> tuple[str, str, Any] | None:
     """A valid measurement of a wrong answer has a status of its own."""
     payload = getattr(report, "slmsec", None)

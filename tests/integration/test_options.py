@@ -38,6 +38,7 @@ def test_a_benchmark_without_a_complete_answer_keeps_its_name(toy):
         ("--slmsec-limit=0", "*--slmsec-limit=0: write N or N:SEED*"),
         ("--slmsec-limit=ten", "*--slmsec-limit=ten: write N or N:SEED*"),
         ("--slmsec-window=0", "*--slmsec-window=0: must be a whole number of at least 1*"),
+        ("--slmsec-device=tpu", "*--slmsec-device=tpu: no such device; say auto, cpu, cuda, cuda:1 or mps*"),
         ("--slmsec-max-new-tokens=-1", "*--slmsec-max-new-tokens=-1: must be*"),
         ("--slmsec-data=/nowhere", "*--slmsec-data=/nowhere*there is no such folder*"),
         ("--slmsec-scoring=lax", "*argument --slmsec-scoring: invalid choice*"),
@@ -149,3 +150,13 @@ def test_a_marker_without_the_fixture(toy):
     )
     result = toy.run("test_bad.py", models=("alpha",))
     result.stdout.fnmatch_lines(["*test_nothing is marked slmsec but does not take the fixture `answer`*"])
+
+
+@pytest.mark.parametrize("args", [(), ("-q",), ("-n1",)])
+def test_without_a_model_the_run_says_how_to_name_one(toy, args):
+    if args == ("-n1",):
+        pytest.importorskip("xdist")
+    result = toy.run(*args, models=(), subprocess=args == ("-n1",))
+    hints = [line for line in result.outlines if line.startswith("slmsec: no --model given: try `--model=tinysec`")]
+    assert len(hints) == 1
+    toy.run("test_ports.py", models=("alpha",)).stdout.no_fnmatch_line("*no --model given*")
