@@ -21,6 +21,15 @@ from pytest_slmsec.reports.gate_pytest import GateReport
 from pytest_slmsec.reports.groups import Groups
 
 
+def measures_quantising(candidate: ModelSpec, base: ModelSpec | None) -> bool:
+    """Whether a distance from the base says what quantising cost: an adapter is there to change what the model says.
+
+    Args:
+        base: None where only what the baseline kept of the plain base is known.
+    """
+    return candidate.quant is not None and (candidate.adapter == base.adapter if base else candidate.adapter is None)
+
+
 @dataclass
 class Distances:
     """Measures and keeps distances, where a table ``[tool.slmsec.gate.fidelity]`` wants them.
@@ -44,7 +53,7 @@ class Distances:
     def judged(self, duel: Duel) -> Judged | None:
         """The gate on a candidate: beside its base, where the run has that, else along what the baseline kept of it."""
         wanted, candidate = self.gate.fidelity, duel.candidate
-        if wanted is None or is_plain(candidate):
+        if wanted is None or not measures_quantising(candidate, duel.beside):
             return None
         try:
             measured = self._beside(duel.beside, candidate) if duel.beside is not None else self._along(candidate)

@@ -8,7 +8,8 @@ import tinymodel
 
 from pytest_slmsec.core.errors import CompareError, EngineError, UsageError
 from pytest_slmsec.core.items import Choose, Item, Message
-from pytest_slmsec.core.models import ModelSpec
+from pytest_slmsec.core.models import Adapter, ModelSpec
+from pytest_slmsec.distances import measures_quantising
 from pytest_slmsec.engines.registry import make_engine
 from pytest_slmsec.engines.settings import EngineSettings
 from pytest_slmsec.fidelity import (
@@ -189,3 +190,15 @@ def test_answers_of_the_base_are_spread_evenly_and_taken_once():
     assert [request.id for request in chosen.values()] == ["p1", "p11", "p21", "p30"]
     assert chosen["ports", "p1"].choices == ("answer 1",)
     assert len(forced(cases(40), texts, 200)) == 39
+
+
+def test_a_distance_is_measured_where_quantising_alone_changed_the_model():
+    plain, lora = ModelSpec("m", "m"), Adapter("lora", "hub", "me/lora")
+    tuned, small = replace(plain, adapter=lora), replace(plain, quant="gptq4")
+    both = replace(small, adapter=lora)
+    assert measures_quantising(small, plain)
+    assert measures_quantising(both, tuned)
+    assert measures_quantising(small, None)
+    assert not any(
+        (measures_quantising(tuned, plain), measures_quantising(both, plain), measures_quantising(both, None))
+    )

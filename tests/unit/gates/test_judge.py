@@ -322,3 +322,10 @@ def test_a_rate_of_failures_is_gated_by_counting_right_answers():
     assert (gate.what, gate.result.verdict, gate.result.details["lost"]) == ("FRR", FAIL, 42)
     assert (gate.base, gate.candidate) == (pytest.approx(0.25), pytest.approx(0.25 + 42 / 400))
     assert judged(refusing(RIGHT), refusing(RIGHT, model="phi3-gptq4", quant="gptq4")).gates[0].result.verdict is PASS
+
+
+def test_an_adapter_may_add_to_the_size_of_its_base_but_not_its_quantised_form():
+    engine = {**arm("1").facts["engine"], "model_bytes": 9_000_000}
+    tuned = {"model": "phi3+lora", "adapter": "lora"}
+    assert judged(arm(RIGHT), arm(RIGHT, engine=engine, **tuned)).verdict is PASS
+    assert judged(arm(RIGHT, **tuned), quantised(RIGHT, engine=engine, adapter="lora")).verdict is FAIL
