@@ -134,8 +134,6 @@ def test_a_weak_base_may_lose_only_a_quarter():
     assert verdict(0, 0, 2500, base_accuracy=0.0) is Verdict.INCONCLUSIVE
 
 
-
-
 def test_mcnemar_midp():
     # One lost and seven gained: Fagerland, Lydersen, Laake (2013), table 1: 0.0391.
     assert mcnemar_midp(1, 7) == pytest.approx(0.0391, abs=5e-5)
