@@ -9,12 +9,14 @@ SLOWER = 0.9
 PORTABLE = ("TorchQuantLinear", "TorchLinear", "TorchFusedQuantLinear", "dequantize", "unpacked")
 """GPTQModel's kernels in plain PyTorch and bitsandbytes' without hardware support, where weights are unpacked before
 each use; and weights of compressed-tensors, which are unpacked once."""
+ONE_AT_A_TIME = "ggml "
+"""llama.cpp's kernels: it answers one request at a time and its base in batches, which says nothing of a kernel."""
 
 
 def check(evidence: Evidence) -> str | None:
     """Decode speed against the base's in the same run; without one, a portable kernel on a GPU."""
     speed, base, kernel = evidence.decode_tokens_per_s, evidence.base_decode_tokens_per_s, evidence.kernel or "unknown"
-    if evidence.quant is None:
+    if evidence.quant is None or kernel.startswith(ONE_AT_A_TIME):
         return None
     portable = kernel.rpartition(".")[2] in PORTABLE
     if speed is not None and base is not None and speed < SLOWER * base:

@@ -87,6 +87,12 @@ def test_each_sentinel_fires_on_one_example_and_is_silent_on_another(sentinel):
     assert sentinel not in fired(SILENT[sentinel])
 
 
+def test_an_engine_that_answers_one_at_a_time_is_not_held_against_a_batch():
+    slow = {"quant": "q4_k_m", "decode_tokens_per_s": 100.0, "base_decode_tokens_per_s": 200.0}
+    assert fired(generated(**slow, kernel="ggml CPU AVX2")) == []
+    assert fired(generated(**slow, kernel="gptqmodel.TorchQuantLinear")) == ["slow-quantised"]
+
+
 @pytest.mark.parametrize("sentinel", SENTINELS, ids=[sentinel.id for sentinel in SENTINELS])
 def test_each_sentinel_is_documented_with_sentence_and_remedy(sentinel):
     assert f"| [`{sentinel.id}`](#{sentinel.id}) | {sentinel.says} |" in DOCS
