@@ -269,7 +269,7 @@ def _tied(model: Any) -> str | None:
     """A layer with an adapter that shares its weights with a layer without, or None."""
     users: dict[int, set[str]] = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):
-        users.setdefault(parameter.data_ptr(), set()).add(name.rpartition(".")[0].removesuffix(".base_layer"))
+        users.setdefault(id(parameter), set()).add(name.rpartition(".")[0].removesuffix(".base_layer"))
     shared = {name for names in users.values() if len(names) > 1 for name in names}
     return next((name for name, module in model.named_modules() if name in shared and hasattr(module, "lora_A")), None)
 

@@ -147,15 +147,29 @@ def test_a_chat_template_of_its_own_is_used(tiny, adapter, adapted, copy):
     assert info.template_sha256 != adapted(tiny, adapter).info.template_sha256
 
 
-@pytest.mark.parametrize(("quant", "layer"), [("gptq4", "GPTQLoraLinear"), ("int8wo", "TorchaoLoraLinear")])
+@pytest.mark.parametrize(
+    ("quant", "layer"),
+    [("gptq4", "GPTQLoraLinear"), ("int8wo", "TorchaoLoraLinear"), ("int8", "Linear8bitLt"), ("nf4", "Linear4bit")],
+)
 def test_a_quantised_base(tiny, adapter, adapted, load, quant, layer):
     engine = adapted(tiny, adapter, f"-{quant}")
     assert f"peft.lora.{layer}" in engine.info.kernel
-    (near, _), (base, _) = answers(adapted(tiny, adapter)), answers(load(tiny))
-    (found, _) = answers(engine)
-    distance = [sum(abs(a - b) for a, b in zip(found, other, strict=True)) for other in (near, base)]
-    assert distance[0] < distance[1]
+    assert nearer(engine, adapted(tiny, adapter), load(tiny))
     assert engine.info.extra["quantization"]["manifest"]["base"] == str(tiny)
+
+
+@pytest.mark.parametrize("quant", ["int8wo", "int8", "nf4"])
+def test_what_a_quantised_base_is_merged_to_is_near_the_adapter_and_not_the_base(tiny, adapter, adapted, load, quant):
+    engine = adapted(tiny, adapter, f"-{quant}", merge_adapter=True)
+    assert "peft" not in engine.info.kernel
+    assert nearer(engine, adapted(tiny, adapter), load(tiny))
+
+
+def nearer(engine, one, other):
+    """Whether an engine's log-probabilities are nearer to those of the one than to those of the other."""
+    found, *those = (answers(each)[0] for each in (engine, one, other))
+    near, far = (sum(abs(a - b) for a, b in zip(found, each, strict=True)) for each in those)
+    return near < far / 2
 
 
 def test_gptq_weights_cannot_be_merged_into(tiny, adapter, adapted):
