@@ -152,7 +152,7 @@ def place_order(
     if not quantizer.encoders and find_kind(checkpoint) is not None:
         raise QuantizeError(
             f"{spec.name}: {quantizer.name} is made of models that generate text, and {checkpoint.directory} is an "
-            f"encoder: use {' or '.join(name for name, known in QUANTIZERS.items() if known.encoders)}."
+            f"encoder: use one of {', '.join(name for name, known in QUANTIZERS.items() if known.encoders)}."
         )
     text = read_calibration(calibration or default_calibration())
     order = Order(
