@@ -283,8 +283,8 @@ def _place(spec: ModelSpec) -> ModelSpec:
     if location.startswith(HUB_PREFIX):
         place, _, file = location.partition(MEMBER)
         hub_id, revision = _hub_place(place, f"{spec.name}: a hub model")
-        name = _gguf_name(spec, file or spec.file)
-        return replace(spec, source="hub", location=hub_id, revision=revision or spec.revision, file=name)
+        wanted = _gguf_name(spec, file or spec.file)
+        return replace(spec, source="hub", location=hub_id, revision=revision or spec.revision, file=wanted)
     path = Path(location).expanduser() / (_gguf_name(spec, spec.file) or "")
     return replace(spec, source="path", location=str(path), file=None)
 
