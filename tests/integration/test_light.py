@@ -5,7 +5,21 @@ import subprocess
 import sys
 from pathlib import Path
 
-HEAVY = ("torch", "transformers", "datasets", "lm_eval", "gptqmodel", "scipy", "rich", "jieba", "rouge", "thefuzz")
+HEAVY = (
+    "torch",
+    "transformers",
+    "peft",
+    "onnx",
+    "onnxruntime",
+    "datasets",
+    "lm_eval",
+    "gptqmodel",
+    "scipy",
+    "rich",
+    "jieba",
+    "rouge",
+    "thefuzz",
+)
 HERE = {**os.environ, "PYTHONPATH": os.pathsep.join([".", str(Path(__file__).parent.parent)])}
 REPORT = f"""
 import sys
