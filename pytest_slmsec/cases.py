@@ -81,8 +81,9 @@ class Group:
             return self.replayed.request(item)
         request = self.task.request(item, self.mode, self.max_new_tokens, self.chat)
         request = replace(request, shared_chars=self.dataset.shared_chars)
-        early = self.answered and isinstance(request, Generate)
-        return replace(request, answered=self.task.answered) if early else request
+        if self.answered and isinstance(request, Generate):
+            return replace(request, answered=self.task.answered)
+        return request
 
     @cached_property
     def items(self) -> list[Item]:

@@ -118,8 +118,8 @@ class Group:
         deviation: float | None = ((self.header.get("engine") or {}).get("extra") or {}).get("deviation_nats")
         if deviation is None or not self.header.get("by_choice"):
             return None
-        margins = [row["score"]["parts"].get("margin") for row in self.measured()]
-        return sum(margin is not None and margin < 2 * deviation for margin in margins)
+        margins: list[float | None] = [row["score"]["parts"].get("margin") for row in self.measured()]
+        return len([margin for margin in margins if margin is not None and margin < 2 * deviation])
 
     def measured(self) -> list[dict[str, Any]]:
         """Rows of the items that were validly measured, in the order of the data set."""

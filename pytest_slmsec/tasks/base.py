@@ -140,7 +140,9 @@ class Task:
             if find_spec(package) is None:
                 raise MissingExtraError(self.name, package, self.extra)
 
-    def request(self, item: Item, mode: Mode, max_new_tokens: int | None = None, chat: bool = False) -> Generate | Choose:
+    def request(
+        self, item: Item, mode: Mode, max_new_tokens: int | None = None, chat: bool = False
+    ) -> Generate | Choose:
         """The request that asks `item`.
 
         Args:
