@@ -27,6 +27,7 @@ from pytest_slmsec.engines.settings import EngineSettings
 from pytest_slmsec.engines.transformers_ import check_keys, describe, import_architecture, load_config
 
 STORED_DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16}
+STORED_NAMES = {dtype: name for name, dtype in STORED_DTYPES.items()}
 PORTABLE_BACKEND = "gptq_torch"
 
 
@@ -104,7 +105,24 @@ def _load_weights(gptqmodel: Any, checkpoint: Checkpoint, device: torch.device, 
     _check_weights(checkpoint, model)
     if device.type == "cpu":
         _run_eagerly(model)
-    return (model.float() if wide else model).eval()
+    return (_widened(checkpoint, model) if wide else model).eval()
+
+
+def _widened(checkpoint: Checkpoint, model: Any) -> Any:
+    """The model in fp32, with every number as it is stored.
+
+    gptqmodel was asked for the dtype of the scales, so embeddings, norms and heads that are stored in another, fp32
+    above all, were rounded to it: they are read again.
+    """
+    model = model.float()
+    wanted: Mapping[str, torch.Tensor] = model.state_dict()
+    rounded = STORED_NAMES[_stored_dtype(checkpoint)]
+    for path in checkpoint.weights:
+        with safe_open(path, "pt") as file, torch.no_grad():
+            for name in file.keys():  # noqa: SIM118 - no mapping: it has keys() only
+                if name in wanted and wanted[name].is_floating_point() and checkpoint.tensors[name] != rounded:
+                    wanted[name].copy_(file.get_tensor(name))
+    return model
 
 
 def _stored_dtype(checkpoint: Checkpoint) -> torch.dtype:

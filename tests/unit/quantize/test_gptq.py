@@ -98,6 +98,18 @@ def test_the_engine_names_its_kernel_and_answers_alike_in_any_batch(spec, settin
         assert other.choice_logprobs == pytest.approx(one.choice_logprobs, abs=1e-4) or one.choice_logprobs is None
 
 
+def test_what_is_not_quantised_is_as_it_is_stored(spec, settings, quantised):
+    """The scales are stored in fp16, the embeddings in fp32: computing in fp32 must not round them."""
+    directory = quantised("gptq4")
+    stored = load_file(directory / "model.safetensors")
+    engine = load_directory(directory, "gptq", replace(spec("gptq4"), quant=None), settings)
+    loaded = engine.network.model.state_dict()
+    plain = [name for name, tensor in stored.items() if tensor.dtype == torch.float32]
+    assert "model.embed_tokens.weight" in plain
+    for name in plain:
+        assert torch.equal(loaded[name], stored[name]), name
+
+
 def test_a_local_gptq_directory_is_loaded_by_the_gptq_engine(spec, settings, quantised):
     own = replace(spec("gptq4"), quant=None, location=str(quantised("gptq4")))
     assert make_engine(own, settings).info.engine.startswith("gptqmodel ")
