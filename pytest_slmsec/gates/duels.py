@@ -33,11 +33,6 @@ class Duel:
         return self.base or self.twin
 
 
-def is_quantised(spec: ModelSpec) -> bool:
-    """Whether a model was made from its base, by quantising it or by an adapter; a mere dtype is none."""
-    return spec.adapter is not None or (spec.quant is not None and spec.quant not in DTYPES)
-
-
 def is_plain(spec: ModelSpec) -> bool:
     """Whether a model is its base as it was published."""
     return spec.quant is None and spec.adapter is None

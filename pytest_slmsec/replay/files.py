@@ -9,7 +9,6 @@ from typing import Any, NoReturn
 
 from pytest_slmsec.core.errors import ReplayError
 
-HEAD_BYTES = 1 << 16
 SHOWN = 60
 
 
