@@ -15,8 +15,8 @@ from io import StringIO
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pytest_slmsec.core.errors import DataError, DataUnavailable
-from pytest_slmsec.tasks.tsv import FRESH_COPY, shown
+from pytest_slmsec.core.errors import DataError
+from pytest_slmsec.tasks.tsv import FRESH_COPY, decoded, shown
 
 Key = str | int
 
@@ -103,7 +103,7 @@ def read_json(path: Path) -> Any:
     Raises:
         DataUnavailable: it cannot be read. DataError: it is something else, or cut off.
     """
-    return _parsed(_text(path), f"{path}")
+    return _parsed(decoded(path), f"{path}")
 
 
 def read_json_list(path: Path, key: str | None = None) -> list[Record]:
@@ -127,7 +127,7 @@ def read_json_lines(path: Path) -> list[Record]:
     Raises:
         DataUnavailable, DataError: as `read_json`; the message names the line.
     """
-    lines = [(number, line) for number, line in enumerate(_text(path).split("\n"), 1) if line.strip()]
+    lines = [(number, line) for number, line in enumerate(decoded(path).split("\n"), 1) if line.strip()]
     rows = [_parsed(line, f"{path}, line {number}") for number, line in lines]
     return records(path, rows)
 
@@ -166,7 +166,7 @@ def read_csv(path: Path, columns: Sequence[str], header: bool = True) -> list[Re
     Raises:
         DataUnavailable: it cannot be read. DataError: a column is missing, or a row has other columns.
     """
-    reader = csv.reader(StringIO(_text(path), newline=""), strict=True)
+    reader = csv.reader(StringIO(decoded(path), newline=""), strict=True)
     try:
         rows = [row for row in reader if row]
     except csv.Error as error:
@@ -190,18 +190,3 @@ def _parsed(text: str, where: str) -> Any:
         raise DataError(f"{where}: not JSON ({error}; cut off?); {FRESH_COPY}.") from error
     except RecursionError:
         raise DataError(f"{where}: nested too deeply to be the published file; {FRESH_COPY}.") from None
-
-
-def _text(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataUnavailable(f"{path} cannot be read ({error.strerror}); make it readable.") from error
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        at = len(data) - len(error.object) + error.start
-        line = data.count(b"\n", 0, at) + 1
-        raise DataError(
-            f"{path}, line {line}, byte {at}: not UTF-8 ({error.reason}); {FRESH_COPY}, or save it as UTF-8."
-        ) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -42,7 +42,7 @@ def read_tsv(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     Raises:
         DataError: damaged or not in the published format.
     """
-    lines = _text(path).split("\n")
+    lines = decoded(path, lambda line: f"row {line - 1}" if line > 1 else "the header").split("\n")
     if lines[-1] == "":
         lines.pop()
     if not lines:
@@ -68,7 +68,15 @@ def shown(cell: str) -> str:
     return repr(cell if len(cell) <= 60 else cell[:57] + "...")
 
 
-def _text(path: Path) -> str:
+def decoded(path: Path, place: Callable[[int], str] = "line {}".format) -> str:
+    """The text of a published file in UTF-8, with or without a byte-order mark.
+
+    Args:
+        place: what a line is called in messages, by its number from 1.
+
+    Raises:
+        DataUnavailable: it cannot be read. DataError: it is not UTF-8.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -77,10 +85,9 @@ def _text(path: Path) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         at = len(data) - len(error.object) + error.start
-        row = data.count(b"\n", 0, at)
-        line = f"row {row}" if row else "the header"
+        where = place(data.count(b"\n", 0, at) + 1)
         raise DataError(
-            f"{path}, {line}, byte {at}: not UTF-8 ({error.reason}); {FRESH_COPY}, or save it as UTF-8."
+            f"{path}, {where}, byte {at}: not UTF-8 ({error.reason}); {FRESH_COPY}, or save it as UTF-8."
         ) from error
 
 
