@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -102,12 +102,37 @@ def load_weights(
     Raises:
         ModelError: it is no causal language model, or weights and architecture do not fit.
     """
-    from transformers import AutoModelForCausalLM
 
+    def check(loaded: Mapping[str, Any]) -> None:
+        check_keys(checkpoint.directory, loaded["missing_keys"], loaded["unexpected_keys"], loaded["mismatched_keys"])
+
+    return load_with("AutoModelForCausalLM", "causal language model", check, checkpoint, config, dtype, device, method)
+
+
+def load_with(
+    loader: str,
+    sort: str,
+    check: Callable[[Mapping[str, Any]], None],
+    checkpoint: Checkpoint,
+    config: Any,
+    dtype: torch.dtype,
+    device: torch.device,
+    method: stored.Method | None = None,
+) -> Any:
+    """The model of one class of transformers, in eval mode on its device.
+
+    Args:
+        loader: name of the class. sort: what the model is to be, for messages.
+        check: refuses what it is told of the keys: missing, unexpected and mismatched ones (`check_keys`).
+        method: what knows how the checkpoint is quantised; None: it is not.
+
+    Raises:
+        ModelError: transformers cannot load it, or what `check` raises.
+    """
     options = method.load_options(checkpoint, device) if method else {}
     try:
         with quiet():
-            made: Any = AutoModelForCausalLM.from_pretrained(
+            made: Any = getattr(transformers, loader).from_pretrained(
                 checkpoint.directory,
                 config=config,
                 dtype=dtype,
@@ -119,10 +144,9 @@ def load_weights(
                 **options,
             )
     except Exception as error:
-        where, why = checkpoint.directory, first_line(error)
-        raise ModelError(f"{where} cannot be loaded as a causal language model: {why}.") from error
+        raise ModelError(f"{checkpoint.directory} cannot be loaded as a {sort}: {first_line(error)}.") from error
     model, loaded = made
-    check_keys(checkpoint.directory, loaded["missing_keys"], loaded["unexpected_keys"], loaded["mismatched_keys"])
+    check(loaded)
     if "device_map" not in options:
         model = model.to(device)
     if method is not None:

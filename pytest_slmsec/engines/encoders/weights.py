@@ -24,14 +24,14 @@ from pytest_slmsec.engines.encoders.masked import MaskedScorer
 from pytest_slmsec.engines.encoders.network import Encoder
 from pytest_slmsec.engines.encoders.pooling import read_pooling
 from pytest_slmsec.engines.encoders.texts import Texts
-from pytest_slmsec.engines.loading import check_vocabulary, first_line, load_tokenizer, pick_device, pick_dtype
-from pytest_slmsec.engines.quiet import quiet
+from pytest_slmsec.engines.loading import check_vocabulary, load_tokenizer, pick_device, pick_dtype
 from pytest_slmsec.engines.settings import EngineSettings
 from pytest_slmsec.engines.transformers_ import (
     check_keys,
     describe,
     import_architecture,
     load_config,
+    load_with,
 )
 
 LOADERS: Mapping[Kind, str] = {
@@ -118,31 +118,12 @@ def load_weights(
     Raises:
         ModelError: weights and architecture do not fit.
     """
-    options = method.load_options(checkpoint, device) if method else {}
-    try:
-        with quiet():
-            made: Any = getattr(transformers, LOADERS[kind]).from_pretrained(
-                checkpoint.directory,
-                config=config,
-                dtype=dtype,
-                use_safetensors=True,
-                trust_remote_code=False,
-                local_files_only=True,
-                output_loading_info=True,
-                ignore_mismatched_sizes=True,
-                **options,
-            )
-    except Exception as error:
-        where, why = checkpoint.directory, first_line(error)
-        raise ModelError(f"{where} cannot be loaded as a {kind.value}: {why}.") from error
-    model, loaded = made
-    missing = [key for key in loaded["missing_keys"] if not POOLER.search(key)]
-    check_keys(checkpoint.directory, missing, _not_allowed(loaded["unexpected_keys"]), loaded["mismatched_keys"])
-    if "device_map" not in options:
-        model = model.to(device)
-    if method is not None:
-        method.settle(model, dtype)
-    return model.eval()
+
+    def check(loaded: Mapping[str, Any]) -> None:
+        missing = [key for key in loaded["missing_keys"] if not POOLER.search(key)]
+        check_keys(checkpoint.directory, missing, _not_allowed(loaded["unexpected_keys"]), loaded["mismatched_keys"])
+
+    return load_with(LOADERS[kind], kind.value, check, checkpoint, config, dtype, device, method)
 
 
 def _not_allowed(keys: Iterable[str]) -> list[str]:
