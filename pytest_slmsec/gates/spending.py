@@ -181,19 +181,6 @@ def group_sequential_gate(
                       details=details)  # fmt: skip
 
 
-def obf_gate(
-    lost: int, gained: int, n_seen: int, n_total: int, margin: float, alpha: float = 0.05, *, gate: str = "binary"
-) -> GateResult:
-    """`group_sequential_gate` at the five looks of `obf_looks`.
-
-    Raises:
-        UsageError: fewer than five items, or as said there.
-    """
-    if n_total < LOOKS:
-        raise UsageError(f"{n_total} items are too few for {LOOKS} looks.")
-    return group_sequential_gate(lost, gained, n_seen, obf_looks(n_total), margin, alpha, gate=gate)
-
-
 def check_seen(lost: float, gained: float, n_seen: int, n_total: int, margin: float) -> None:
     """Refuse counts that cannot be.
 

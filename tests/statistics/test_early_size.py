@@ -8,7 +8,7 @@ from scipy.special import gammaln, xlogy
 from pytest_slmsec.gates.binary import binary_gate, cluster_ratio, fail_z, tango_z
 from pytest_slmsec.gates.real import real_gate
 from pytest_slmsec.gates.sequential import benchmark_gate
-from pytest_slmsec.gates.spending import boundary, group_sequential_gate, obf_gate, obf_spent, pocock_spent
+from pytest_slmsec.gates.spending import boundary, group_sequential_gate, obf_spent, pocock_spent
 from pytest_slmsec.gates.verdict import Verdict
 from pytest_slmsec.gates.visit import obf_looks
 
@@ -116,7 +116,7 @@ def test_a_gate_keeps_its_error_rate_though_another_one_stops_the_run():
         parsed = np.where(u < 0.045, -1, 0)
         for n in obf_looks(1000):
             counts = [(int((d[:n] == -1).sum()), int((d[:n] == 1).sum())) for d in (accuracy, parsed)]
-            found = [obf_gate(*pair, n, 1000, MARGIN).verdict for pair in counts]
+            found = [group_sequential_gate(*pair, n, obf_looks(1000), MARGIN).verdict for pair in counts]
             if Verdict.FAIL in found or set(found) == {Verdict.PASS}:
                 break
         wrong.append(found[0])

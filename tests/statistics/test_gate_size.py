@@ -8,7 +8,7 @@ from pytest_slmsec.gates.fidelity import fidelity_gate
 from pytest_slmsec.gates.plan import rates_at
 from pytest_slmsec.gates.real import real_gate
 from pytest_slmsec.gates.sequential import anytime_binary_gate, benchmark_gate, hybrid_gate
-from pytest_slmsec.gates.spending import OBF_BOUNDARIES, obf_gate
+from pytest_slmsec.gates.spending import OBF_BOUNDARIES, group_sequential_gate
 from pytest_slmsec.gates.suite import Member, suite_verdict
 from pytest_slmsec.gates.throughput import throughput_gate
 from pytest_slmsec.gates.verdict import Verdict
@@ -89,7 +89,7 @@ def early_stopped(rng, n, drop, churn):
     d = outcomes(rng, n, drop, churn)
     for seen in obf_looks(n):
         lost, gained = int((d[:seen] == -1).sum()), int((d[:seen] == 1).sum())
-        verdict = obf_gate(lost, gained, seen, n, 0.02).verdict
+        verdict = group_sequential_gate(lost, gained, seen, obf_looks(n), 0.02).verdict
         if verdict is not Verdict.INCONCLUSIVE:
             break
     return verdict, seen

@@ -10,7 +10,6 @@ from pytest_slmsec.gates.spending import (
     OBF_BOUNDARIES,
     boundaries,
     group_sequential_gate,
-    obf_gate,
     obf_spent,
     pocock_spent,
     repeated_p,
@@ -66,17 +65,18 @@ def test_looks():
 
 
 def test_a_clear_case_stops_early():
-    assert obf_gate(60, 10, 400, 1000, 0.02).verdict is Verdict.FAIL
-    assert obf_gate(2, 5, 400, 1000, 0.02).verdict is Verdict.PASS
-    assert obf_gate(6, 3, 200, 1000, 0.02).verdict is Verdict.INCONCLUSIVE
+    assert group_sequential_gate(60, 10, 400, obf_looks(1000), 0.02).verdict is Verdict.FAIL
+    assert group_sequential_gate(2, 5, 400, obf_looks(1000), 0.02).verdict is Verdict.PASS
+    assert group_sequential_gate(6, 3, 200, obf_looks(1000), 0.02).verdict is Verdict.INCONCLUSIVE
 
 
 @given(st.integers(5, 3000), st.integers(0, 4), st.data())
 @settings(max_examples=50, deadline=None)
 def test_repeated_bounds_and_verdict_agree(n_total, look, data):
-    n = obf_looks(n_total)[look]
+    looks = obf_looks(n_total)
+    n = looks[look]
     lost = data.draw(st.integers(0, n))
-    result = obf_gate(lost, data.draw(st.integers(0, n - lost)), n, n_total, 0.02)
+    result = group_sequential_gate(lost, data.draw(st.integers(0, n - lost)), n, looks, 0.02)
     if min(abs(result.lower - 0.02), abs(result.upper - 0.02)) > 1e-6:
         assert (result.verdict is Verdict.FAIL) == (result.lower > 0.02)
         assert (result.verdict is Verdict.PASS) == (result.upper < 0.02)
@@ -84,9 +84,9 @@ def test_repeated_bounds_and_verdict_agree(n_total, look, data):
 
 def test_looks_out_of_schedule_are_refused():
     with pytest.raises(UsageError, match="not after 250"):
-        obf_gate(5, 5, 250, 1000, 0.02)
+        group_sequential_gate(5, 5, 250, obf_looks(1000), 0.02)
     with pytest.raises(UsageError, match="Impossible counts"):
-        obf_gate(5, 5, 200, 100, 0.02)
+        group_sequential_gate(5, 5, 200, obf_looks(100), 0.02)
 
 
 def test_a_sample_decides_or_is_extended():
@@ -100,12 +100,12 @@ def test_a_sample_decides_or_is_extended():
 @given(st.integers(0, 4), st.integers(0, 60), st.integers(0, 60))
 @settings(max_examples=60, deadline=None)
 def test_p_value_and_verdict_agree(look, lost, gained):
-    result = obf_gate(lost, gained, 200 * (look + 1), 1000, 0.02)
+    result = group_sequential_gate(lost, gained, 200 * (look + 1), obf_looks(1000), 0.02)
     assert (result.verdict is Verdict.FAIL) == (
         result.p_fail <= 0.05 and result.details["z"] >= result.details["boundary"]
     )
 
 
 def test_an_undecided_end_says_what_it_would_need():
-    assert "items_needed" in obf_gate(30, 15, 1000, 1000, 0.02).details
-    assert "items_needed" not in obf_gate(10, 5, 200, 1000, 0.02).details
+    assert "items_needed" in group_sequential_gate(30, 15, 1000, obf_looks(1000), 0.02).details
+    assert "items_needed" not in group_sequential_gate(10, 5, 200, obf_looks(1000), 0.02).details

@@ -9,9 +9,9 @@ from pytest_slmsec.core.errors import UsageError
 from pytest_slmsec.gates.binary import binary_gate
 from pytest_slmsec.gates.config import GateConfig
 from pytest_slmsec.gates.methods import Method
-from pytest_slmsec.gates.spending import obf_gate
+from pytest_slmsec.gates.spending import group_sequential_gate
 from pytest_slmsec.gates.verdict import Verdict
-from pytest_slmsec.gates.visit import sample_first, stop_early
+from pytest_slmsec.gates.visit import obf_looks, sample_first, stop_early
 
 CONFIG = GateConfig()
 
@@ -35,7 +35,8 @@ def test_without_a_visit_it_is_the_ordinary_gate():
 
 
 def test_at_a_look_it_is_the_gate_of_that_look():
-    assert method(400).binary(*flags(60, 10, 400), 0.02, "g", 0.97) == obf_gate(60, 10, 400, 1000, 0.02, gate="g")
+    expected = group_sequential_gate(60, 10, 400, obf_looks(1000), 0.02, gate="g")
+    assert method(400).binary(*flags(60, 10, 400), 0.02, "g", 0.97) == expected
 
 
 @pytest.mark.parametrize("name", ["obf", "hybrid", "anytime"])
