@@ -176,10 +176,10 @@ class GateRules:
             if rule == Rule():
                 others[group.label] = planned, item
             elif (said := planned.warning(replace(gate, rules={group.label: rule}))) is not None:
-                item.warn(FeasibilityWarning(said))
+                item.warn(FeasibilityWarning(_lines(said)))
         small = {planned: item for planned, item in others.values() if planned.n < planned.floor(gate)}
         for said in too_small(list(small), gate):
-            next(iter(small.values())).warn(FeasibilityWarning(said))
+            next(iter(small.values())).warn(FeasibilityWarning(_lines(said)))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self) -> bool | None:
@@ -222,3 +222,8 @@ def screen(config: pytest.Config) -> int:
     """Columns of the terminal."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     return reporter._tw.fullwidth if reporter is not None else WIDTH
+
+
+def _lines(text: str) -> str:
+    """A warning on lines of its own: pytest puts the place in front of it, and wraps nothing."""
+    return "\n".join(["", *wrapped(text, WIDTH - 4, "")])

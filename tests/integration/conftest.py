@@ -60,6 +60,13 @@ class Toy:
         return Counter(item for note in self.notes() for item in note.get("ask", ()))
 
 
+@pytest.fixture(autouse=True)
+def outermost(monkeypatch):
+    """An inner test run is no worker of xdist, even where the outer one is."""
+    for name in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture
 def toy(pytester, monkeypatch):
     """The toy suite in an empty directory."""

@@ -23,8 +23,14 @@ def start(toy, *args):
     command = [sys.executable, "-m", "pytest", *ALPHA, *args]
     env = {**os.environ, "FREE_ENGINE_DELAY_S": "0.1"}
     return subprocess.Popen(
-        command, cwd=toy.pytester.path, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
+        command, cwd=toy.pytester.path, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        preexec_fn=hears_ctrl_c,
+    )  # fmt: skip
+
+
+def hears_ctrl_c():
+    """A shell starts what it runs in the background deaf to Ctrl-C, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_for_answers(toy, number):

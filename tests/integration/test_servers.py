@@ -122,7 +122,8 @@ def test_ctrl_c_keeps_what_was_answered(suite):
     with FaultServer(answer=say, fault=late) as server:
         command = (sys.executable, "-m", "pytest", "-k", "ports", "--model=openai:toy", "--slmsec-concurrency=2",
                    f"--slmsec-base-url={server.url}")  # fmt: skip
-        process = suite.pytester.popen(command, stdin=subprocess.DEVNULL)
+        hears = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731 - also when started in the background
+        process = suite.pytester.popen(command, stdin=subprocess.DEVNULL, preexec_fn=hears)
         end = time.monotonic() + 60
         while (
             not any("ports 9 " in str(body) for _, body in server.asked) or server.at_once > 1 or len(said(server)) < 8
