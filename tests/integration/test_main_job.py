@@ -10,8 +10,21 @@ from pathlib import Path
 
 import pytest
 
+from pytest_slmsec.tasks.registry import tasks
+
 SUITE = Path(__file__).parent.parent.parent / "benchmarks"
-TASKS = ("cti-mcq", "cti-mcq-choice", "cti-rcm", "cti-rcm-2021", "cti-vsp", "cti-taa", "cti-ate")
+WRITING = (
+    "cti-mcq", "cti-rcm", "cti-rcm-2021", "cti-vsp", "cti-taa", "cti-ate",
+    "sevenllm-mcq-en", "sevenllm-mcq-zh", "sevenllm-gen-en", "sevenllm-gen-zh", "sevenllm-extract-en",
+    "sevenllm-extract-zh", "mitre", "mitre-frr", "mitre-frr-multilingual", "cybermetric-80", "seceval", "secbench-mcq",
+    "opseval-wired-network", "opseval-oracle", "opseval-5g", "gsm8k",
+)  # fmt: skip
+CHOOSING = (
+    "cti-mcq-choice", "mmlu-computer-security", "secqa-v1", "secqa-v2", "wmdp-cyber", "arc_challenge", "hellaswag",
+    "winogrande", "mmlu_elementary_mathematics", "truthfulqa_mc2",
+)  # fmt: skip
+WITHOUT_ITEMS = ("cybermetric-500", "cybermetric-2000", "cybermetric-10000")
+"""Larger files of the same sort as one that has items of our own."""
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +70,10 @@ def test_both_models_over_every_benchmark(job, cache):
     assert max(map(len, output.splitlines())) <= 80
     entries = {entry["name"]: entry for entry in job.record()["benchmarks"]}
     for model in ("tinysec", "tinysec-gptq4"):
-        for task in TASKS:
-            label = f"{task}@fixture@6"
-            metrics = ["latency", "error_rate", "memory"] + ["generation"] * (not task.endswith("choice"))
-            assert all(f"{label}:{metric}[{model}]" in entries for metric in metrics)
+        for task in WRITING + CHOOSING:
+            label = f"{task}@fixture@6" + "~rule" * (task == "mitre")
+            metrics = ["latency", "error_rate", "memory"] + ["generation"] * (task in WRITING)
+            assert [name for metric in metrics if (name := f"{label}:{metric}[{model}]") not in entries] == []
     plain = entries["cti-mcq@fixture@6:latency[tinysec]"]["extra_info"]["engine"]
     quantised = entries["cti-mcq@fixture@6:latency[tinysec-gptq4]"]["extra_info"]["engine"]
     assert plain["kernel"] != quantised["kernel"]
@@ -69,6 +82,10 @@ def test_both_models_over_every_benchmark(job, cache):
     before = made.stat().st_mtime_ns
     job.run("--model=tinysec-gptq4", "--slmsec-limit=2", "-k", "cti_taa")
     assert made.stat().st_mtime_ns == before
+
+
+def test_every_benchmark_is_one_of_the_main_job():
+    assert set(tasks()) == {*WRITING, *CHOOSING, *WITHOUT_ITEMS}
 
 
 def test_a_killed_run_resumes_to_the_same_bits(job):
