@@ -294,7 +294,7 @@ GATE_OPTIONS = (
     ),
     Option(
         "slmsec-flips",
-        "Write every item that changed between base and candidate as one JSON line to FILE.",
+        "Write every item whose score changed between base and candidate as one JSON line to FILE.",
         {"metavar": "FILE"},
         configurable=False,
     ),

@@ -16,6 +16,7 @@ from pytest_slmsec.core.errors import CompareError
 from pytest_slmsec.core.items import Score
 from pytest_slmsec.gates.arm import Arm
 from pytest_slmsec.gates.visit import visit_of
+from pytest_slmsec.scoring.metrics import UNSCORED
 
 EMPTY_SHARE = 0.5
 DEGENERATE_FROM_ITEMS = 30
@@ -63,8 +64,19 @@ def pair(base: Arm, candidate: Arm, rescore: Rescore | None = None) -> Pair:
     if found:
         raise CompareError(_together(base, candidate, found))
     differing = _conditions(base, aligned)
+    base, aligned, remark = _answerable(base, aligned)
+    warnings += remark
     warnings += [f"{text}; scores may move by a few near-ties." for text in differing]
     return Pair(base, aligned, tuple(warnings), tuple(f"{text}: speed and memory say nothing." for text in differing))
+
+
+def _answerable(base: Arm, candidate: Arm) -> tuple[Arm, Arm, list[str]]:
+    """Both without the items that have no published answer: nobody can be right there, so they are no evidence."""
+    kept = [index for index, parts in enumerate(base.columns["parts"]) if not parts.get(UNSCORED)]
+    if len(kept) == base.n:
+        return base, candidate, []
+    remark = f"{base.n - len(kept)} of {base.n} items have no published answer and are not judged."
+    return base.taken(kept), candidate.taken(kept), [remark]
 
 
 def restricted(base: Arm, candidate: Arm) -> Arm:

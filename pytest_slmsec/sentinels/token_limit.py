@@ -18,7 +18,7 @@ def check(evidence: Evidence) -> str | None:
 
 SENTINEL = Sentinel(
     "token-limit",
-    "Many answers ended at the token limit and count as no answer.",
+    "Many answers ended at the token limit; where the whole answer is needed they count as none.",
     "Raise --slmsec-max-new-tokens; if answers never end, check the end-of-text token of the model.",
     check,
 )

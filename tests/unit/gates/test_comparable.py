@@ -32,6 +32,16 @@ def test_items_are_paired_by_what_is_asked_and_not_by_their_order():
     assert list(found.candidate.columns["item"]) == list(arm(RIGHT).columns["item"])
 
 
+def test_items_without_a_published_answer_are_not_judged():
+    base, other = arm(RIGHT), candidate()
+    for one in (base, other):
+        one.columns["parts"][3:5] = [{"unscored": 1.0}] * 2
+    found = pair(base, other)
+    assert found.base.n == found.candidate.n == 78
+    assert base.columns["item"][3] not in found.candidate.columns["item"]
+    assert found.warnings == ("2 of 80 items have no published answer and are not judged.",)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
