@@ -89,6 +89,7 @@ def _properties(result: GateResult) -> dict[str, Any]:
 def show(session: pytest.Session, gate: GateReport) -> None:
     """Pass a gate through the hooks that every test goes through, and keep it out of what ``--lf`` remembers."""
     hook, location = session.config.hook, (gate.prefix, None, gate.name)
+    _break_line(session.config)
     session.testscollected += 1
     hook.pytest_runtest_logstart(nodeid=gate.nodeid, location=location)
     hook.pytest_runtest_logreport(report=_report(gate, location))
@@ -98,6 +99,15 @@ def show(session: pytest.Session, gate: GateReport) -> None:
     if last_failed is not None:  # its keys are texts before pytest 9.2, and from then on ids that print as these
         for key in [key for key in last_failed.lastfailed if str(key) == gate.nodeid]:
             del last_failed.lastfailed[key]
+
+
+def _break_line(config: pytest.Config) -> None:
+    """Begin a line of marks anew before it is full: pytest does so only while tests are still to come."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and config.get_verbosity(pytest.Config.VERBOSITY_TEST_CASES) <= 0:
+        writer = reporter._tw
+        if writer.width_of_current_line + len(" [100%]") + 1 >= writer.fullwidth:
+            writer.line()
 
 
 class Told:

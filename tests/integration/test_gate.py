@@ -150,7 +150,7 @@ def test_a_stored_base(runs):
     runs.loses(7)
     result = runs.run("--model=alpha-gptq4", "--slmsec-baseline=base.json")
     assert (result.ret, gates(result)) == (1, {"failed": 2, "gates": 3})
-    assert "base:      alpha (" in result.stdout.str()
+    assert "base: alpha (" in " ".join(result.stdout.str().split())  # the file's path may fill the line
     assert runs.run("--model=alpha", "--slmsec-baseline=base.json").ret == 0
 
 
