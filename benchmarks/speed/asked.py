@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pytest_slmsec.core.items import Choose, Generate, Item, Message
 from pytest_slmsec.tasks.registry import find_task
-from pytest_slmsec.tasks.sources import find
+from pytest_slmsec.tasks.sources import common_beginning, find
 
 SHOTS = 5
 LETTERS = (" A", " B", " C", " D")
@@ -53,7 +53,7 @@ def _gold(item: Item) -> int:
 
 def choose_requests(asked: Sequence[Question]) -> list[Choose]:
     """As our engine is asked: raw text, with what all questions begin with."""
-    shared = _common([one.context for one in asked])
+    shared = _shared_chars(asked)
     return [
         Choose(f"q{n}", (Message("user", one.context),), one.choices, raw=True, shared_chars=shared)
         for n, one in enumerate(asked)
@@ -62,13 +62,13 @@ def choose_requests(asked: Sequence[Question]) -> list[Choose]:
 
 def generate_requests(asked: Sequence[Question], limit: int, stop: tuple[str, ...]) -> list[Generate]:
     """The same contexts as prompts of answers."""
-    shared = _common([one.context for one in asked])
+    shared = _shared_chars(asked)
     return [
         Generate(f"g{n}", (Message("user", one.context),), limit, stop, raw=True, shared_chars=shared)
         for n, one in enumerate(asked)
     ]
 
 
-def _common(texts: Sequence[str]) -> int:
-    low, high = min(texts), max(texts)
-    return next((at for at, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), len(low))
+def _shared_chars(asked: Sequence[Question]) -> int:
+    texts = [one.context for one in asked]
+    return common_beginning([min(texts), max(texts)])

@@ -14,6 +14,10 @@ from typing import Protocol, runtime_checkable
 
 from pytest_slmsec.core.items import Choose, Generate, Output, Request
 
+FRAGILE_DEVIATIONS = 2.0
+"""A margin below this many times the measured deviation of one log-probability may turn round on another machine, in
+another batch or with another kernel: both of the two options may be off by one deviation each."""
+
 
 class Capability(Flag):
     """What an engine can measure.

@@ -57,18 +57,21 @@ def generate(network: Network, rows: Sequence[Row], ends: Collection[int], first
         first_token: called when every row has its first token.
     """
     logits, flight = network.prefill([row.prompt for row in rows])
-    _take(rows, logits, ends)
+    take(rows, logits, ends)
     first_token()
     live = list(rows)
     while any(row.running for row in live):
         live = _compacted(live, flight)
         fed = [row.tokens[-1] if row.running else PAD for row in live]
         tokens = torch.tensor(fed, device=network.device)[:, None]
-        _take(live, network.extend(flight, tokens, last_only=True)[:, -1], ends)
+        take(live, network.extend(flight, tokens, last_only=True)[:, -1], ends)
 
 
-def _take(rows: Sequence[Row], logits: torch.Tensor, ends: Collection[int]) -> None:
-    """The maximum is enough to see trouble: NaN and +inf win it, and a row of -inf has no other."""
+def take(rows: Sequence[Row], logits: torch.Tensor, ends: Collection[int]) -> None:
+    """Append the most probable token to every row that runs; logits are [rows, vocabulary].
+
+    The maximum is enough to see trouble: NaN and +inf win it, and a row of -inf has no other.
+    """
     best = logits.max(dim=-1)
     finite = torch.isfinite(best.values).tolist()
     for row, token, sound in zip(rows, best.indices.tolist(), finite, strict=True):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_slmsec.core.items import Score
+from pytest_slmsec.engines.base import FRAGILE_DEVIATIONS
 from pytest_slmsec.scoring.base import Metric, Mode, Result
 from pytest_slmsec.sentinels.base import Finding
 
@@ -119,7 +120,7 @@ class Group:
         if deviation is None or not self.header.get("by_choice"):
             return None
         margins: list[float | None] = [row["score"]["parts"].get("margin") for row in self.measured()]
-        return len([margin for margin in margins if margin is not None and margin < 2 * deviation])
+        return len([margin for margin in margins if margin is not None and margin < FRAGILE_DEVIATIONS * deviation])
 
     def measured(self) -> list[dict[str, Any]]:
         """Rows of the items that were validly measured, in the order of the data set."""

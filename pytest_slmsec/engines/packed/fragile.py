@@ -8,13 +8,10 @@ from typing import Any
 
 import torch
 
+from pytest_slmsec.engines.base import FRAGILE_DEVIATIONS
 from pytest_slmsec.engines.choosing import Chosen, choose
 from pytest_slmsec.engines.encoded import Encoded
 from pytest_slmsec.engines.network import Network
-
-DEVIATIONS = 2.0
-"""A margin below this many times the measured deviation of one log-probability may turn round on another machine, in
-another batch or with another kernel: both of the two options may be off by one deviation each."""
 
 
 def margin_nats(chosen: Chosen) -> float:
@@ -32,7 +29,7 @@ class FragileItems:
 
     def __init__(self, model: Any, deviation_nats: float) -> None:
         self._model = model
-        self._limit_nats = DEVIATIONS * deviation_nats
+        self._limit_nats = FRAGILE_DEVIATIONS * deviation_nats
         self._exact: Network | None = None
 
     @staticmethod

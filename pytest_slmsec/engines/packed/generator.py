@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pytest_slmsec.engines.decoding import Row
+from pytest_slmsec.engines.decoding import Row, take
 from pytest_slmsec.engines.encoded import Tokens
 from pytest_slmsec.engines.packed import attention, slots
 from pytest_slmsec.engines.packed.attention import KeysAndValues, Tile
@@ -140,13 +140,11 @@ class SlotGenerator:
                 cache.free(slot)
 
     def _take(self, rows: Sequence[Row], hidden: Tensor, ends: Collection[int]) -> None:
-        """The maximum is enough to see trouble: NaN and +inf win it, and a row of -inf has no other."""
-        rest = iter(rows)
+        """The next token of each row from the hidden states behind it ([rows, size])."""
+        done = 0
         for logits in self.model.head.logits(hidden):
-            best = logits.max(dim=-1)
-            finite = torch.isfinite(best.values).tolist()
-            for token, sound in zip(best.indices.tolist(), finite, strict=True):
-                next(rest).take(token, sound, ends)
+            take(rows[done : done + len(logits)], logits, ends)
+            done += len(logits)
 
 
 def _prefix(row: Row) -> Tokens:

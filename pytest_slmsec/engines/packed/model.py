@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from pytest_slmsec.engines.encoded import Tokens
+from pytest_slmsec.engines.network import PAD
 from pytest_slmsec.engines.packed import attention, slots
 from pytest_slmsec.engines.packed.attention import KeysAndValues, NotPackable, Tile, working_on
 from pytest_slmsec.engines.packed.head import Head
@@ -18,7 +19,6 @@ from pytest_slmsec.engines.packed.layout import LONE_STEP_TOKENS, Segment, tile_
 
 TILE_TOKENS = {"cpu": 512, "cuda": 8192}
 REMEMBERED_PREFIXES = 4
-PAD = 0
 
 
 @dataclass(slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from pytest_slmsec.engines.batching import RESERVED_NEW_TOKENS
 from pytest_slmsec.engines.choosing import Chosen
 from pytest_slmsec.engines.decoding import Row
 from pytest_slmsec.engines.encoded import Encoded
@@ -13,9 +14,6 @@ from pytest_slmsec.engines.packed.check import checked_model
 from pytest_slmsec.engines.packed.chooser import PackedChooser
 from pytest_slmsec.engines.packed.generator import SLOTS, SlotGenerator, Spent
 from pytest_slmsec.engines.packed.model import PackedModel
-
-RESERVED_NEW_TOKENS = 128
-"""Of a generation limit, at most this much counts against the budget of the cache; see `engines.batching`."""
 
 
 class PackedPath:
