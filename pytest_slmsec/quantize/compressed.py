@@ -14,12 +14,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pytest_slmsec.core.errors import QuantizeError
 from pytest_slmsec.engines.checkpoint import Checkpoint, read_checkpoint
-from pytest_slmsec.engines.loading import first_line
-from pytest_slmsec.engines.quiet import quiet
 from pytest_slmsec.engines.settings import EngineSettings
 from pytest_slmsec.engines.transformers_ import load_config
+from pytest_slmsec.quantize.attempt import attempt
 from pytest_slmsec.quantize.manifest import Recipe
 from pytest_slmsec.quantize.through_transformers import copy_support, stored_dtype
 
@@ -40,14 +38,8 @@ def quantize_weights(
         QuantizeError: llmcompressor could not do it.
     """
     settings.report(f"{recipe.quant}: quantising layers", 0.0)
-    try:
-        with quiet():
-            _make(read_checkpoint(base), out, recipe, rows)
-    except Exception as error:
-        raise QuantizeError(
-            f"{base} could not be quantised to {recipe.quant} by {recipe.package}: "
-            f"{type(error).__name__}: {first_line(error)}."
-        ) from error
+    with attempt(base, recipe):
+        _make(read_checkpoint(base), out, recipe, rows)
     for name in LITTER:
         (out / name).unlink(missing_ok=True)
     copy_support(base, out)

@@ -7,7 +7,6 @@ divide into blocks of 256 fall back to a type with blocks of 32. Which types the
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_slmsec.core.errors import QuantizeError
-from pytest_slmsec.engines.checkpoint import Checkpoint, read_checkpoint, support_files
+from pytest_slmsec.engines.checkpoint import Checkpoint, read_checkpoint
 from pytest_slmsec.engines.llamacpp.context import LlamaModel
 from pytest_slmsec.engines.llamacpp.gguf_file import read_gguf
 from pytest_slmsec.engines.llamacpp.library import complaints, import_gguf, import_llama, n_threads, reason
@@ -26,6 +25,7 @@ from pytest_slmsec.engines.transformers_ import load_config
 from pytest_slmsec.quantize.gguf_vocabulary import write_vocabulary
 from pytest_slmsec.quantize.gguf_weights import check_architecture, write_configuration, write_weights
 from pytest_slmsec.quantize.manifest import Recipe
+from pytest_slmsec.quantize.through_transformers import copy_support
 
 FILE = "model.gguf"
 FILE_TYPES: Mapping[str, str] = {
@@ -73,11 +73,7 @@ def quantize_weights(
         differing = differing_tokens(whole, load_tokenizer(base))
         settings.report(f"{recipe.quant}: quantising", 0.5)
         _quantise(whole, out / FILE, recipe.quant)
-    for path in support_files(base):
-        if not path.name.endswith(".index.json"):
-            place = out / path.relative_to(base)
-            place.parent.mkdir(exist_ok=True)
-            shutil.copyfile(path, place)
+    copy_support(base, out)
     return _facts(out / FILE, recipe.quant) | {"probe_texts": len(PROBES), "probe_texts_cut_differently": differing}
 
 

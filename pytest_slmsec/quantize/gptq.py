@@ -13,12 +13,11 @@ from typing import Any
 
 import torch
 
-from pytest_slmsec.core.errors import QuantizeError
 from pytest_slmsec.engines.checkpoint import read_checkpoint
 from pytest_slmsec.engines.gptq import import_gptqmodel
-from pytest_slmsec.engines.loading import first_line, pick_device
-from pytest_slmsec.engines.quiet import quiet
+from pytest_slmsec.engines.loading import pick_device
 from pytest_slmsec.engines.settings import EngineSettings
+from pytest_slmsec.quantize.attempt import attempt
 from pytest_slmsec.quantize.manifest import Recipe
 
 LITTER = ("quant_log.csv",)
@@ -46,19 +45,13 @@ def quantize_weights(
             sym=recipe.sym,
             offload_to_disk_path=str(Path(scratch) / "offload"),
         )
-        try:
-            with quiet():
-                model = gptqmodel.GPTQModel.load(
-                    str(base), config, dtype=_dtype(base, device), device=str(device), trust_remote_code=False
-                )
-                model.layer_callback = _Layers(settings, recipe.quant, model.model.config.num_hidden_layers)
-                model.quantize(examples, batch_size=1, calibration_data_min_length=1)
-                model.save(str(out))
-        except Exception as error:
-            raise QuantizeError(
-                f"{base} could not be quantised to {recipe.quant} by gptqmodel {gptqmodel.__version__}: "
-                f"{type(error).__name__}: {first_line(error)}."
-            ) from error
+        with attempt(base, recipe):
+            model = gptqmodel.GPTQModel.load(
+                str(base), config, dtype=_dtype(base, device), device=str(device), trust_remote_code=False
+            )
+            model.layer_callback = _Layers(settings, recipe.quant, model.model.config.num_hidden_layers)
+            model.quantize(examples, batch_size=1, calibration_data_min_length=1)
+            model.save(str(out))
     for name in LITTER:
         (out / name).unlink(missing_ok=True)
 

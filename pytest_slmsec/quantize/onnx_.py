@@ -16,10 +16,9 @@ from typing import Any
 
 from pytest_slmsec.core.errors import QuantizeError
 from pytest_slmsec.engines.checkpoint import ONNX, ONNX_DATA, read_checkpoint
-from pytest_slmsec.engines.loading import first_line
 from pytest_slmsec.engines.onnx_.graph import import_onnx, operators
-from pytest_slmsec.engines.quiet import quiet
 from pytest_slmsec.engines.settings import EngineSettings
+from pytest_slmsec.quantize.attempt import attempt
 from pytest_slmsec.quantize.manifest import Recipe
 from pytest_slmsec.quantize.onnx_export import export
 from pytest_slmsec.quantize.through_transformers import copy_support
@@ -47,14 +46,8 @@ def quantize_weights(
     draft = out / DRAFT
     parity = export(read_checkpoint(base), draft)
     settings.report(f"{recipe.quant}: rounding weights", 0.5)
-    try:
-        with quiet():
-            MAKERS[recipe.quant](draft, out, recipe)
-    except Exception as error:
-        raise QuantizeError(
-            f"{base} could not be quantised to {recipe.quant} by {recipe.package}: "
-            f"{type(error).__name__}: {first_line(error)}."
-        ) from error
+    with attempt(base, recipe):
+        MAKERS[recipe.quant](draft, out, recipe)
     shutil.rmtree(draft)
     copy_support(base, out)
     found = operators(onnx.load(str(out / ONNX), load_external_data=False))

@@ -9,13 +9,11 @@ from typing import Any
 import torch
 import transformers
 
-from pytest_slmsec.core.errors import QuantizeError
 from pytest_slmsec.engines.checkpoint import Checkpoint, read_checkpoint, support_files
 from pytest_slmsec.engines.encoders.kinds import find_kind
 from pytest_slmsec.engines.encoders.weights import LOADERS
-from pytest_slmsec.engines.loading import first_line
-from pytest_slmsec.engines.quiet import quiet
 from pytest_slmsec.engines.transformers_ import load_config
+from pytest_slmsec.quantize.attempt import attempt
 from pytest_slmsec.quantize.manifest import Recipe
 
 HEADS = (
@@ -40,24 +38,18 @@ def save_quantised(base: Path, out: Path, recipe: Recipe, wanted: Any, **options
     """
     checkpoint = read_checkpoint(base)
     config, kind = load_config(checkpoint), find_kind(checkpoint)
-    try:
-        with quiet():
-            model: Any = getattr(transformers, LOADERS[kind] if kind else "AutoModelForCausalLM").from_pretrained(
-                base,
-                config=config,
-                dtype=stored_dtype(checkpoint),
-                quantization_config=wanted,
-                use_safetensors=True,
-                trust_remote_code=False,
-                local_files_only=True,
-                **options,
-            )
-            model.save_pretrained(out)
-    except Exception as error:
-        raise QuantizeError(
-            f"{base} could not be quantised to {recipe.quant} by {recipe.package}: "
-            f"{type(error).__name__}: {first_line(error)}."
-        ) from error
+    with attempt(base, recipe):
+        model: Any = getattr(transformers, LOADERS[kind] if kind else "AutoModelForCausalLM").from_pretrained(
+            base,
+            config=config,
+            dtype=stored_dtype(checkpoint),
+            quantization_config=wanted,
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+            **options,
+        )
+        model.save_pretrained(out)
     copy_support(base, out)
 
 
