@@ -104,7 +104,7 @@ def _add_compare(commands: Any) -> None:
     comparison.add_argument("base", metavar="BASE")
     comparison.add_argument("candidate", metavar="CANDIDATE")
     comparison.add_argument("--preset", help=PRESET.help, **PRESET.kwargs)
-    comparison.add_argument("--data", metavar="DIR", help="folder of the published files (default: SLMSEC_DATA)")
+    _add_data(comparison)
     comparison.add_argument("--json", type=Path, metavar="FILE", help="write every number to FILE")
     comparison.add_argument("--flips", type=Path, metavar="FILE", help="write each item that changed as a JSON line")
     comparison.set_defaults(run=_compare)
@@ -121,7 +121,7 @@ def _add_rescore(commands: Any) -> None:
     )
     again.error_status = 3
     again.add_argument("recorded", metavar="RUN")
-    again.add_argument("--data", metavar="DIR", help="folder of the published files (default: SLMSEC_DATA)")
+    _add_data(again)
     again.add_argument("--json", type=Path, metavar="FILE", help="write every changed score to FILE")
     again.set_defaults(run=_rescore)
 
@@ -138,8 +138,13 @@ def _add_sentinels(commands: Any) -> None:
     )
     looking.error_status = 3
     looking.add_argument("recorded", metavar="RUN")
-    looking.add_argument("--data", metavar="DIR", help="folder of the published files (default: SLMSEC_DATA)")
+    _add_data(looking)
     looking.set_defaults(run=_sentinels)
+
+
+def _add_data(command: argparse.ArgumentParser) -> None:
+    """Where a command finds the published files of the answers that it reads."""
+    command.add_argument("--data", metavar="DIR", help="folder of the published files (default: SLMSEC_DATA)")
 
 
 def _registry() -> Registry:

@@ -26,7 +26,7 @@ from pytest_slmsec.gates.keys import (
     unknown,
 )
 from pytest_slmsec.gates.memory import DEVICE, MINIMUM_RUNS, RESIDENT, Allowance
-from pytest_slmsec.gates.suite import ALPHA, Limits
+from pytest_slmsec.gates.suite import ADJUSTMENTS, ALPHA, Limits
 from pytest_slmsec.gates.units import (
     Margin,
     Recorded,
@@ -265,7 +265,7 @@ SUITE: Mapping[str, tuple[str, Reader]] = {
     "max_drop_macro": ("macro", points),
     "max_drop_each": ("each", points),
     "required_min_items": ("required_min_items", count),
-    "adjust": ("adjust", one_of("holm")),
+    "adjust": ("adjust", one_of(*ADJUSTMENTS)),
 }
 
 

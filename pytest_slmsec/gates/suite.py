@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -14,6 +14,7 @@ from pytest_slmsec.gates.undecided import normal_quantile
 from pytest_slmsec.gates.verdict import Bounds, GateResult, Verdict
 
 ALPHA = 0.05
+HOLM = "holm"
 
 
 class Kind(str, Enum):
@@ -57,14 +58,13 @@ class Limits:
     Attributes:
         macro: mean drop over the required benchmarks. each: drop of any required benchmark.
         required_min_items: smaller benchmarks are advisory: they can FAIL and veto, not PASS.
-        adjust: how p-values are adjusted for the number of gates; ``holm`` is the only way that bounds the chance of
-            any false alarm whatever the gates have to do with each other.
+        adjust: how p-values are adjusted for the number of gates, of `ADJUSTMENTS`.
     """
 
     macro: float = 0.02
     each: float = 0.05
     required_min_items: int = 300
-    adjust: str = "holm"
+    adjust: str = HOLM
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +135,11 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
         running = min(running, p_values[order[rank - 1]] * (m / rank))
         adjusted[order[rank - 1]] = running
     return adjusted
+
+
+ADJUSTMENTS: Mapping[str, Callable[[Sequence[float]], list[float]]] = {HOLM: holm}
+"""By the name in the configuration: what bounds the chance of any false alarm, whatever the gates have to do with each
+other. `benjamini_hochberg` does not."""
 
 
 def macro_bounds(results: Sequence[GateResult]) -> tuple[float, Bounds]:
@@ -222,7 +227,8 @@ def suite_verdict(members: Sequence[Member], limits: Limits = Limits()) -> Suite
         raise UsageError(f"Two gates have the same name: {', '.join(twice)}." if twice else
                          "A suite needs at least one gate; nothing was compared.")  # fmt: skip
     tested = [m.result for m in members if m.result.p_fail is not None and m.kind is not Kind.FIDELITY]
-    p_holm = dict(zip((r.gate for r in tested), holm([r.p_fail or 0.0 for r in tested]), strict=True))
+    adjusted = ADJUSTMENTS[limits.adjust]([r.p_fail or 0.0 for r in tested])
+    p_holm = dict(zip((r.gate for r in tested), adjusted, strict=True))
     required = [m for m in members if _is_required(m, limits)]
     averaged = [m.result for m in required if m.kind is Kind.SCORE and m.primary and m.result.estimate is not None]
     macro, bounds = macro_bounds(averaged) if averaged else (None, Bounds(None, None))

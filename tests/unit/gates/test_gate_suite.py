@@ -12,7 +12,16 @@ from pytest_slmsec.gates.fidelity import fidelity_gate
 from pytest_slmsec.gates.memory import MIB, memory_gate
 from pytest_slmsec.gates.real import real_gate
 from pytest_slmsec.gates.sequential import benchmark_gate
-from pytest_slmsec.gates.suite import Kind, Limits, Member, benjamini_hochberg, holm, macro_bounds, suite_verdict
+from pytest_slmsec.gates.suite import (
+    ADJUSTMENTS,
+    Kind,
+    Limits,
+    Member,
+    benjamini_hochberg,
+    holm,
+    macro_bounds,
+    suite_verdict,
+)
 from pytest_slmsec.gates.throughput import throughput_gate
 from pytest_slmsec.gates.verdict import GateResult, Verdict
 
@@ -161,6 +170,14 @@ def test_adjusting_never_lowers_and_follows_permutations(p, random):
         assert all(raw <= a <= 1 for raw, a in zip(p, adjusted, strict=True))
         assert adjust([p[i] for i in order]) == pytest.approx([adjusted[i] for i in order])
     assert all(b <= h + 1e-12 for b, h in zip(benjamini_hochberg(p), holm(p), strict=True))
+
+
+def test_the_configured_adjustment_is_the_one_that_is_used(monkeypatch):
+    monkeypatch.setitem(ADJUSTMENTS, "none", list)
+    family = [*UNCHANGED, score("vsp", 36, 14, 500)]
+    raw = {m.result.gate: m.result.p_fail for m in family}
+    assert suite_verdict(family, Limits(adjust="none")).p_holm == raw
+    assert suite_verdict(family, Limits(adjust="holm")).p_holm["vsp"] == pytest.approx(min(1, 4 * raw["vsp"]))
 
 
 def test_bad_families_are_refused():
