@@ -23,7 +23,7 @@ from pytest_slmsec.gates.duels import Duel
 from pytest_slmsec.gates.judge import Judgement, judge
 from pytest_slmsec.gates.memory import MINIMUM_RUNS
 from pytest_slmsec.gates.scores import Judged
-from pytest_slmsec.gates.verdict import Verdict
+from pytest_slmsec.gates.verdict import TIME, Verdict
 from pytest_slmsec.meters.device import machine_facts
 from pytest_slmsec.remeasure import measure_again
 from pytest_slmsec.reports.gate_arms import HERE, live_arm
@@ -144,7 +144,7 @@ class Judging:
         try:
             speed = measure_speed(duel.beside, duel.candidate, self._make_engine, requests, self._gate, rounds)
         except SlmsecError as error:
-            return live_speed(broken(SPEED, self._gate.max_slowdown, (str(error),)), None, None)
+            return live_speed(broken(SPEED, self._gate.max_slowdown, (str(error),), TIME), None, None)
         return live_speed(speed.result, speed.base_tokens_per_s, speed.candidate_tokens_per_s)
 
     def _arms(self, spec: ModelSpec) -> tuple[list[Group], list[Arm]]:

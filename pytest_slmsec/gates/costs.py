@@ -12,7 +12,7 @@ from pytest_slmsec.gates.memory import MINIMUM_RUNS, memory_gate, size_gate
 from pytest_slmsec.gates.scores import Judged
 from pytest_slmsec.gates.suite import Kind, Member
 from pytest_slmsec.gates.throughput import advisory_throughput
-from pytest_slmsec.gates.verdict import GateResult, Verdict
+from pytest_slmsec.gates.verdict import PERCENT, TIME, GateResult, Verdict
 
 SPEED, MEMORY, SIZE_ON_DISK, KL = "tokens/s", "peak memory", "model size", "KL a token"
 
@@ -41,9 +41,9 @@ def live_fidelity(result: GateResult, blocks: bool) -> Judged:
     return Judged("", KL, member, None, result.estimate)
 
 
-def broken(name: str, margin: float, errors: tuple[str, ...]) -> GateResult:
+def broken(name: str, margin: float, errors: tuple[str, ...], unit: str = PERCENT) -> GateResult:
     """The result of a comparison that says nothing."""
-    return GateResult(name, Verdict.ERROR, 0, None, None, None, margin, None, "none", "%", reasons=errors)
+    return GateResult(name, Verdict.ERROR, 0, None, None, None, margin, None, "none", unit, reasons=errors)
 
 
 def _judged(result: GateResult, what: str, base: float, candidate: float, required: bool) -> Judged:
@@ -66,7 +66,7 @@ def _speed(pairs: Sequence[Pair], config: GateConfig, errors: tuple[str, ...]) -
     ]
     result = advisory_throughput(speeds[0], speeds[1], config.max_slowdown, gate=SPEED)
     if errors:
-        result = broken(SPEED, config.max_slowdown, errors)
+        result = broken(SPEED, config.max_slowdown, errors, TIME)
     return _judged(result, SPEED, speeds[0], speeds[1], required=False)
 
 
@@ -77,7 +77,8 @@ def _unmeasured(pairs: Sequence[Pair], what: str, key: str, margin: float) -> Ju
     known = tuple(dict.fromkeys(reasons + [text for pair in pairs for text in pair.cost_errors]))
     if not known:
         return None
-    member = Member(broken(what, margin, known), Kind.COST, required=False, primary=False)
+    result = broken(what, margin, known, TIME if what == SPEED else PERCENT)
+    member = Member(result, Kind.COST, required=False, primary=False)
     return Judged("", what, member, None, None, advisory=True)
 
 

@@ -15,7 +15,7 @@ from pytest_slmsec.gates.costs import broken, cost_gates
 from pytest_slmsec.gates.scores import Judged, score_gates
 from pytest_slmsec.gates.suite import ALPHA, Kind, Limits, Member, SuiteResult, suite_verdict
 from pytest_slmsec.gates.tolerated import tolerated_drops
-from pytest_slmsec.gates.verdict import GateResult, Verdict
+from pytest_slmsec.gates.verdict import POINTS, GateResult, Verdict
 from pytest_slmsec.gates.visit import Visit, visit_of
 
 COMPARISON = "comparison"
@@ -171,7 +171,7 @@ def judge(
 
 
 def _error(benchmark: str, error: CompareError, config: GateConfig, n: int) -> Judged:
-    result = broken(f"{benchmark} {COMPARISON}", config.preset.margin(n), (str(error),))
+    result = broken(f"{benchmark} {COMPARISON}", config.preset.margin(n), (str(error),), POINTS)
     return Judged(benchmark, COMPARISON, Member(result, Kind.SCORE, primary=False))
 
 

@@ -5,15 +5,20 @@ Always "worse by up to", never "no difference": a gate bounds a drop, it does no
 
 from __future__ import annotations
 
-from pytest_slmsec.gates.verdict import GateResult, Verdict
+from pytest_slmsec.gates.verdict import PERCENT, POINTS, TIME, GateResult, Verdict
 
-_PRINTED_TIMES_100 = {"points": " points", "%": " %"}
+_PRINTED_TIMES_100 = {POINTS: " points", PERCENT: " %", TIME: " %"}
+
+
+def printed(value: float, result: GateResult) -> float:
+    """A drop as it is printed: the growth of a time as the share of the tokens/s that is lost, at most 1."""
+    return value / (1 + value) if result.unit == TIME else value
 
 
 def amount(value: float, result: GateResult, *, digits: int = 1) -> str:
     """A drop with its unit: ``1.1 points``, ``3.0 %``, ``0.018 nats/token``."""
     if result.unit in _PRINTED_TIMES_100:
-        return f"{_fixed(100 * value, digits)}{_PRINTED_TIMES_100[result.unit]}"
+        return f"{_fixed(100 * printed(value, result), digits)}{_PRINTED_TIMES_100[result.unit]}"
     return f"{value:.3g} {result.unit}"
 
 
@@ -25,7 +30,7 @@ def _fixed(value: float, digits: int) -> str:
 
 def _limit(result: GateResult) -> str:
     if result.unit in _PRINTED_TIMES_100:
-        return f"{100 * result.margin:.3g}{_PRINTED_TIMES_100[result.unit]}"
+        return f"{100 * printed(result.margin, result):.3g}{_PRINTED_TIMES_100[result.unit]}"
     return f"{result.margin:g} {result.unit}"
 
 
@@ -47,7 +52,14 @@ def sentence(result: GateResult, name: str | None = None, confidence: float = 0.
     """
     subject, sure = name or result.gate, f"{100 * confidence:g} % sure"
     tell = {Verdict.PASS: _passed, Verdict.FAIL: _failed, Verdict.INCONCLUSIVE: _undecided, Verdict.ERROR: _broken}
-    return " ".join([tell[result.verdict](result, subject, sure), *result.reasons])
+    return " ".join([tell[result.verdict](result, subject, sure), *_translated(result), *result.reasons])
+
+
+def _translated(r: GateResult) -> list[str]:
+    """The limit on time as it was set, beside what it means for the tokens/s."""
+    if r.unit != TIME or r.verdict is Verdict.ERROR:
+        return []
+    return [f"The limit is {100 * r.margin:.3g} % more time a token, which is {_limit(r)} fewer tokens/s."]
 
 
 def _passed(r: GateResult, subject: str, sure: str) -> str:
@@ -56,7 +68,7 @@ def _passed(r: GateResult, subject: str, sure: str) -> str:
     if r.method in ("threshold", "exact"):
         return f"{subject}: {_change(r.upper, r)}; you allowed up to {_limit(r)} worse."
     if r.upper < 0:
-        return f"We are {sure} that on {subject} the candidate is better by at least {amount(-r.upper, r)}."
+        return f"We are {sure} that on {subject} the candidate is better by at least {_size(r.upper, r)}."
     worse = f"worse by up to {amount(r.upper, r)}, not more"
     return f"We are {sure} that on {subject} the candidate is {worse}; you allowed {_limit(r)}."
 
@@ -78,7 +90,13 @@ def _failed(r: GateResult, subject: str, sure: str) -> str:
 
 
 def _change(drop: float, r: GateResult) -> str:
-    return f"{amount(abs(drop), r)} {'better' if drop < 0 else 'worse'}"
+    better, worse = ("more tokens/s", "fewer tokens/s") if r.unit == TIME else ("better", "worse")
+    return f"{_size(drop, r)} {better if drop < 0 else worse}"
+
+
+def _size(drop: float, r: GateResult) -> str:
+    """A drop or a gain without its sign."""
+    return amount(drop, r).lstrip("-")
 
 
 def _undecided(r: GateResult, subject: str, sure: str) -> str:
@@ -87,7 +105,8 @@ def _undecided(r: GateResult, subject: str, sure: str) -> str:
         return f"{subject} could not be decided against the limit of {_limit(r)}.{estimate}"
     parts = [f"On {subject} the candidate may be {_range(r)}; the limit is {_limit(r)}.", _why(r)]
     if r.upper is not None and r.upper > r.margin:
-        parts.append(f"The largest limit these data do prove is {amount(r.upper, r)}.")
+        time = f" ({100 * r.upper:.1f} % more time a token)" if r.unit == TIME else ""
+        parts.append(f"The largest limit these data do prove is {amount(r.upper, r)}{time}.")
     if r.details.get("leaning"):
         parts.append(f"Leaning {r.details['leaning']}.")
     return " ".join(p for p in parts if p)
@@ -95,11 +114,11 @@ def _undecided(r: GateResult, subject: str, sure: str) -> str:
 
 def _range(r: GateResult) -> str:
     if r.upper is not None and r.upper < 0:
-        return f"better by at least {amount(-r.upper, r)}"
+        return f"better by at least {_size(r.upper, r)}"
     up = "worse by any amount" if r.upper is None else f"worse by up to {amount(r.upper, r)}"
     if r.lower is not None and r.lower >= 0:
         return f"{up}, and at least {amount(r.lower, r)}"
-    return up if r.lower is None else f"{up}, or better by up to {amount(-r.lower, r)}"
+    return up if r.lower is None else f"{up}, or better by up to {_size(r.lower, r)}"
 
 
 def _why(r: GateResult) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pytest_slmsec.core.errors import UsageError
 from pytest_slmsec.gates.undecided import normal_quantile
-from pytest_slmsec.gates.verdict import Bounds, GateResult, Verdict, decide
+from pytest_slmsec.gates.verdict import TIME, Bounds, GateResult, Verdict, decide
 
 Floats = NDArray[np.float64]
 Arm = Literal["A", "B"]
@@ -143,7 +143,7 @@ def throughput_gate(
             reasons.append(f"This machine is too noisy: the base against itself varies by +-{100 * noise:.1f} %, more "
                            f"than the {100 * max_slowdown:g} % to be judged.")  # fmt: skip
     return GateResult(gate, verdict, len(ratios), _slowdown(hodges_lehmann(ratios)), _slowdown(bounds.lower),
-                      _slowdown(bounds.upper), max_slowdown, signed_rank_p(ratios, limit), "hodges-lehmann", "%",
+                      _slowdown(bounds.upper), max_slowdown, signed_rank_p(ratios, limit), "hodges-lehmann", TIME,
                       reasons=tuple(reasons), details={"noise_half_width": noise})  # fmt: skip
 
 
@@ -160,7 +160,7 @@ def advisory_throughput(
                          f"{candidate_tokens_per_s} (candidate).")  # fmt: skip
     slowdown = base_tokens_per_s / candidate_tokens_per_s - 1
     reason = "Advisory only: a stored speed was not measured in turns with the candidate. Measure both in one session."
-    return GateResult(gate, Verdict.INCONCLUSIVE, 1, slowdown, None, None, max_slowdown, None, "stored", "%",
+    return GateResult(gate, Verdict.INCONCLUSIVE, 1, slowdown, None, None, max_slowdown, None, "stored", TIME,
                       reasons=(reason,))  # fmt: skip
 
 

@@ -14,6 +14,10 @@ from typing import Any, NamedTuple
 
 from pytest_slmsec.core.errors import CompareError, UsageError
 
+POINTS, PERCENT = "points", "%"
+TIME = "% time"
+"""Growth of the time for the same work. Half the speed is twice the time, and printed as -50 % of the tokens/s."""
+
 
 class Verdict(str, Enum):
     """What a gate says; one interval decides between the first three.
@@ -61,12 +65,13 @@ class GateResult:
         gate: name of the gate, e.g. ``cti-mcq accuracy``.
         verdict: the verdict.
         n: independent units measured (items, rounds, runs).
-        estimate: the measured drop, in units of the metric (shares of 1 for accuracy; slowdown as a share for speed).
+        estimate: the measured drop, in units of the metric (shares of 1 for accuracy; of speed the growth of time).
         lower, upper: one-sided confidence bounds of the drop, same unit; None where no finite bound can be given.
         margin: the largest tolerated drop, same unit.
         p_fail: raw one-sided p-value of "the drop is beyond the margin"; None where the gate is no statistical test.
         method: how the bounds were found, e.g. ``tango+scas``.
-        unit: how to print it: ``points`` and ``%`` are printed times 100, any other unit as it stands.
+        unit: how to print it: ``points`` and ``%`` are printed times 100, `TIME` as what it makes of tokens/s, any
+            other unit as it stands.
         scale: worst minus best of the metric (1 for shares, 10 for CVSS points), to put gates on a common scale.
         reasons: sentences that explain the verdict beyond the bounds, each complete.
         details: further numbers, plain data (str, int, float, bool, None, list, dict).
@@ -81,7 +86,7 @@ class GateResult:
     margin: float
     p_fail: float | None
     method: str
-    unit: str = "points"
+    unit: str = POINTS
     scale: float = 1.0
     reasons: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)

@@ -9,9 +9,9 @@ from pytest_slmsec.gates.flips import lost_items
 from pytest_slmsec.gates.judge import COMPARISON, Judgement
 from pytest_slmsec.gates.plan import TYPICAL_CHURN
 from pytest_slmsec.gates.scores import COLLAPSE, Judged
-from pytest_slmsec.gates.sentences import needs, sentence
+from pytest_slmsec.gates.sentences import needs, printed, sentence
 from pytest_slmsec.gates.suite import Kind
-from pytest_slmsec.gates.verdict import GateResult, Verdict
+from pytest_slmsec.gates.verdict import PERCENT, POINTS, TIME, GateResult, Verdict
 from pytest_slmsec.gates.visit import TWO_STAGE
 from pytest_slmsec.reports.terminal import size
 
@@ -116,19 +116,27 @@ def _value(value: float | None, judged: Judged) -> str:
 
 
 def _number(value: float, r: GateResult) -> str:
-    text = f"{100 * value:.1f}" if r.unit in ("points", "%") else f"{value:.{3 if 'nats' in r.unit else 2}f}"
+    text = f"{100 * value:.1f}" if r.unit in (POINTS, PERCENT, TIME) else f"{value:.{3 if 'nats' in r.unit else 2}f}"
     return text.lstrip("-") if float(text) == 0 else text
 
 
+def _drop(value: float, r: GateResult) -> str:
+    """A drop of a score; of what a model costs, the change itself with its sign: -38.0 % tokens/s, +3.0 % memory."""
+    if r.unit not in (PERCENT, TIME):
+        return _number(value, r)
+    text = _number(-printed(value, r) if r.unit == TIME else value, r)
+    return f"{'' if text.startswith('-') or float(text) == 0 else '+'}{text}"
+
+
 def _with_unit(value: float, r: GateResult) -> str:
-    return f"{_number(value, r)} %" if r.unit == "%" else _number(value, r)
+    return f"{_drop(value, r)} %" if r.unit in (PERCENT, TIME) else _drop(value, r)
 
 
 def _bounds(r: GateResult) -> str:
     if r.method in ("threshold", "exact") or (r.lower is None and r.upper is None):
         return ""
-    low, high = (UNKNOWN if b is None else _number(b, r) for b in (r.lower, r.upper))
-    return f"{low} .. {high}"
+    low, high = (UNKNOWN if b is None else _drop(b, r) for b in (r.lower, r.upper))
+    return f"{high} .. {low}" if r.unit == TIME else f"{low} .. {high}"
 
 
 def verdict_text(judgement: Judgement, judged: Judged) -> str:

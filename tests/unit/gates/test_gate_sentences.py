@@ -1,5 +1,7 @@
 """Verdicts in plain words."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,8 +57,24 @@ def test_cost_gates():
     assert "twice" in sentence(memory_gate([1000 * MIB], [500 * MIB]))
     assert "broken" in sentence(memory_gate([1000 * MIB] * 2, [500 * MIB, 600 * MIB]))
     assert "50.0 % worse" in sentence(size_gate(150, 100))
-    assert "better by at least" in sentence(throughput_gate([-1.0 + 0.001 * i for i in range(20)]))
     assert "Advisory only" in sentence(advisory_throughput(100, 90))
+
+
+def test_a_speed_is_told_in_tokens_and_its_limit_in_both_ways():
+    assert sentence(throughput_gate([math.log(2)] * 20), "tokens/s") == (
+        "We are 95 % sure that on tokens/s the candidate is worse by at least 50.0 %; you allowed 4.76 %. If it were "
+        "really at most 4.76 % worse, a gap this big would turn up in fewer than 1 of 1,000,000 runs. The limit is 5 % "
+        "more time a token, which is 4.76 % fewer tokens/s."
+    )
+    assert "the candidate is better by at least 200.0 %." in sentence(throughput_gate([-math.log(3)] * 20))
+    assert "The measured change is 75.0 % fewer tokens/s." in sentence(advisory_throughput(100, 25))
+    assert "The measured change is 100.0 % more tokens/s." in sentence(advisory_throughput(100, 200))
+
+
+@given(st.floats(0.01, 1e6))
+def test_nobody_loses_more_than_all_of_the_speed(candidate):
+    lost = sentence(advisory_throughput(1e5, candidate)).partition("The measured change is ")[2]
+    assert 0 <= float(lost.split()[0]) <= 100 or "more tokens/s" in lost
 
 
 def test_other_units():

@@ -33,15 +33,15 @@ def test_a_failure_reads_like_this():
         "base:      phi3 (run.json)\n"
         "preset:    nightly\n"
         "\n"
-        "gate              base    cand. lost/won  drop       bounds  limit verdict\n"
+        "gate              base    cand. lost/won  drop       bounds   limit verdict\n"
         "cti-mcq, 400 items\n"
-        "  accuracy        75.0     62.5     50/0  12.5 10.0 .. 15.5    2.0 FAIL\n"
-        "  parse rate     100.0    100.0      0/0   0.0  -0.7 .. 0.7    2.0 PASS\n"
-        "  answers         25.0     37.5     50/0  12.5  9.5 .. 16.1   20.0 PASS\n"
+        "  accuracy        75.0     62.5     50/0  12.5 10.0 .. 15.5     2.0 FAIL\n"
+        "  parse rate     100.0    100.0      0/0   0.0  -0.7 .. 0.7     2.0 PASS\n"
+        "  answers         25.0     37.5     50/0  12.5  9.5 .. 16.1    20.0 PASS\n"
         "the whole model\n"
-        "  tokens/s        40.0     40.0          0.0 %               5.0 % (?)\n"
-        "  peak memory    1 GiB    1 GiB          0.0 %              11.3 % (?)\n"
-        "  model size  6.68 MiB 6.68 MiB          0.0 %               2.0 % PASS\n"
+        "  tokens/s        40.0     40.0          0.0 %               -4.8 % (?)\n"
+        "  peak memory    1 GiB    1 GiB          0.0 %              +11.3 % (?)\n"
+        "  model size  6.68 MiB 6.68 MiB          0.0 %               +2.0 % PASS\n"
         "(in brackets): shown, but no part of the verdict\n"
         "\n"
         "SUITE: FAIL\n"
@@ -51,6 +51,27 @@ def test_a_failure_reads_like_this():
         "  gap this big would turn up in fewer than 1 of 1,000,000 runs. Look at\n"
         "  cti-mcq-00001, cti-mcq-00005, cti-mcq-00009, cti-mcq-00013, cti-mcq-00017."
     )
+
+
+def test_costs_show_the_change_of_the_figure_beside_them():
+    base = arm(RIGHT, decode_tokens_per_s=40.0, peak_gpu_bytes=2**30)
+    slow = quantised(RIGHT, decode_tokens_per_s=8.0, peak_gpu_bytes=3 * 2**30)
+    lines = [line.split() for line in text(base, slow).splitlines()]
+    assert ["tokens/s", "40.0", "8.0", "-80.0", "%", "-4.8", "%", "(?)"] in lines
+    assert ["peak", "memory", "1", "GiB", "3", "GiB", "+200.0", "%", "+3.6", "%", "(?)"] in lines
+    fast = text(base, quantised(RIGHT, decode_tokens_per_s=100.0, peak_gpu_bytes=2**29))
+    assert "+150.0 %" in fast
+    assert "-50.0 %" in fast
+
+
+def test_the_bounds_of_a_speed_are_a_range_of_its_change():
+    from pytest_slmsec.gates.costs import live_speed
+    from pytest_slmsec.gates.throughput import throughput_gate
+
+    halved = live_speed(throughput_gate([0.69 + row / 1000 for row in range(20)]), 40.0, 20.0)
+    judgement = judge([arm(RIGHT)], [quantised(RIGHT)], read_config({}, "[gate]"), date(2026, 11, 21), live=[halved])
+    row = next(line for line in report(judgement).splitlines() if line.startswith("  tokens/s"))
+    assert row.split() == ["tokens/s", "40.0", "20.0", "-50.3", "%", "-50.4", "..", "-50.2", "-4.8", "%", "FAIL"]
 
 
 def test_every_line_fits_eighty_columns():
