@@ -177,9 +177,9 @@ class GateRules:
                 others[group.label] = planned, item
             elif (said := planned.warning(replace(gate, rules={group.label: rule}))) is not None:
                 item.warn(FeasibilityWarning(_lines(said)))
-        small = {planned: item for planned, item in others.values() if planned.n < planned.floor(gate)}
-        for said in too_small(list(small), gate):
-            next(iter(small.values())).warn(FeasibilityWarning(_lines(said)))
+        small = [(planned, item) for planned, item in others.values() if planned.n < planned.floor(gate)]
+        if (said := too_small([planned for planned, _ in small], gate)) is not None:
+            small[0][1].warn(FeasibilityWarning(_lines(said)))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self) -> bool | None:

@@ -108,7 +108,7 @@ class Gating:
         plan = self._config.option.slmsec_plan
         if not plan and not self.duels:
             return []
-        from pytest_slmsec.reports.gate_plan import Planned, plan_table, too_small
+        from pytest_slmsec.reports.gate_plan import Planned, plan_table, remarks
 
         width, gate = screen(self._config), with_marks(self.gate, items)
 
@@ -119,7 +119,7 @@ class Gating:
             return plan_table(list(planned.values()), gate, width)
         if self._config.get_verbosity() < 0:
             return []
-        return [line for text in too_small(list(planned.values()), gate) for line in wrapped(text, width)]
+        return [line for text in remarks(list(planned.values()), gate) for line in wrapped(text, width)]
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Remember why benchmarks were not measured at all, and whether a test judged by itself."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import textwrap
+from collections.abc import Sequence
 
 WIDTH = 80
 NARROWEST = 40
@@ -12,6 +13,13 @@ NARROWEST = 40
 def shown(text: object) -> str:
     """Text for a terminal: what cannot be printed, control and direction characters included, is escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in str(text))
+
+
+def folded(names: Sequence[str], most: int, gap: str = ", ") -> str:
+    """The first few of many: ``a, b, c and 28 more``. One more is named rather than counted."""
+    if len(names) <= most + 1:
+        return gap.join(names)
+    return f"{gap.join(names[:most])} and {len(names) - most:,} more"
 
 
 def columns() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pytest_slmsec.core.wrap import WIDTH, shown, wrapped
+from pytest_slmsec.core.wrap import WIDTH, folded, shown, wrapped
 from pytest_slmsec.gates.binary import floor_items
 from pytest_slmsec.gates.config import GateConfig, Rule
 from pytest_slmsec.gates.fits import P_CORRECT
@@ -21,6 +21,8 @@ from pytest_slmsec.gates.plan import (
 from pytest_slmsec.gates.units import DEFAULT_MARGINS
 from pytest_slmsec.tasks.base import Task
 
+NAMED = 4
+"""Benchmarks named in a sentence."""
 HEADINGS = ("benchmark", "items", "limit", "can prove", "unchanged", "fails from", "needed")
 
 
@@ -93,19 +95,35 @@ class Planned:
         return real_items_to_pass(spread * scale, limit, scale, config.alpha, config.power)
 
 
-def too_small(planned: Sequence[Planned], config: GateConfig) -> list[str]:
-    """Sentences that name the benchmarks which cannot PASS, and those which hardly can. None where each is a fact."""
+def remarks(planned: Sequence[Planned], config: GateConfig) -> list[str]:
+    """What is said at collection: how many benchmarks cannot PASS, whose names stand in a warning (`too_small`), and
+    which hardly can. Nothing where each is a fact."""
     if config.scope == "benchmark":
         return []
-    never = [f"{shown(one.label)} ({one.n:,} of {one.floor(config):,} items)" for one in planned
-             if one.n < one.floor(config)]  # fmt: skip
+    never = len(_too_small(planned, config))
     hardly = [f"{shown(one.label)} ({one.n:,} items; needs about {one.needed(config):,})" for one in planned
               if one.floor(config) <= one.n < one.needed(config)]  # fmt: skip
-    return ([f"slmsec gate: can FAIL but not PASS, too few items: {', '.join(never)}"] if never else []) + (
-        [f"slmsec gate: an unchanged model may well stay undecided: {', '.join(hardly)}; see --slmsec-plan"]
-        if hardly
-        else []
-    )
+    found = []
+    if never:
+        found.append(f"slmsec gate: {never:,} of {len(planned):,} benchmarks can FAIL but not PASS, too few items; "
+                     "--slmsec-plan shows which")  # fmt: skip
+    if hardly:
+        found.append(f"slmsec gate: an unchanged model may well stay undecided: {folded(hardly, NAMED)}; see "
+                     "--slmsec-plan")  # fmt: skip
+    return found
+
+
+def too_small(planned: Sequence[Planned], config: GateConfig) -> str | None:
+    """The sentence that names the benchmarks which cannot PASS, or None. None where each is a fact."""
+    small = [f"{shown(one.label)} ({one.n:,} of {one.floor(config):,} items)" for one in _too_small(planned, config)]
+    if not small or config.scope == "benchmark":
+        return None
+    more = "; --slmsec-plan shows all" if len(small) > NAMED + 1 else ""
+    return f"slmsec gate: can FAIL but not PASS, too few items: {folded(small, NAMED)}{more}"
+
+
+def _too_small(planned: Sequence[Planned], config: GateConfig) -> list[Planned]:
+    return [one for one in planned if one.n < one.floor(config)]
 
 
 def plan_table(planned: Sequence[Planned], config: GateConfig, width: int = WIDTH) -> list[str]:
