@@ -5,6 +5,8 @@ Always "worse by up to", never "no difference": a gate bounds a drop, it does no
 
 from __future__ import annotations
 
+from enum import Enum
+
 from pytest_slmsec.gates.verdict import PERCENT, POINTS, TIME, GateResult, Verdict
 
 _PRINTED_TIMES_100 = {POINTS: " points", PERCENT: " %", TIME: " %"}
@@ -121,27 +123,42 @@ def _range(r: GateResult) -> str:
     return up if r.lower is None else f"{up}, or better by up to {_size(r.lower, r)}"
 
 
-def _why(r: GateResult) -> str:
+class Lack(Enum):
+    """Why a gate is undecided, in the words of a list; the gravest first."""
+
+    FLOOR = "too few items to prove their limit"
+    ITEMS = "more items are needed"
+    FEW = "a few more items may do"
+    CLOSE = "too close to the limit for more items to help soon"
+    OTHER = "not for want of items"
+
+
+def lack(r: GateResult) -> Lack:
+    """Why an undecided gate is undecided."""
     d = r.details
     if d.get("below_floor"):
-        return f"{r.n:,} items are below the floor of {d['floor_items']:,}: they can hardly prove that limit."
+        return Lack.FLOOR
     if d.get("close_to_limit"):
-        return "The drop is close to the limit itself; more items will not help soon."
-    if d.get("items_needed"):
-        return f"It has {r.n:,} items and {needs(r)}{assuming(r)}; or allow a larger limit."
-    return ""
+        return Lack.CLOSE
+    if not d.get("items_needed"):
+        return Lack.OTHER
+    return Lack.ITEMS if d["items_needed"] > r.n else Lack.FEW
 
 
-def needs(r: GateResult) -> str:
-    """How many items an undecided gate needs: the number that `gates.undecided.items_to_decide` found, in words."""
-    need = r.details.get("items_needed")
-    if not need or (r.details.get("close_to_limit") and not r.details.get("below_floor")):
-        return "is too close to the limit"
-    return f"needs about {need:,}" if need > r.n else "may be decided by a few more"
+def _why(r: GateResult) -> str:
+    d, items = r.details, f"{r.n:,} items"
+    said = {
+        Lack.FLOOR: f"{items} are below the floor of {d.get('floor_items', 0):,}: they can hardly prove that limit.",
+        Lack.ITEMS: f"It has {items} and needs about {d.get('items_needed') or 0:,}{_assuming(r)}; or allow a larger "
+        "limit.",
+        Lack.FEW: f"It has {items} and may be decided by a few more{_assuming(r)}; or allow a larger limit.",
+        Lack.CLOSE: "The drop is close to the limit itself; more items will not help soon.",
+    }
+    return said.get(lack(r), "")
 
 
-def assuming(r: GateResult) -> str:
-    """What `needs` assumes: that it goes on as measured."""
+def _assuming(r: GateResult) -> str:
+    """What the number of items needed (`gates.undecided.items_to_decide`) assumes: that it goes on as measured."""
     if "lost" not in r.details:
         return ", if the drop and its spread stay as measured"
     changed = (r.details["lost"] + r.details["gained"]) / r.n

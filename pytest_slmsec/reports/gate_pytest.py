@@ -13,7 +13,7 @@ from pytest_slmsec.cases import safe_id
 from pytest_slmsec.core.wrap import shown, wrapped
 from pytest_slmsec.gates.judge import Judgement
 from pytest_slmsec.gates.verdict import GateResult, Verdict
-from pytest_slmsec.reports.gate_text import tell
+from pytest_slmsec.reports.gate_text import suite_reasons, tell
 from pytest_slmsec.reports.groups import Group
 
 PREFIX = "slmsec-gate"
@@ -66,7 +66,7 @@ def gate_reports(judgement: Judgement, model: str, partial: bool) -> list[GateRe
         text = f"{judgement.candidate}: some benchmarks are incomplete, so the suite cannot be judged."
         return [*found, GateReport(f"suite[{model}]", "skipped", text)]
     outcome = _outcome(judgement.verdict, "failed" if judgement.config.on_inconclusive == "fail" else undecided)
-    text = " ".join([f"SUITE: {judgement.verdict.value}.", *judgement.suite.reasons])
+    text = " ".join([f"SUITE: {judgement.verdict.value}.", *(f"{reason}." for reason in suite_reasons(judgement))])
     return [*found, GateReport(f"suite[{model}]", outcome, text)]
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pytest_slmsec.core.wrap import WIDTH, shown, wrapped
+from pytest_slmsec.core.wrap import WIDTH, folded, shown, wrapped
 from pytest_slmsec.gates.flips import lost_items
 from pytest_slmsec.gates.judge import COMPARISON, Judgement
 from pytest_slmsec.gates.plan import TYPICAL_CHURN
 from pytest_slmsec.gates.scores import COLLAPSE, Judged
-from pytest_slmsec.gates.sentences import needs, printed, sentence
+from pytest_slmsec.gates.sentences import Lack, lack, printed, sentence
 from pytest_slmsec.gates.suite import Kind
 from pytest_slmsec.gates.verdict import PERCENT, POINTS, TIME, GateResult, Verdict
 from pytest_slmsec.gates.visit import TWO_STAGE
@@ -155,8 +155,8 @@ def sentences(judgement: Judgement) -> list[str]:
     for wanted in (Verdict.ERROR, Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS):
         chosen = [judged for judged in judgement.gates if judged.result.verdict is wanted and _speaks(judged)
                   and judged not in left_open]  # fmt: skip
-        if len(chosen) > MOST_SENTENCES and wanted in _BRIEF:
-            found.append(f"{_BRIEF[wanted]}: {'; '.join(_brief(judged) for judged in chosen)}.{_ASSUMED[wanted]}")
+        if len(chosen) > MOST_SENTENCES and wanted in (Verdict.INCONCLUSIVE, Verdict.PASS):
+            found += _undecided(chosen) if wanted is Verdict.INCONCLUSIVE else [_shown_within(chosen)]
             continue
         for judged in chosen:
             (remarks if judged.advisory else found).append(tell(judgement, judged))
@@ -210,26 +210,63 @@ def _open(judgement: Judgement) -> list[str]:
     """What keeps a suite of several benchmarks from PASS, where it is undecided."""
     if judgement.verdict is not Verdict.INCONCLUSIVE or len(judgement.benchmarks) == 1:
         return []
-    reasons = [shown(text.rstrip(".")) for text in judgement.suite.reasons]
-    more = f"; and {len(reasons) - MOST_SENTENCES} more" if len(reasons) > MOST_SENTENCES else ""
-    return [f"The suite is undecided: {'; '.join(reasons[:MOST_SENTENCES])}{more}."]
+    return [f"The suite is undecided: {folded(suite_reasons(judgement), MOST_SENTENCES, '; ')}."]
 
 
-_BRIEF = {Verdict.INCONCLUSIVE: "Not decided", Verdict.PASS: "Shown to be within its limit"}
-_ASSUMED = {
-    Verdict.PASS: "",
-    Verdict.INCONCLUSIVE: " The numbers needed hold if drop and changed answers stay as measured here; `slmsec plan` "
-    f"assumes no drop, and that {100 * TYPICAL_CHURN:g} % change.",
-}
+def suite_reasons(judgement: Judgement) -> list[str]:
+    """What decided the suite, without full stops; gates with the same reason share one."""
+    gates: dict[str, list[str]] = {}
+    for text in judgement.suite.reasons:
+        name, colon, why = text.rstrip(".").partition(": ")
+        gates.setdefault(why if colon else name, []).extend([name] if colon else [])
+    return [shown(f"{folded(names, MOST_SENTENCES)}: {why}" if names else why) for why, names in gates.items()]
 
 
-def _brief(judged: Judged) -> str:
-    """One gate of many in a few words; its numbers stand in the table."""
-    r = judged.result
-    name = f"{shown(judged.benchmark)} {shown(judged.what)}".strip()
-    if r.verdict is Verdict.PASS or judged.member.kind is Kind.COST:
-        return name
-    return f"{name} ({r.n:,} items; {needs(r)})"
+def _shown_within(gates: Sequence[Judged]) -> str:
+    return f"Shown to be within its limit: {folded([_name(judged) for judged in gates], MOST_SENTENCES)}."
+
+
+def _undecided(gates: Sequence[Judged]) -> list[str]:
+    """Many undecided gates, by the reason: how many, the first few of them, and what their numbers assume."""
+    reasons: dict[Lack, list[Judged]] = {}
+    for judged in gates:
+        reasons.setdefault(lack(judged.result), []).append(judged)
+    found = []
+    for why, those in sorted(reasons.items(), key=lambda pair: list(Lack).index(pair[0])):
+        names, benchmarks = _together(those, why), len({judged.benchmark for judged in those})
+        places = f" of {benchmarks:,} benchmarks" if 1 < benchmarks < len(those) else ""
+        many = f"{len(those):,} gate{'s' * (len(those) > 1)}{places}"
+        found.append(f"Not decided, {why.value}: {many}: {folded(names, MOST_SENTENCES)}.")
+    if any(why in _COUNTED for why in reasons):
+        found.append(_ASSUMED)
+    return found
+
+
+_COUNTED = (Lack.FLOOR, Lack.ITEMS)
+_ASSUMED = (
+    "The numbers needed hold if drop and changed answers stay as measured here; `slmsec plan` assumes no drop, and "
+    f"that {100 * TYPICAL_CHURN:g} % change. --slmsec-json (`slmsec compare --json`) writes those of every gate."
+)
+
+
+def _together(gates: Sequence[Judged], why: Lack) -> list[str]:
+    """The gates by name, those of one benchmark with the same numbers as one."""
+    found: dict[tuple[str, str], list[Judged]] = {}
+    for judged in gates:
+        found.setdefault((judged.benchmark, _numbers(judged.result) if why in _COUNTED else ""), []).append(judged)
+    return [
+        (_name(those[0]) if len(those) == 1 else shown(benchmark)) + numbers
+        for (benchmark, numbers), those in found.items()
+    ]
+
+
+def _numbers(r: GateResult) -> str:
+    need = r.details.get("items_needed") or 0
+    return f" ({r.n:,} items; needs about {need:,})" if need > r.n else f" ({r.n:,} items)"
+
+
+def _name(judged: Judged) -> str:
+    return f"{shown(judged.benchmark)} {shown(judged.what)}".strip()
 
 
 def _speaks(judged: Judged) -> bool:
