@@ -122,16 +122,17 @@ def _quantisation_lines() -> list[str]:
     lines = ["quantisations (--model=NAME-QUANT; made by hand: `slmsec quantize NAME QUANT`):"]
     for package, some in by_package.items():
         lines += _wrapped("  ", (one.name for one in some))
-        lines.append(f"      {_state(package, some[0])}")
+        lines += (f"      {line}" for line in _state(package, some[0]))
     return [*lines, f"dtypes: {', '.join(DTYPES)}, without anything to make"]
 
 
-def _state(package: str, quantizer: Quantizer) -> str:
+def _state(package: str, quantizer: Quantizer) -> list[str]:
     if version := package_version(package):
-        return f"{package} {version}"
+        return [f"{package} {version}"]
     if quantizer.environment:
-        return f"{package} is not installed; `tox run -e {quantizer.environment}` brings it"
-    return f"{package} is not installed: pip install 'pytest-slmsec[{quantizer.extra}]'"
+        making = f"tox run -e {quantizer.environment} -- slmsec quantize NAME {quantizer.name}"
+        return [f"{package} is not installed; in a clone of pytest-slmsec:", making]
+    return [f"{package} is not installed: pip install 'pytest-slmsec[{quantizer.extra}]'"]
 
 
 def _benchmark_lines() -> list[str]:

@@ -39,7 +39,7 @@ def quantize(
     console = Console(file=sys.stderr)
     items, unread = item_prompts([fixtures_dir() / "data", *([Path(data).expanduser()] if data else [])])
     if unread:
-        console.print(f"not looked at for overlap with the calibration text, as packages are missing: {unread}")
+        console.print(f"the calibration text was not searched for items that need packages not installed: {unread}")
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(f"{spec.name}: loading", total=1.0)

@@ -7,7 +7,8 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -108,8 +109,6 @@ def ensure_quantized(
         QuantizeError: it could not be made or is broken. ModelError: the base cannot be had or loaded.
         MissingExtraError: the package that makes it is not installed.
     """
-    from filelock import FileLock
-
     order = place_order(spec, settings, calibration, group_size)
     check_overlap(order.calibration.lines, item_prompts or {})
     shelf = settings.cache_dir / SHELF
@@ -117,13 +116,29 @@ def ensure_quantized(
     if (target / MANIFEST).is_file():
         return target
     shelf.mkdir(parents=True, exist_ok=True)
-    settings.report(f"{spec.name}: waiting for its turn", 0.0)
-    with FileLock(shelf / f".{target.name}.lock"):
+    with _alone(shelf / f".{target.name}.lock", lambda: settings.report(f"{spec.name}: waiting for its turn", 0.0)):
         if not (target / MANIFEST).is_file():
             for left_over in shelf.glob(f".making-{target.name}-*"):
                 shutil.rmtree(left_over)  # of a process that was killed; the lock says that nobody is at it now
             _make(order, shelf / f".making-{target.name}-{os.getpid()}", target, settings)
     return target
+
+
+@contextmanager
+def _alone(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
+    """Holds the lock in a file; calls `waiting` where another process has it."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        waiting()
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def place_order(
@@ -180,8 +195,9 @@ def _maker(order: Order, shelf: Path) -> str:
     if packages := [manifest["recipe"]["package"] for manifest in made if order.is_made(manifest)]:
         return str(packages[-1])
     name = quantizer.environment and (
-        f" That package does not go with all others: `tox run -e {quantizer.environment} -- slmsec quantize "
-        f"{order.spec.base} {quantizer.name}` makes it in an environment of its own, and it is then found here."
+        " That package does not go with all others: in a clone of pytest-slmsec "
+        f"`tox run -e {quantizer.environment} -- slmsec quantize {order.spec.base} {quantizer.name}` makes it in an "
+        "environment of its own, and it is then found here."
     )
     raise MissingExtraError(f"Quantising {order.spec.name}", quantizer.package, quantizer.extra, name)
 

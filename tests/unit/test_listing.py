@@ -58,7 +58,8 @@ def test_every_quantisation_names_its_package_and_how_it_is_had(monkeypatch):
     text = "\n".join(list_lines(OWN))
     assert "int8wo int8dyn\n      torchao 1.2.3" in text
     assert "int8 nf4\n      bitsandbytes is not installed: pip install 'pytest-slmsec[bitsandbytes]'" in text
-    assert "w4a16 w8a8 fp8\n      llmcompressor is not installed; `tox run -e compress` brings it" in text
+    assert "w4a16 w8a8 fp8\n      llmcompressor is not installed; in a clone of pytest-slmsec:\n" in text
+    assert "\n      tox run -e compress -- slmsec quantize NAME w4a16\n" in text
 
 
 def test_one_model_in_full(shelf):

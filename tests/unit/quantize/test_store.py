@@ -1,0 +1,40 @@
+"""The shelf of quantised models: of two that want the same one, one makes it and the other waits."""
+
+from dataclasses import replace
+
+import pytest
+from filelock import FileLock
+
+from pytest_slmsec.quantize.store import SHELF, ensure_quantized, place_order
+
+pytest.importorskip("torchao")
+
+
+@pytest.fixture
+def said(settings, tmp_path):
+    """Settings with a cache of their own, and all that is reported."""
+    reported = []
+    return replace(settings, cache_dir=tmp_path, progress=lambda what, fraction: reported.append(what)), reported
+
+
+def test_who_is_alone_does_not_wait(said, spec, calibration):
+    settings, reported = said
+    ensure_quantized(spec("int8wo"), settings, calibration)
+    assert reported
+    assert not [what for what in reported if "waiting" in what]
+
+
+def test_who_comes_second_says_that_it_waits(said, spec, calibration):
+    settings, reported = said
+    target = settings.cache_dir / SHELF / place_order(spec("int8wo"), settings, calibration).directory_name
+    target.parent.mkdir()
+    other = FileLock(target.parent / f".{target.name}.lock")
+    other.acquire()
+
+    def progress(what, fraction):
+        reported.append(what)
+        other.release()
+
+    assert ensure_quantized(spec("int8wo"), replace(settings, progress=progress), calibration) == target
+    assert reported[0] == "tiny-int8wo: waiting for its turn"
+    assert len(reported) > 1
