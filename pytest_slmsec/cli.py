@@ -114,8 +114,9 @@ def _add_rescore(commands: Any) -> None:
     again = commands.add_parser(
         "rescore",
         help="score a stored run again with today's scorers and say what changed",
-        description="Score the stored answers of RUN again. RUN is a file of --benchmark-json or its number (0001), a "
-        "transcript, or any other recorded answers that --model=replay:RUN takes; RUN::MODEL chooses a model. "
+        description="Score the stored answers of RUN again, and count for each benchmark what changed. RUN is a file "
+        "of --benchmark-json or its number (0001), a transcript, or any other recorded answers that --model=replay:RUN "
+        "takes; RUN::MODEL chooses a model. "
         "Exit status: 0 every stored score is found again, 1 some are not, 3 RUN cannot be scored.",
         epilog="example: slmsec rescore run.jsonl --json changes.json",
     )
@@ -123,6 +124,7 @@ def _add_rescore(commands: Any) -> None:
     again.add_argument("recorded", metavar="RUN")
     _add_data(again)
     again.add_argument("--json", type=Path, metavar="FILE", help="write every changed score to FILE")
+    again.add_argument("-v", "--verbose", action="store_true", help="show the first changed answers of each benchmark")
     again.set_defaults(run=_rescore)
 
 
@@ -181,7 +183,7 @@ def _compare(args: argparse.Namespace) -> int:
 def _rescore(args: argparse.Namespace) -> int:
     from pytest_slmsec.rescoring import rescore
 
-    return rescore(args.recorded, Path.cwd(), args.data, args.json)
+    return rescore(args.recorded, Path.cwd(), args.data, args.json, args.verbose)
 
 
 def _sentinels(args: argparse.Namespace) -> int:

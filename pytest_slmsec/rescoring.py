@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from pytest_slmsec.core.errors import CompareError, SlmsecError
 from pytest_slmsec.core.items import Item, Score
-from pytest_slmsec.core.wrap import shown, wrapped
+from pytest_slmsec.core.wrap import columns, shown, wrapped
 from pytest_slmsec.gates.stored import stored_path
 from pytest_slmsec.recorded import NAME_DATA, group_of, recorded_answers, tasks_of
 from pytest_slmsec.replay.base import Recorded, Recording
@@ -24,6 +24,7 @@ from pytest_slmsec.tasks.base import Task
 UNCHANGED, CHANGED, ERROR = 0, 1, 3
 FIRST = 5
 HEAD = 60
+HEADINGS = ("benchmark", "answers", "changed", "score")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +64,22 @@ class Rescored:
         return self.metric.aggregate(scores, self.mode).value if scores else None
 
 
-def rescore(run: str, root: Path, data: str | None = None, json_file: Path | None = None) -> int:
+def rescore(run: str, root: Path, data: str | None = None, json_file: Path | None = None, verbose: bool = False) -> int:
     """Score a stored run again, print what changed, and write it where that was asked for.
 
     Args:
         run: a file or folder of recorded answers, or the number of a run in the storage; ``RUN::MODEL``: one model.
         root: folder in which relative paths start, and whose storage counts.
+        verbose: show the first changed answers of each benchmark below the table.
 
     Returns:
         0 where every stored score is found again, 1 where one is not, 3 where the run cannot be scored, and why.
     """
     try:
         found = rescored(run, root, data or os.environ.get("SLMSEC_DATA") or None)
-        print("\n".join(line for one in found for line in report(one, shutil.get_terminal_size().columns)))
+        print("\n".join(summary(found, columns())))
+        if verbose:
+            print("\n".join(["", *(line for one in found for line in report(one, columns()))]))
         if json_file is not None:
             _write(json_file, found)
     except SlmsecError as error:
@@ -144,19 +148,58 @@ def _seen(score: Score) -> tuple[Any, ...]:
     return score.value, score.parsed, score.correct, score.extracted
 
 
+def summary(found: Sequence[Rescored], width: int) -> list[str]:
+    """A line a benchmark below the name of its model, and a sentence on all of them."""
+    rows: dict[str, list[tuple[str, ...]]] = {}
+    for one in found:
+        rows.setdefault(one.model, []).append(_row(one))
+    widths = [max(map(len, cells)) for cells in zip(HEADINGS, *chain(*rows.values()), strict=True)]
+    lines = [_columns(HEADINGS, widths)]
+    for model, those in rows.items():
+        lines += [shown(model), *(_columns(row, widths) for row in those)]
+    return [*lines, "", *wrapped(_in_all(found), width)]
+
+
+def _row(one: Rescored) -> tuple[str, ...]:
+    changed = "-" if one.old is None else f"{len(one.changes):,}"
+    return f"  {shown(one.benchmark)}", f"{len(one.scores):,}", changed, _moved(one)
+
+
+def _columns(row: Sequence[str], widths: Sequence[int]) -> str:
+    name, *numbers, score = row
+    cells = [cell.rjust(width) for cell, width in zip(numbers, widths[1:], strict=False)]
+    return "  ".join([name.ljust(widths[0]), *cells, score])
+
+
+def _in_all(found: Sequence[Rescored]) -> str:
+    stored, new = sum(len(one.old or ()) for one in found), sum(len(one.scores) for one in found if one.old is None)
+    changed = sum(len(one.changes) for one in found)
+    said = []
+    if changed:
+        said.append(f"{changed:,} of {stored:,} scores changed; -v shows the first of each benchmark, --json FILE all.")
+    elif stored:
+        said.append(f"All {stored:,} stored scores were found again.")
+    if new:
+        said.append(f"{new:,} answers have no stored score to compare with.")
+    if failed := sum(one.n_errors for one in found):
+        said.append(f"{failed:,} recorded errors have no score.")
+    return " ".join(said) or "There are no answers to score."
+
+
+def _moved(one: Rescored) -> str:
+    """The headline number, and what it was where it is another one."""
+    today, before = _number(one, one.value(one.scores)), _number(one, one.value(one.old))
+    return f"{one.metric.name} {today if one.old is None or before == today else f'{before} -> {today}'}"
+
+
 def report(found: Rescored, width: int) -> list[str]:
-    """What was found, as lines for a terminal: counts, the headline number, and the first changed answers."""
+    """One benchmark in full: the scorer, counts, the headline number, and the first changed answers."""
     n, old = len(found.scores), found.old
     name = f"{found.benchmark} on {found.model}: {n} answers scored by {found.scorer}"
     failed = f"; {found.n_errors} recorded errors have no score" if found.n_errors else ""
-    today = _number(found, found.value(found.scores))
     if old is None:
-        return wrapped(
-            shown(f"{name}: {found.metric.name} {today}; no score is stored to compare with{failed}."), width
-        )
-    before = _number(found, found.value(old))
-    moved = f"{found.metric.name} {today}" if before == today else f"{found.metric.name} {before} -> {today}"
-    head = wrapped(shown(f"{name}: {len(found.changes)} of {len(old)} changed; {moved}{failed}."), width)
+        return wrapped(shown(f"{name}: {_moved(found)}; no score is stored to compare with{failed}."), width)
+    head = wrapped(shown(f"{name}: {len(found.changes)} of {len(old)} changed; {_moved(found)}{failed}."), width)
     more = len(found.changes) - FIRST
     rest = [f"  ... and {more} more; --json FILE lists all."] if more > 0 else []
     return head + [_line(change, width) for change in found.changes[:FIRST]] + rest

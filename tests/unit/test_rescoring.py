@@ -36,15 +36,42 @@ def transcript(path, *lines):
 def test_scores_that_are_found_again_are_status_0(here, capsys):
     path = transcript(here / "run.jsonl", line(1, RIGHT, True), line(2, WRONG, False))
     assert main(["rescore", path]) == 0
+    assert capsys.readouterr().out == (
+        "benchmark  answers  changed  score\n"
+        "phi3\n"
+        "  cti-mcq        2        0  accuracy 50.0 %\n"
+        "\n"
+        "All 2 stored scores were found again.\n"
+    )
+    assert main(["rescore", path, "-v"]) == 0
     out = " ".join(capsys.readouterr().out.split())
-    assert out == "cti-mcq on phi3: 2 answers scored by cti-mcq/strict/1: 0 of 2 changed; accuracy 50.0 %."
+    assert out.endswith("cti-mcq on phi3: 2 answers scored by cti-mcq/strict/1: 0 of 2 changed; accuracy 50.0 %.")
+
+
+def test_a_run_of_many_benchmarks_is_a_line_each(here, capsys):
+    groups = [("phi3", "cti-mcq"), ("phi3", "cti-rcm"), ("tinysec", "cti-mcq")]
+    lines = [line(number, RIGHT, number > 3, group=group, model=model)
+             for model, group in groups for number in range(1, 9) if group == "cti-mcq"]  # fmt: skip
+    lines.append(line(1, "CWE-79", True, group="cti-rcm", gold="CWE-79", score=None))
+    assert main(["rescore", transcript(here / "run.jsonl", *lines)]) == 1
+    assert capsys.readouterr().out == (
+        "benchmark  answers  changed  score\n"
+        "phi3\n"
+        "  cti-mcq        8        3  accuracy 62.5 % -> 100.0 %\n"
+        "  cti-rcm        1        -  accuracy 100.0 %\n"
+        "tinysec\n"
+        "  cti-mcq        8        3  accuracy 62.5 % -> 100.0 %\n"
+        "\n"
+        "6 of 16 scores changed; -v shows the first of each benchmark, --json FILE all. 1\n"
+        "  answers have no stored score to compare with.\n"
+    )
 
 
 def test_what_changed_is_listed_and_status_1(here, capsys):
     lines = [line(number, RIGHT, True) for number in range(1, 4)]
     lines += [line(number, f"{WRONG}\x1b[31m {'x' * 200}", True) for number in range(4, 12)]
     path = transcript(here / "run.jsonl", *lines, line(12, RIGHT, False))
-    assert main(["rescore", path, "--json", "out/changes.json"]) == 1
+    assert main(["rescore", path, "-v", "--json", "out/changes.json"]) == 1
     out = capsys.readouterr().out
     assert "9 of 12 changed; accuracy 91.7 % -> " in " ".join(out.split())
     assert "... and 4 more; --json FILE lists all." in out
@@ -64,6 +91,7 @@ def test_a_file_of_a_comparison_and_its_number(here, capsys):
     stored.parent.mkdir(parents=True)
     stored.write_bytes((here / "run.json").read_bytes())
     assert main(["rescore", "run.json"]) == main(["rescore", "0001"]) == 0
+    assert main(["rescore", "-v", "0001"]) == 0
     assert f"scored by cti-mcq/strict/{find_task('cti-mcq').version}" in " ".join(capsys.readouterr().out.split())
 
 
@@ -78,7 +106,7 @@ def test_answers_without_stored_scores_are_scored_and_say_so(here, capsys):
     n = len(source.read_text("utf-8").splitlines()) - 1
     (here / "cti-mcq-responses.tsv").write_text("GT\tphi3\n" + "A\tA\n" * n)
     assert main(["rescore", "cti-mcq-responses.tsv", "--data", data]) == 0
-    assert "no score is stored to compare with" in " ".join(capsys.readouterr().out.split())
+    assert f"{n} answers have no stored score to compare with." in " ".join(capsys.readouterr().out.split())
 
 
 def test_recorded_errors_have_no_score(here, capsys):
