@@ -17,6 +17,7 @@ SUPPORT_SUFFIXES = (".json", ".jinja", ".model", ".txt")
 HEADER_LENGTH_BYTES = 8
 MAX_HEADER_BYTES = 100_000_000
 GPTQ_CONFIG = "quantize_config.json"
+GENERATION_CONFIG = "generation_config.json"
 ONNX, ONNX_DATA = "model.onnx", "model.onnx.data"
 """A graph that this project exported, and its weights."""
 MANIFEST = "slmsec-manifest.json"
@@ -110,6 +111,8 @@ def read_checkpoint(directory: Path) -> Checkpoint:
             "own, and name it as --model=BASE+ADAPTER."
         )
     config = read_config(directory)
+    if (generation := directory / GENERATION_CONFIG).is_file():
+        read_json(generation)  # transformers would pass over a damaged one, and so miss ids that end a text
     tensors: dict[str, str] = {}
     for path in weights:
         tensors.update(tensor_dtypes(path))
@@ -120,12 +123,20 @@ def read_config(directory: Path) -> dict[str, Any]:
     """config.json as a dict.
 
     Raises:
-        ModelError: it is missing or no JSON object.
+        ModelError: it is missing or no JSON object, or says in a wrong form what kind of model it is.
     """
     path = directory / "config.json"
     if not path.is_file():
         raise ModelError(f"{directory} has no config.json, so its architecture is unknown: complete the directory.")
-    return read_json(path)
+    config = read_json(path)
+    if not isinstance(config.get("model_type"), str):
+        raise ModelError(f"{path} names no architecture (`model_type` is missing or no text): fetch it again.")
+    named = config.get("architectures") or []
+    if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
+        raise ModelError(f"{path}: `architectures` must be a list of names and is {named!r}: fetch it again.")
+    if not isinstance(config.get("quantization_config") or {}, dict):
+        raise ModelError(f"{path}: `quantization_config` must be a JSON object and is none: fetch it again.")
+    return config
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -151,13 +162,20 @@ def find_weights(directory: Path) -> tuple[Path, ...]:
     """
     if indices := sorted(directory.glob("*.safetensors.index.json")):
         return _shards(indices[0])
-    if found := sorted(directory.glob("*.safetensors")):
-        return tuple(path for path in found if path.name != "adapter_model.safetensors") or _no_weights(directory)
-    return _no_weights(directory)
+    found = [path for path in sorted(directory.glob("*.safetensors")) if path.name != "adapter_model.safetensors"]
+    if gone := [path for path in found if not path.is_file()]:
+        raise ModelError(
+            f"{gone[0]} is no file but a {'link to nothing' if gone[0].is_symlink() else 'directory'}: fetch the model "
+            "again."
+        )
+    return tuple(found) or _no_weights(directory)
 
 
 def _shards(index: Path) -> tuple[Path, ...]:
-    names = sorted(set(read_json(index).get("weight_map", {}).values()))
+    places = read_json(index).get("weight_map")
+    if not isinstance(places, dict) or not all(isinstance(name, str) for name in places.values()):
+        raise ModelError(f"{index}: `weight_map` must give a file name for each weight and does not: fetch it again.")
+    names = sorted(set(places.values()))
     shards = tuple(index.parent / name for name in names)
     if missing := [path.name for path in shards if not path.is_file()]:
         raise ModelError(
@@ -197,25 +215,25 @@ def tensor_dtypes(path: Path) -> dict[str, str]:
     size = path.stat().st_size
     with path.open("rb") as file:
         length = int.from_bytes(file.read(HEADER_LENGTH_BYTES), "little")
-        header = _header(file.read(min(length, size, MAX_HEADER_BYTES)), length)
-    if header is None:
+        entries = _entries(file.read(min(length, size, MAX_HEADER_BYTES)), length)
+    if entries is None:
         raise ModelError(f"{path} is no readable safetensors file (its header is damaged): fetch or make it again.")
-    entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
-    data_bytes = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
+    data_bytes = max((end for _, end in entries.values()), default=0)
     expected = HEADER_LENGTH_BYTES + length + data_bytes
     if size != expected:
         raise ModelError(
             f"{path} is damaged: it has {size} bytes where its header says {expected} (an interrupted download or "
             "copy?): fetch or make it again."
         )
-    return {name: entry["dtype"] for name, entry in entries.items()}
+    return {name: dtype for name, (dtype, _) in entries.items()}
 
 
-def _header(raw: bytes, length: int) -> dict[str, Any] | None:
+def _entries(raw: bytes, length: int) -> dict[str, tuple[str, int]] | None:
+    """Dtype of each tensor and where its data end; None where the header is no such thing."""
     if len(raw) != length:
         return None
     try:
-        header = json.loads(raw)
-    except ValueError:
+        found = [(name, entry) for name, entry in json.loads(raw).items() if name != "__metadata__"]
+        return {name: (str(entry["dtype"]), int(entry["data_offsets"][1])) for name, entry in found}
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
-    return header if isinstance(header, dict) else None

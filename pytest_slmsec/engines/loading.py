@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 HUB_FILES = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
 """What is downloaded of a hub model: no pickles, no code."""
 SHARDS = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
+TOKENIZER_FILES = ("tokenizer*", "vocab*", "*.model")
 UNBOUNDED_TOKENS = 1 << 60
 TORCH_NAMES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
@@ -174,9 +175,11 @@ def load_tokenizer(directory: Path) -> Any:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False, local_files_only=True)
     except Exception as error:
+        found = any(True for pattern in TOKENIZER_FILES for _ in directory.glob(pattern))
+        why = first_line(error) if found else "none of its files is there"
         raise ModelError(
-            f"{directory} has no usable tokenizer ({first_line(error)}): put tokenizer.json and tokenizer_config.json "
-            "beside the weights."
+            f"{directory} has no usable tokenizer ({why}): put tokenizer.json and tokenizer_config.json beside the "
+            "weights."
         ) from error
     # Longer prompts are refused by this package, item by item; the tokenizer need not warn about them.
     tokenizer.model_max_length = UNBOUNDED_TOKENS
@@ -219,6 +222,9 @@ def context_tokens(spec: ModelSpec, config: Any) -> int | None:
 
 
 def first_line(error: Exception) -> str:
-    """The first line of a library's message, short enough to stand inside a sentence."""
+    """The first line of a library's message, short enough to stand inside a sentence; where it only announces the next
+    one, both."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if len(lines) > 1 and lines[0].endswith(":"):
+        lines[0] += f" {lines[1]}"
     return lines[0].rstrip(".:")[:200] if lines else type(error).__name__

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pytest_slmsec.core.errors import PromptTooLong
+from pytest_slmsec.core.errors import ModelError, PromptTooLong
 from pytest_slmsec.core.items import Choose, Generate, Message, Request
 from pytest_slmsec.engines.encoded import Encoded, common_beginning
 from pytest_slmsec.engines.raw_texts import RawTexts, encodable
@@ -23,6 +23,9 @@ class Prompts:
     special tokens. A template that refuses or drops the system turn gets it in front of the user turn, parted by a
     blank line. Without a template: the turns, parted by blank lines, tokenised with the tokenizer's own special tokens.
     Never two begin-of-text tokens. Raw requests have no template and rules of their own: see `raw_texts`.
+
+    Raises:
+        ModelError: the template is damaged.
     """
 
     def __init__(self, tokenizer: Any) -> None:
@@ -96,8 +99,15 @@ class Prompts:
         return str(text)
 
     def _shows_system(self) -> bool:
+        from jinja2 import TemplateSyntaxError
+
         try:
             return PROBE in self._apply([Message("system", PROBE), Message("user", "user turn")])
+        except TemplateSyntaxError as error:
+            place = getattr(self.tokenizer, "name_or_path", "") or "the model"
+            raise ModelError(
+                f"{place}: its chat template is damaged (line {error.lineno}: {error.message}): fetch it again."
+            ) from error
         except Exception:
             return False
 

@@ -81,7 +81,9 @@ def load_config(checkpoint: Checkpoint) -> Any:
         with quiet():
             return AutoConfig.from_pretrained(checkpoint.directory, trust_remote_code=False, local_files_only=True)
     except Exception as error:
-        raise ModelError(f"{checkpoint.directory}: config.json cannot be used ({first_line(error)}).") from error
+        raise ModelError(
+            f"{checkpoint.directory}: config.json cannot be used ({first_line(error)}): fetch or write it again."
+        ) from error
 
 
 def import_architecture(config: Any) -> None:
@@ -102,11 +104,30 @@ def load_weights(
     Raises:
         ModelError: it is no causal language model, or weights and architecture do not fit.
     """
+    check_causal(checkpoint.directory, config)
 
     def check(loaded: Mapping[str, Any]) -> None:
         check_keys(checkpoint.directory, loaded["missing_keys"], loaded["unexpected_keys"], loaded["mismatched_keys"])
 
     return load_with("AutoModelForCausalLM", "causal language model", check, checkpoint, config, dtype, device, method)
+
+
+def check_causal(directory: Path, config: Any) -> None:
+    """Refuse an architecture that continues no text.
+
+    Raises:
+        ModelError: it has an encoder and a decoder, or transformers knows no causal language model of it.
+    """
+    if getattr(config, "is_encoder_decoder", False):
+        why = "has an encoder and a decoder, which are not evaluated here"
+    elif type(config) not in transformers.MODEL_FOR_CAUSAL_LM_MAPPING:
+        why = "is no causal language model"
+    else:
+        return
+    raise ModelError(
+        f"{directory}: its architecture {config.model_type!r} {why}: name a causal language model, or an encoder with "
+        "the head that it was trained with."
+    )
 
 
 def load_with(
@@ -144,7 +165,10 @@ def load_with(
                 **options,
             )
     except Exception as error:
-        raise ModelError(f"{checkpoint.directory} cannot be loaded as a {sort}: {first_line(error)}.") from error
+        raise ModelError(
+            f"{checkpoint.directory} cannot be loaded as a {sort} ({first_line(error)}): fetch or make it again, or "
+            "name another model."
+        ) from error
     model, loaded = made
     check(loaded)
     if "device_map" not in options:

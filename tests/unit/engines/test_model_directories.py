@@ -53,6 +53,33 @@ def test_a_config_that_is_no_json(load, copy):
     refused(load, copy, "config.json is no readable JSON")
 
 
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"model_type": None}, "config.json names no architecture"),
+        ({"model_type": ["llama"]}, "config.json names no architecture"),
+        ({"architectures": "LlamaForCausalLM"}, "`architectures` must be a list of names and is 'LlamaForCausalLM'"),
+        ({"architectures": [3]}, "`architectures` must be a list of names and is [3]"),
+        ({"quantization_config": "gptq"}, "`quantization_config` must be a JSON object"),
+        ({"num_hidden_layers": "two"}, "Field 'num_hidden_layers' expected int, got str"),
+        ({"hidden_size": 65}, "The hidden size (65) is not a multiple of the number of attention heads (4)"),
+    ],
+)
+def test_a_config_of_wrong_values(load, copy, changes, says):
+    edit_json(copy / "config.json", **changes)
+    refused(load, copy, says, "fetch")
+
+
+def test_a_damaged_generation_config_is_not_passed_over(load, copy):
+    (copy / "generation_config.json").write_text("{oops")
+    refused(load, copy, "generation_config.json is no readable JSON")
+
+
+def test_a_damaged_chat_template(load, copy):
+    (copy / "chat_template.jinja").write_text("{{ bos_token }}\n{% for %}")
+    refused(load, copy, "its chat template is damaged (line 2: ")
+
+
 def test_no_weights(load, copy):
     (copy / "model.safetensors").unlink()
     refused(load, copy, "has no *.safetensors weights")
@@ -76,6 +103,21 @@ def test_a_missing_shard(load, copy):
     refused(load, copy, "lacks model-00001-of-00002.safetensors", "1 of 2")
 
 
+@pytest.mark.parametrize("places", [["model.safetensors"], {"model.norm.weight": 3}, None])
+def test_an_index_that_names_no_files(load, copy, places):
+    (copy / "model.safetensors.index.json").write_text(json.dumps({"weight_map": places}))
+    refused(load, copy, "model.safetensors.index.json: `weight_map` must give a file name for each weight")
+
+
+def test_weights_that_are_no_file(load, copy):
+    (copy / "model.safetensors").unlink()
+    (copy / "model.safetensors").symlink_to("../blobs/gone")
+    refused(load, copy, "model.safetensors is no file but a link to nothing")
+    (copy / "model.safetensors").unlink()
+    (copy / "model.safetensors").mkdir()
+    refused(load, copy, "model.safetensors is no file but a directory")
+
+
 def test_truncated_weights(load, copy):
     file = copy / "model.safetensors"
     size = file.stat().st_size
@@ -83,7 +125,19 @@ def test_truncated_weights(load, copy):
     refused(load, copy, f"it has {size - 1000} bytes where its header says {size}")
 
 
-@pytest.mark.parametrize("content", [b"", b"\x00", b"<!DOCTYPE html>" * 50, b"\x04\x00\x00\x00\x00\x00\x00\x00[[]]"])
+def with_header(text):
+    return len(text).to_bytes(8, "little") + text
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"", b"\x00", b"<!DOCTYPE html>" * 50, with_header(b"[[]]"), with_header(b"\xff\xfe{}"),
+        with_header(b'{"a": 3}'),
+        with_header(b'{"a": {"dtype": "F32", "shape": [1]}}'),
+        with_header(b'{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0]}}'),
+    ],
+)  # fmt: skip
 def test_corrupt_weights(load, copy, content):
     (copy / "model.safetensors").write_bytes(content)
     refused(load, copy, "its header is damaged")
@@ -102,7 +156,20 @@ def test_a_model_with_code_of_its_own(load, copy):
 
 def test_an_architecture_that_does_not_generate(load, copy):
     edit_json(copy / "config.json", model_type="vit", architectures=["ViTModel"])
-    refused(load, copy, "cannot be loaded as a causal language model")
+    refused(load, copy, "its architecture 'vit' is no causal language model")
+
+
+@pytest.mark.parametrize("kind", ["t5", "bart"])
+def test_an_encoder_with_a_decoder(load, copy, kind):
+    edit_json(copy / "config.json", model_type=kind, architectures=None)
+    refused(load, copy, f"its architecture '{kind}' has an encoder and a decoder")
+
+
+def test_a_tensor_whose_size_is_not_that_of_its_shape(load, copy):
+    (copy / "model.safetensors").write_bytes(
+        with_header(b'{"a": {"dtype": "F32", "shape": [100], "data_offsets": [0, 4]}}') + b"1234"
+    )
+    refused(load, copy, "cannot be loaded as a causal language model (", "invalid shape, data type, or offset")
 
 
 def test_a_missing_weight(load, copy):
@@ -131,7 +198,12 @@ def test_tied_weights_are_not_missing(load, tiny):
 def test_no_tokenizer(load, copy):
     for path in copy.glob("tokenizer*"):
         path.unlink()
-    refused(load, copy, "has no usable tokenizer")
+    refused(load, copy, "has no usable tokenizer (none of its files is there)")
+
+
+def test_a_damaged_tokenizer(load, copy):
+    (copy / "tokenizer.json").write_text("{oops")
+    refused(load, copy, "has no usable tokenizer (Expecting property name")
 
 
 def test_a_tokenizer_larger_than_the_embedding(load, copy):
