@@ -220,6 +220,7 @@ def _conditions(base: Arm, candidate: Arm) -> list[str]:
         f"{what} differs ({_shown(a)} and {_shown(b)})"
         for what, a, b in (
             ("The engine", _engine(base).get("engine"), _engine(candidate).get("engine")),
+            ("The dtype", *_dtypes(base, candidate)),
             ("The device", _engine(base).get("device"), _engine(candidate).get("device")),
             ("The torch version", _extra(base, "torch"), _extra(candidate, "torch")),
             ("The transformers version", _extra(base, "transformers"), _extra(candidate, "transformers")),
@@ -230,6 +231,14 @@ def _conditions(base: Arm, candidate: Arm) -> list[str]:
         )
         if a != b and (same_kind or what != "The engine") and not ((unknown or what in PACKAGES) and None in (a, b))
     ]
+
+
+def _dtypes(base: Arm, candidate: Arm) -> tuple[Any, Any]:
+    """What the same weights were computed in, under names that do not say so; of other weights it is a part."""
+    ours, theirs = _engine(base), _engine(candidate)
+    same = base.facts.get("quant") == candidate.facts.get("quant")
+    same = same and ours.get("weights_sha256") == theirs.get("weights_sha256")
+    return (ours.get("dtype"), theirs.get("dtype")) if same else (None, None)
 
 
 def _batch_sizes(base: Arm, candidate: Arm) -> tuple[Any, Any]:

@@ -160,7 +160,7 @@ def judge(
             gates.append(_error(name, error, config, ours[name].n))
             continue
         pairs.append(found)
-        warnings += [f"{name}: {text}" for text in found.warnings]
+        warnings += dict.fromkeys(f"{name}: {text}" for text in found.warnings)  # both arms may have the same to say
     warnings += tolerated_drops(gates)
     gates += cost_gates(pairs, config, live)
     suite, verdicts = _together(gates, config.suite, len(common))

@@ -157,3 +157,15 @@ def test_a_cut_off_answer_counts_as_none_again():
 def test_where_the_self_test_is_not_possible_it_says_so(facts, message):
     found = pair(arm(RIGHT, **facts), candidate(**facts), Rescorer(None))
     assert message in found.warnings[0]
+
+
+def test_the_same_weights_in_another_dtype_are_told_unless_the_name_says_so():
+    def engine(dtype, weights="w"):
+        return {"template_sha256": "c", "tokenizer_sha256": "t", "weights_sha256": weights, "dtype": dtype}
+
+    base = arm(RIGHT, engine=engine("float32"))
+    found = pair(base, arm(RIGHT, engine=engine("bfloat16")))
+    assert found.warnings == ("The dtype differs (float32 and bfloat16); scores may move by a few near-ties.",)
+    assert found.cost_errors == ("The dtype differs (float32 and bfloat16): speed and memory say nothing.",)
+    assert not pair(base, candidate(quant="bf16", engine=engine("bfloat16"))).warnings
+    assert not pair(base, arm(RIGHT, engine=engine("bfloat16", "fine-tuned"))).warnings
