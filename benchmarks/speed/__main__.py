@@ -4,9 +4,11 @@
     python benchmarks/speed --items 300 --repeats 3  # the sizes of the documentation
     python benchmarks/speed --cases letter-0 text-5 --dtypes bf16 --batch-sizes 8 64
 
-Each case runs lm-eval's HFLM at fixed batch sizes and our engine in turns, checks that the scores agree, and prints CPU
-and wall seconds, their ratio to the best batch size, and tokens fed for each token needed. SLMSEC_DATA gives the
-published CTI-MCQ prompts; without it the project's own items are used. The extra `nlp` brings lm-eval.
+Each case runs lm-eval's HFLM at fixed batch sizes and our engine in turns, checks that the results agree, and prints
+CPU and wall seconds, their ratio to the best batch size, and tokens fed for each token needed. `generate-fixed` runs
+every answer to the limit, `generate-varied` lets each end by itself, and `generate-answered` holds our engine, which
+ends an answer as soon as it is complete, against itself running to the limit. SLMSEC_DATA gives the published CTI-MCQ
+prompts; without it the project's own items are used. The extra `nlp` brings lm-eval.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
 import statistics
 import sys
 from collections.abc import Sequence
@@ -26,12 +29,15 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from asked import Question, load_items, questions
 from harness import Fed, LmEval, Measured, Ours, measure
-from model import SHAPES, build_model, build_tokenizer
+from model import SHAPES, TEXT_VOCABULARY, build_model, build_tokenizer, set_ends
 from table import Row, peak_flops, print_header, print_rows
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 CHOICES = {"letter-0": (False, 0), "text-0": (True, 0), "letter-5": (False, 5), "text-5": (True, 5)}
-GENERATION = {"generate-fixed": (), "generate-varied": ("e", "\n")}
+GENERATION = ("generate-fixed", "generate-varied", "generate-answered")
+ANSWERED = "[xq]"
+"""Stands for a complete answer: in random text it comes after some 25 tokens."""
+ANSWERED_TIMES, TO_THE_LIMIT = 4, -1
 TOLERANCE_NATS = {"fp32": 1e-3, "bf16": 1.0, "fp16": 0.25}
 """lm-eval takes its log-softmax in the dtype of the model, on a grid of 1/16 in bf16."""
 
@@ -41,7 +47,9 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python benchmarks/speed", description=__doc__.split("\n")[0])
     parser.add_argument("--items", type=int, default=60, help="questions a case (default 60)")
     parser.add_argument("--answers", type=int, default=24, help="answers a generation case (default 24)")
-    parser.add_argument("--new-tokens", type=int, default=48, help="longest answer (default 48)")
+    parser.add_argument(
+        "--new-tokens", type=int, default=48, help="longest answer (default 48; four times that in generate-answered)"
+    )
     parser.add_argument("--repeats", type=int, default=1, help="runs of each; the median counts (default 1)")
     parser.add_argument("--cases", nargs="+", choices=[*CHOICES, *GENERATION], default=[*CHOICES, *GENERATION])
     parser.add_argument("--dtypes", nargs="+", choices=DTYPES, default=["bf16", "fp32"])
@@ -70,10 +78,11 @@ def main(given: Sequence[str] | None = None) -> int:
         print(f"\n{dtype}: matrix products reach {peak / 1e9:,.0f} GFLOP/s here", flush=True)
         print_header()
         for vocabulary in args.vocabularies:
-            model = build_model(SHAPES[args.shape], vocabulary, DTYPES[dtype], args.device)
-            fed = Fed(model)
+            pair = Pair(*(build_model(SHAPES[args.shape], vocabulary, DTYPES[dtype], args.device) for _ in range(2)))
             for case in args.cases:
-                row, agrees = run_case(case, args, items, model, tokenizer, fed, dtype, vocabulary, peak)
+                if case == "generate-answered" and vocabulary != TEXT_VOCABULARY:
+                    continue  # other ids than the tokenizer's have no text to find an answer in
+                row, agrees = run_case(case, args, items, pair, tokenizer, dtype, vocabulary, peak)
                 print_rows([row])
                 if not agrees:
                     wrong += 1
@@ -85,21 +94,36 @@ def main(given: Sequence[str] | None = None) -> int:
     return 1 if wrong else 0
 
 
+class Pair:
+    """Two models with the same weights, one for each harness, and how many tokens they were fed."""
+
+    def __init__(self, ours: Any, theirs: Any) -> None:
+        self.ours, self.theirs = ours, theirs
+        self.fed = Fed(ours, theirs)
+
+
 def run_case(
-    case: str, args: argparse.Namespace, items: Sequence[Any], model: Any, tokenizer: Any, fed: Fed, dtype: str,
+    case: str, args: argparse.Namespace, items: Sequence[Any], pair: Pair, tokenizer: Any, dtype: str,
     vocabulary: int, peak: float,
 ) -> tuple[Row, bool]:  # fmt: skip
     """Both harnesses in turns on one case."""
-    ours = Ours(model, tokenizer)
-    theirs = {size: LmEval(model, tokenizer, size) for size in args.batch_sizes}
-    if case in CHOICES:
+    set_ends([pair.ours, pair.theirs], vocabulary, case == "generate-varied")
+    ours, theirs, fed = Ours(pair.ours, tokenizer), dict[int, Any](), pair.fed
+    if case == "generate-answered":
+        asked = questions(items, False, 0)[: args.answers]
+        limit = ANSWERED_TIMES * args.new_tokens
+        work: dict[int, Any] = {0: lambda: ours.generate(asked, limit, ANSWERED)}
+        theirs[TO_THE_LIMIT] = ours
+        work[TO_THE_LIMIT] = lambda: [_answered(text) for text in ours.generate(asked, limit)]
+    elif case in CHOICES:
         asked = questions(items, *CHOICES[case])
-        work = {0: lambda: ours.choose(asked)} | {s: _choosing(lm, asked) for s, lm in theirs.items()}
+        theirs = {size: LmEval(pair.theirs, tokenizer, size) for size in args.batch_sizes}
+        work = {0: lambda: ours.choose(asked)} | {size: _choosing(lm, asked) for size, lm in theirs.items()}
     else:
         asked = questions(items, False, 0)[: args.answers]
-        limit, stop = args.new_tokens, GENERATION[case]
-        work = {0: lambda: ours.generate(asked, limit, stop)}
-        work |= {size: _generating(lm, asked, limit, stop) for size, lm in theirs.items()}
+        theirs = {size: LmEval(pair.theirs, tokenizer, size) for size in args.batch_sizes}
+        work = {0: lambda: ours.generate(asked, args.new_tokens)}
+        work |= {size: _generating(lm, asked, args.new_tokens) for size, lm in theirs.items()}
     runs: dict[int, list[Measured]] = {size: [] for size in work}
     for _ in range(args.repeats):
         for size in work:
@@ -126,8 +150,14 @@ def _choosing(lm: LmEval, asked: Sequence[Question]) -> Any:
     return lambda: lm.choose(asked)
 
 
-def _generating(lm: LmEval, asked: Sequence[Question], limit: int, stop: tuple[str, ...]) -> Any:
-    return lambda: lm.generate(asked, limit, stop)
+def _generating(lm: LmEval, asked: Sequence[Question], limit: int) -> Any:
+    return lambda: lm.generate(asked, limit)
+
+
+def _answered(text: str) -> str:
+    """`text` up to its first complete answer."""
+    found = re.search(ANSWERED, text)
+    return text if found is None else text[: found.end()]
 
 
 def _agreement(ours: Sequence[Any], others: Sequence[Sequence[Any]], tolerance: float) -> tuple[str, bool]:

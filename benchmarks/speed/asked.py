@@ -60,11 +60,11 @@ def choose_requests(asked: Sequence[Question]) -> list[Choose]:
     ]
 
 
-def generate_requests(asked: Sequence[Question], limit: int, stop: tuple[str, ...]) -> list[Generate]:
-    """The same contexts as prompts of answers."""
+def generate_requests(asked: Sequence[Question], limit: int, answered: str = "") -> list[Generate]:
+    """The same contexts as prompts of answers, each complete as soon as it holds the pattern `answered`."""
     shared = _shared_chars(asked)
     return [
-        Generate(f"g{n}", (Message("user", one.context),), limit, stop, raw=True, shared_chars=shared)
+        Generate(f"g{n}", (Message("user", one.context),), limit, shared_chars=shared, answered=answered)
         for n, one in enumerate(asked)
     ]
 

@@ -1,4 +1,4 @@
-"""Both harnesses over one model in memory, and what a measurement of one of them is."""
+"""Both harnesses, each over a model of its own with the same weights, and what a measurement of one of them is."""
 
 from __future__ import annotations
 
@@ -27,11 +27,12 @@ class Measured:
 
 
 class Fed:
-    """Counts the tokens that a model is fed, whoever feeds it."""
+    """Counts the tokens that models are fed, whoever feeds them."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, *models: Any) -> None:
         self.tokens = 0
-        model.get_decoder().register_forward_pre_hook(self._count, with_kwargs=True)
+        for model in models:
+            model.get_decoder().register_forward_pre_hook(self._count, with_kwargs=True)
 
     def _count(self, _module: Any, args: tuple[Any, ...], options: dict[str, Any]) -> None:
         ids = options.get("input_ids", args[0] if args else None)
@@ -54,7 +55,7 @@ def _wait() -> None:
 
 
 class Ours:
-    """Our engine over the model."""
+    """Our engine over the model, whose linear layers it lays out anew."""
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
         device = str(next(model.parameters()).device)
@@ -72,9 +73,9 @@ class Ours:
         requests = choose_requests(asked)
         return [output.choice_logprobs for output in self._answer(requests)]
 
-    def generate(self, asked: Sequence[Question], limit: int, stop: tuple[str, ...]) -> list[str | None]:
-        """Greedy answers."""
-        return [output.text for output in self._answer(generate_requests(asked, limit, stop))]
+    def generate(self, asked: Sequence[Question], limit: int, answered: str = "") -> list[str | None]:
+        """Greedy answers, each up to its first match of `answered`, where that is given."""
+        return [output.text for output in self._answer(generate_requests(asked, limit, answered))]
 
     def _answer(self, requests: Sequence[Any]) -> list[Any]:
         self.engine._encoded.clear()
@@ -107,11 +108,11 @@ class LmEval:
         values = iter([logprob for logprob, _ in self._lm.loglikelihood(requests, disable_tqdm=True)])
         return [tuple(next(values) for _ in one.choices) for one in asked]
 
-    def generate(self, asked: Sequence[Question], limit: int, stop: tuple[str, ...]) -> list[str]:
+    def generate(self, asked: Sequence[Question], limit: int) -> list[str]:
         """Greedy answers."""
         from lm_eval.api.instance import Instance
 
-        options = {"until": list(stop), "max_gen_toks": limit, "do_sample": False}
+        options = {"until": [], "max_gen_toks": limit, "do_sample": False}
         requests = [Instance("generate_until", {}, (one.context, dict(options)), n) for n, one in enumerate(asked)]
         found: list[str] = self._lm.generate_until(requests, disable_tqdm=True)
         return found

@@ -8,8 +8,17 @@ from typing import Any
 
 import torch
 
-END_WEIGHT = 3.0
-"""The end-of-text row of the head is scaled by this, so that greedy answers end by themselves, at different lengths."""
+from pytest_slmsec.engines.packed.linears import unpack_linears
+
+TEXT_VOCABULARY = 4096
+"""Of the tokenizer; a model may embed more."""
+SPREAD = 0.05
+"""Standard deviation of the weights."""
+END = 1
+"""The id that ends a text."""
+END_WEIGHTS = {4096: 2.0, 32000: 2.6}
+"""By vocabulary: with the end-of-text row of the head scaled so, greedy answers end at very different lengths, on the
+average after about a third of 64 tokens."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +45,7 @@ SHAPES = {
 }
 
 
-def build_tokenizer(texts: Sequence[str], vocabulary: int = 4096) -> Any:
+def build_tokenizer(texts: Sequence[str], vocabulary: int = TEXT_VOCABULARY) -> Any:
     """A byte-level BPE tokenizer trained on the very texts it will read, so that their tokens are of usual length."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
@@ -63,10 +72,17 @@ def build_model(shape: Shape, vocabulary: int, dtype: torch.dtype, device: str, 
         vocab_size=vocabulary, hidden_size=shape.hidden, num_hidden_layers=shape.layers,
         num_attention_heads=shape.heads, num_key_value_heads=shape.key_value_heads,
         intermediate_size=shape.intermediate, max_position_embeddings=4096, tie_word_embeddings=False,
-        bos_token_id=0, eos_token_id=1, pad_token_id=2, initializer_range=0.05,
+        bos_token_id=0, eos_token_id=END, pad_token_id=2, initializer_range=SPREAD,
     )  # fmt: skip
     with torch.device(device):
         model = LlamaForCausalLM._from_config(config, dtype=dtype)
-    with torch.no_grad():
-        model.lm_head.weight[1] *= END_WEIGHT
     return model.eval()
+
+
+@torch.no_grad()
+def set_ends(models: Sequence[Any], vocabulary: int, ends: bool) -> None:
+    """Let greedy answers of models with the same weights end by themselves, at different lengths, or never."""
+    for model in models:
+        unpack_linears(model)  # a packed head is no longer written to
+        row = torch.randn(model.config.hidden_size, generator=torch.Generator().manual_seed(END)) * SPREAD
+        model.lm_head.weight[END] = row * (END_WEIGHTS.get(vocabulary, 2.0) if ends else 0.0)

@@ -31,10 +31,10 @@ def plot_cost(path: Path, tokenizer: Any, args: argparse.Namespace) -> None:
     except ImportError:
         raise SystemExit("--plot needs matplotlib: pip install matplotlib") from None
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[args.dtypes[-1]]
-    model = build_model(SHAPES[args.shape], args.vocabularies[0], dtype, args.device)
-    fed = Fed(model)
+    mine, other = (build_model(SHAPES[args.shape], args.vocabularies[0], dtype, args.device) for _ in range(2))
+    fed = Fed(mine, other)
     lines: dict[str, list[tuple[int, float]]] = {"pytest-slmsec": [], f"lm-eval, batch {args.batch_sizes[-1]}": []}
-    ours, theirs = Ours(model, tokenizer), LmEval(model, tokenizer, args.batch_sizes[-1])
+    ours, theirs = Ours(mine, tokenizer), LmEval(other, tokenizer, args.batch_sizes[-1])
     for count in (count for count in COUNTS if count <= args.plot_up_to):
         items, _ = load_items(os.environ.get("SLMSEC_DATA"), count)
         asked = questions(items, False, 0)

@@ -190,7 +190,8 @@ def _path_facts(found: PackedPath | str, rescoring: FragileItems | str | None) -
     fragile = {} if rescoring is None else {"fragile": rescoring if isinstance(rescoring, str) else "rescored in fp32"}
     if isinstance(found, str):
         return {"path": "padded", "not_packed": found, **fragile}
-    return {"path": "packed", "deviation_nats": found.deviation_nats, "tile_tokens": found.model.tile, **fragile}
+    facts = {"deviation_nats": found.deviation_nats, "tile_tokens": found.model.tile, "linears": found.linears}
+    return {"path": "packed", **facts, **fragile}
 
 
 def end_ids(model: Any, tokenizer: Any) -> frozenset[int]:

@@ -12,6 +12,7 @@ from pytest_slmsec.engines.base import FRAGILE_DEVIATIONS
 from pytest_slmsec.engines.choosing import Chosen, choose
 from pytest_slmsec.engines.encoded import Encoded
 from pytest_slmsec.engines.network import Network
+from pytest_slmsec.engines.packed.linears import PackedLinear
 
 
 def margin_nats(chosen: Chosen) -> float:
@@ -39,7 +40,7 @@ class FragileItems:
         if all(parameter.dtype == torch.float32 for parameter in parameters):
             return "it already runs in fp32"
         plain = all(
-            type(module) is torch.nn.Linear or "linear" not in type(module).__name__.lower()
+            type(module) in (torch.nn.Linear, PackedLinear) or "linear" not in type(module).__name__.lower()
             for module in model.modules()
             if not hasattr(module, "base_layer")  # an adapter's layer: the one it was added to is looked at
         )

@@ -18,7 +18,7 @@ from pytest_slmsec.engines.packed.layout import Segment
 from pytest_slmsec.engines.packed.model import PackedModel
 from pytest_slmsec.engines.packed.slots import Slots, stepping
 
-SLOTS = {"cpu": 32, "cuda": 128}
+SLOTS = {"cpu": 64, "cuda": 128}
 SHRINK_BELOW = 0.5
 """Once nothing waits, slots are given up when less than this share of them is in use: it copies the cache once."""
 

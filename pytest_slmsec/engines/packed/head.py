@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-ROWS = {"cpu": 32, "cuda": 512}
+from pytest_slmsec.engines.packed.linears import LINES_OF_HEAD, packed_weight
+
+ROWS = {"cpu": LINES_OF_HEAD, "cuda": 512}
 """Positions in one product, always exactly as many, so that no result depends on how many are wanted."""
 
 
@@ -27,8 +29,7 @@ class Head:
         device = next(model.parameters()).device.type
         self._rows = ROWS.get(device, ROWS["cuda"])
         plain = type(self._module) is torch.nn.Linear and self._module.weight.is_floating_point()
-        self._weight = self._module.weight.detach().float() if plain else None
-        self._bias = self._module.bias.detach().float() if plain and self._module.bias is not None else None
+        self._product = _in_fp32(self._module, self._rows) if plain else None
         config = model.config.get_text_config()
         self._softcap: float | None = getattr(config, "final_logit_softcapping", None)
 
@@ -40,8 +41,14 @@ class Head:
             yield self._apply(full)[: len(block)]
 
     def _apply(self, hidden: Tensor) -> Tensor:
-        if self._weight is None:
-            found: Tensor = self._module(hidden).float()
-        else:
-            found = linear(hidden.float(), self._weight, self._bias)
+        found = self._module(hidden).float() if self._product is None else self._product(hidden.float())
         return found if self._softcap is None else torch.tanh(found / self._softcap) * self._softcap
+
+
+def _in_fp32(layer: torch.nn.Linear, rows: int) -> Callable[[Tensor], Tensor]:
+    """The product of a layer in fp32; where that takes a copy of its weights, the copy is laid out in advance."""
+    weight = layer.weight.detach().float()
+    bias = None if layer.bias is None else layer.bias.detach().float()
+    copied = weight.data_ptr() != layer.weight.data_ptr()
+    packed = packed_weight(weight, bias, rows) if copied else None
+    return packed or (lambda hidden: linear(hidden, weight, bias))

@@ -13,6 +13,7 @@ from pytest_slmsec.engines.packed.attention import NotPackable
 from pytest_slmsec.engines.packed.check import checked_model
 from pytest_slmsec.engines.packed.chooser import PackedChooser
 from pytest_slmsec.engines.packed.generator import SLOTS, SlotGenerator, Spent
+from pytest_slmsec.engines.packed.linears import pack_linears, unpack_linears
 from pytest_slmsec.engines.packed.model import PackedModel
 
 
@@ -24,11 +25,11 @@ class PackedPath:
 
     Attributes:
         deviation_nats: the largest difference of a choice's log-probability to the model's own plain forward, measured
-            when the model was checked.
+            when the model was checked. linears: how its linear layers compute; see `linears.pack_linears`.
     """
 
-    def __init__(self, model: PackedModel, deviation_nats: float, budget_tokens: int) -> None:
-        self.model, self.deviation_nats = model, deviation_nats
+    def __init__(self, model: PackedModel, deviation_nats: float, budget_tokens: int, linears: str = "plain") -> None:
+        self.model, self.deviation_nats, self.linears = model, deviation_nats, linears
         self._chooser = PackedChooser(model)
         self._budget_tokens = budget_tokens
 
@@ -55,9 +56,11 @@ class PackedPath:
 
 
 def packed_path(model: Any, budget_tokens: int) -> PackedPath | str:
-    """The packed path of a model, or why it has none."""
+    """The packed path of a model, or why it has none. The linear layers are laid out anew where that helps."""
+    linears = pack_linears(model) if model.get_output_embeddings() is not None else "plain"
     try:
         packed, deviation = checked_model(model)
     except NotPackable as why:
+        unpack_linears(model)
         return str(why)
-    return PackedPath(packed, deviation, budget_tokens)
+    return PackedPath(packed, deviation, budget_tokens, linears)
