@@ -5,7 +5,6 @@ LoRA: Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021 (arX
 
 from __future__ import annotations
 
-import importlib.util
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -16,7 +15,8 @@ from typing import Any
 import torch
 from safetensors import safe_open
 
-from pytest_slmsec.core.errors import MissingExtraError, ModelError
+from pytest_slmsec.core.errors import ModelError
+from pytest_slmsec.core.extras import require
 from pytest_slmsec.core.identity import sha256_json
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.base import EngineInfo
@@ -64,8 +64,7 @@ def import_peft() -> Any:
     Raises:
         MissingExtraError: it is not installed.
     """
-    if importlib.util.find_spec("peft") is None:
-        raise MissingExtraError("A LoRA adapter", "peft", "lora")
+    require("A LoRA adapter", "lora", "peft")
     with quiet():
         import peft
     return peft

@@ -8,7 +8,6 @@ transformers loads them itself; see `engines.stored`.
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import sys
 from collections import Counter
@@ -19,7 +18,8 @@ from typing import Any
 
 import torch
 
-from pytest_slmsec.core.errors import MissingExtraError, ModelError
+from pytest_slmsec.core.errors import ModelError
+from pytest_slmsec.core.extras import require
 from pytest_slmsec.engines.checkpoint import Checkpoint
 from pytest_slmsec.engines.quiet import quiet
 from pytest_slmsec.engines.settings import EngineSettings
@@ -39,9 +39,7 @@ def import_bitsandbytes() -> Any:
     Raises:
         MissingExtraError: it, or accelerate, is not installed.
     """
-    for package in ("bitsandbytes", "accelerate"):
-        if importlib.util.find_spec(package) is None:
-            raise MissingExtraError("A model quantised by bitsandbytes", package, "bitsandbytes")
+    require("A model quantised by bitsandbytes", "bitsandbytes", "bitsandbytes", "accelerate")
     with quiet(), _without("kernels"):
         import bitsandbytes
     # It says at every layer of every forward that activations are cast to fp16 before they are rounded to 8 bits.

@@ -8,13 +8,12 @@ says so by the name of its kernel.
 
 from __future__ import annotations
 
-import importlib.util
 from collections import Counter
 from typing import Any
 
 import torch
 
-from pytest_slmsec.core.errors import MissingExtraError
+from pytest_slmsec.core.extras import require
 from pytest_slmsec.engines.checkpoint import Checkpoint
 from pytest_slmsec.engines.quiet import quiet
 from pytest_slmsec.engines.settings import EngineSettings
@@ -29,8 +28,7 @@ def check(checkpoint: Checkpoint, device: torch.device) -> None:
     Raises:
         MissingExtraError: compressed-tensors is not installed.
     """
-    if importlib.util.find_spec("compressed_tensors") is None:
-        raise MissingExtraError("A model stored by compressed-tensors", "compressed-tensors", "compressed-tensors")
+    require("A model stored by compressed-tensors", "compressed-tensors", "compressed_tensors")
 
 
 def load_options(checkpoint: Checkpoint, device: torch.device) -> dict[str, Any]:

@@ -5,7 +5,6 @@ GPTQ: Frantar et al., "GPTQ: Accurate Post-Training Quantization for Generative 
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import time
 from collections import Counter
@@ -16,7 +15,8 @@ from typing import Any
 import torch
 from safetensors import safe_open
 
-from pytest_slmsec.core.errors import MissingExtraError, ModelError
+from pytest_slmsec.core.errors import ModelError
+from pytest_slmsec.core.extras import require
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.adapters import with_adapter
 from pytest_slmsec.engines.causal import CausalEngine
@@ -37,9 +37,7 @@ def import_gptqmodel() -> Any:
     Raises:
         MissingExtraError: it is not installed.
     """
-    for package in ("gptqmodel", "optimum"):
-        if importlib.util.find_spec(package) is None:
-            raise MissingExtraError("A GPTQ model", package, "gptq")
+    require("A GPTQ model", "gptq", "gptqmodel", "optimum")
     # gptqmodel crashes on machines of one or two cores unless this is set before its import.
     os.environ.setdefault("GPTQMODEL_CPU_WORKERS", "2")
     with quiet():

@@ -5,13 +5,13 @@ transformers loads them itself, through the engine that would load their unquant
 
 from __future__ import annotations
 
-import importlib.util
 from collections import Counter
 from typing import Any
 
 import torch
 
-from pytest_slmsec.core.errors import MissingExtraError, ModelError
+from pytest_slmsec.core.errors import ModelError
+from pytest_slmsec.core.extras import require
 from pytest_slmsec.engines.checkpoint import Checkpoint
 from pytest_slmsec.engines.quiet import quiet
 from pytest_slmsec.engines.settings import EngineSettings
@@ -23,8 +23,7 @@ def import_torchao() -> Any:
     Raises:
         MissingExtraError: it is not installed.
     """
-    if importlib.util.find_spec("torchao") is None:
-        raise MissingExtraError("A model quantised by torchao", "torchao", "torchao")
+    require("A model quantised by torchao", "torchao", "torchao")
     with quiet():
         import torchao.quantization
     return torchao.quantization

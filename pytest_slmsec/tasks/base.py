@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from pytest_slmsec.core.errors import MissingExtraError
+from pytest_slmsec.core.extras import require
 from pytest_slmsec.core.items import Choose, Generate, Item, Output, Request
 from pytest_slmsec.scoring.base import Metric, Mode, Scorer
 from pytest_slmsec.scoring.similarity import Passages
@@ -136,9 +135,7 @@ class Task:
         Raises:
             MissingExtraError: names the first that is not.
         """
-        for package in self.needs:
-            if find_spec(package) is None:
-                raise MissingExtraError(self.name, package, self.extra)
+        require(self.name, self.extra, *self.needs)
 
     def request(
         self, item: Item, mode: Mode, max_new_tokens: int | None = None, chat: bool = False

@@ -1,12 +1,20 @@
 """Tasks of lm-evaluation-harness in a test run: with the package, without it, and by name."""
 
+import importlib
 import json
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from pytest_slmsec.core.paths import fixtures_dir
+
+# Each run in this process forgets what it was the first to import; the items that it read stay cached, and `datasets`
+# cannot be imported twice.
+importlib.import_module("pytest_slmsec.tasks.harness.loading")
+with suppress(ImportError):
+    importlib.import_module("datasets")
 
 SUITE = Path(__file__).parent.parent.parent / "benchmarks" / "test_nlp.py"
 
@@ -18,7 +26,7 @@ def nlp(toy):
 
 
 def test_without_the_package_each_benchmark_is_one_skip_with_the_pip_line(nlp, toy, monkeypatch):
-    monkeypatch.setattr("pytest_slmsec.tasks.base.find_spec", lambda name: None)
+    monkeypatch.setattr("pytest_slmsec.core.extras.find_spec", lambda name: None)
     result = nlp("-rs", "-k", "winogrande or gsm8k")
     assert result.parseoutcomes()["skipped"] == 2
     result.stdout.fnmatch_lines(["*needs the package 'lm_eval'*pip install 'pytest-slmsec?nlp?'*"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 from collections import deque
@@ -11,7 +10,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from pytest_slmsec.core.errors import MissingExtraError
+from pytest_slmsec.core.extras import require
 from pytest_slmsec.engines.quiet import quiet
 
 ERROR, CONTINUED = 4, 5
@@ -28,8 +27,7 @@ def import_gguf() -> Any:
     Raises:
         MissingExtraError: it is not installed.
     """
-    if importlib.util.find_spec("gguf") is None:
-        raise MissingExtraError("A GGUF model", "gguf", "gguf")
+    require("A GGUF model", "gguf", "gguf")
     with quiet():
         import gguf
     return gguf
@@ -42,8 +40,7 @@ def import_llama() -> Any:
     Raises:
         MissingExtraError: it is not installed.
     """
-    if importlib.util.find_spec("llama_cpp") is None:
-        raise MissingExtraError("A GGUF model", "llama-cpp-python", "gguf")
+    require("A GGUF model", "gguf", "llama_cpp")
     with quiet():
         import llama_cpp
     _LOG.attach(llama_cpp)

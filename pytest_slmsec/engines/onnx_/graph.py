@@ -6,7 +6,6 @@ an answer would depend on its neighbours.
 
 from __future__ import annotations
 
-import importlib.util
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from pytest_slmsec.core.errors import MissingExtraError, ModelError
+from pytest_slmsec.core.errors import ModelError
+from pytest_slmsec.core.extras import require
 from pytest_slmsec.engines.checkpoint import ONNX
 from pytest_slmsec.engines.loading import first_line
 from pytest_slmsec.engines.quiet import quiet
@@ -35,9 +35,7 @@ def import_onnx() -> tuple[Any, Any]:
     Raises:
         MissingExtraError: one of them, or onnxscript, is not installed.
     """
-    for package in ("onnx", "onnxruntime", "onnxscript"):
-        if importlib.util.find_spec(package) is None:
-            raise MissingExtraError("A model in ONNX", package, "onnx")
+    require("A model in ONNX", "onnx", "onnx", "onnxruntime", "onnxscript")
     with quiet():
         import onnx
         import onnxruntime

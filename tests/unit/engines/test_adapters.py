@@ -300,7 +300,7 @@ def test_an_engine_without_adapters_says_so(tiny, adapter, settings):
 
 
 def test_without_peft_the_pip_line_is_named(tiny, adapter, adapted, monkeypatch):
-    monkeypatch.setattr(adapters.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("pytest_slmsec.core.extras.find_spec", lambda name: None)
     refused(adapted, tiny, adapter, "pip install 'pytest-slmsec[lora]'", error=MissingExtraError)
 
 

@@ -10,7 +10,6 @@ from safetensors.torch import load_file, save_file
 
 from pytest_slmsec.core.errors import MissingExtraError, ModelError
 from pytest_slmsec.core.items import Choose, Generate, Message
-from pytest_slmsec.engines import compressed
 
 pytest.importorskip("compressed_tensors")
 
@@ -85,6 +84,6 @@ def test_loading_prints_nothing(stored, load, capfd):
 
 
 def test_without_the_package_the_pip_line_is_named(stored, load, monkeypatch):
-    monkeypatch.setattr(compressed.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("pytest_slmsec.core.extras.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"pip install 'pytest-slmsec\[compressed-tensors\]'"):
         load(stored["w4a16"])

@@ -14,7 +14,6 @@ from safetensors.torch import load_file, save_file
 
 from pytest_slmsec.core.errors import MissingExtraError, ModelError, QuantizeError
 from pytest_slmsec.core.items import Choose, Generate, Message
-from pytest_slmsec.engines import bitsandbytes_
 from pytest_slmsec.engines.registry import make_engine
 from pytest_slmsec.quantize.command import print_manifest
 from pytest_slmsec.quantize.store import ensure_quantized
@@ -155,7 +154,7 @@ def test_it_takes_no_group_size_and_its_manifest_reads_well(quantised, spec, set
 
 def test_without_bitsandbytes_the_pip_line_is_named(own, settings, monkeypatch):
     mine = own("nf4")
-    monkeypatch.setattr(bitsandbytes_.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("pytest_slmsec.core.extras.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"pip install 'pytest-slmsec\[bitsandbytes\]'"):
         make_engine(mine, settings)
 

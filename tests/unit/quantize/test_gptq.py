@@ -198,7 +198,7 @@ def test_progress_is_reported_a_layer_at_a_time(spec, settings, calibration, tmp
 
 
 def test_without_gptqmodel_the_pip_line_is_named(monkeypatch):
-    monkeypatch.setattr(gptq.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("pytest_slmsec.core.extras.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"pip install 'pytest-slmsec\[gptq\]'"):
         gptq.import_gptqmodel()
 

@@ -15,7 +15,6 @@ from pytest_slmsec.core.items import Choose, Generate, Message
 from pytest_slmsec.core.models import Adapter, ModelSpec
 from pytest_slmsec.engines.base import Capability
 from pytest_slmsec.engines.checkpoint import read_checkpoint
-from pytest_slmsec.engines.onnx_ import graph as graphs
 from pytest_slmsec.engines.onnx_.graph import CAUSAL, Graph
 from pytest_slmsec.engines.registry import make_engine
 from pytest_slmsec.engines.transformers_ import load_config, load_weights
@@ -236,7 +235,7 @@ def test_what_goes_with_other_engines_only_is_refused(made, settings):
 
 def test_without_onnxruntime_the_pip_line_is_named(made, settings, monkeypatch):
     directory = made()
-    monkeypatch.setattr(graphs.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("pytest_slmsec.core.extras.find_spec", lambda name: None)
     refused(directory, settings, r"pip install 'pytest-slmsec\[onnx\]'", MissingExtraError)
 
 

@@ -13,7 +13,6 @@ from safetensors.torch import load_file, save_file
 from pytest_slmsec.core.errors import MissingExtraError, ModelError, QuantizeError
 from pytest_slmsec.core.items import Choose, Generate, Message
 from pytest_slmsec.core.models import ModelSpec
-from pytest_slmsec.engines import torchao_
 from pytest_slmsec.engines.registry import make_engine
 from pytest_slmsec.quantize.command import print_manifest
 from pytest_slmsec.quantize.store import ensure_quantized, place_order
@@ -125,7 +124,7 @@ def test_what_does_not_go_together_is_refused(encoder, spec, settings, calibrati
 
 def test_without_torchao_the_pip_line_is_named(quantised, spec, settings, monkeypatch):
     own = replace(spec("int8wo"), quant=None, location=str(quantised("int8wo")))
-    monkeypatch.setattr(torchao_.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("pytest_slmsec.core.extras.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"pip install 'pytest-slmsec\[torchao\]'"):
         make_engine(own, settings)
 

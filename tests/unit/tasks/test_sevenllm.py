@@ -135,7 +135,7 @@ def test_the_model_s_own_template_on_request_and_the_limits_of_new_tokens(tmp_pa
 
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch):
-    monkeypatch.setattr("pytest_slmsec.tasks.base.find_spec", lambda name: None if name == "jieba" else object())
+    monkeypatch.setattr("pytest_slmsec.core.extras.find_spec", lambda name: None if name == "jieba" else object())
     BY_NAME["sevenllm-mcq-en"].check_installed()
     with pytest.raises(
         MissingExtraError, match=r"sevenllm-gen-zh needs the package 'jieba'.*pytest-slmsec\[sevenllm\]"

@@ -171,7 +171,7 @@ def test_a_dtype_or_a_device_that_it_has_not_is_refused(directory, load):
 
 
 def test_without_the_package_the_pip_line_is_named(monkeypatch):
-    monkeypatch.setattr(library.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("pytest_slmsec.core.extras.find_spec", lambda name: None)
     for wanted in (library.import_llama.__wrapped__, library.import_gguf):
         with pytest.raises(MissingExtraError, match=r"pip install 'pytest-slmsec\[gguf\]'"):
             wanted()
