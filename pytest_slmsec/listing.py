@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pytest_slmsec.core.models import DTYPES, ModelSpec, Registry, parse_model
 from pytest_slmsec.core.paths import cache_dir
+from pytest_slmsec.core.wrap import wrapped
 from pytest_slmsec.engines.checkpoint import MANIFEST
 from pytest_slmsec.quantize.manifest import package_version
 from pytest_slmsec.quantize.registry import QUANTIZERS, Quantizer
@@ -51,9 +52,11 @@ def is_downloaded(spec: ModelSpec) -> bool:
     from huggingface_hub import constants
     from huggingface_hub.file_download import repo_folder_name
 
-    snapshots = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=spec.location, repo_type="model") / "snapshots"
+    downloads = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=spec.location, repo_type="model")
+    branch = downloads / "refs" / (spec.revision or "main")  # the commit that it stood for when it was fetched
+    commit = branch.read_text("utf-8").strip() if branch.is_file() else spec.revision or "*"
     patterns = (spec.file,) if spec.file else WEIGHTS
-    return any(True for pattern in patterns for _ in snapshots.glob(f"{spec.revision or '*'}/{pattern}"))
+    return any(True for pattern in patterns for _ in (downloads / "snapshots").glob(f"{commit}/{pattern}"))
 
 
 def here(spec: ModelSpec) -> str:
@@ -82,20 +85,22 @@ def _model_lines(registry: Registry, made: Iterable[Made]) -> list[str]:
     quants: dict[str, dict[str, None]] = {}
     for one in made:
         quants.setdefault(one.base, {})[one.quant] = None
-    width = max(map(len, registry))
+    specs = {name: parse_model(name, registry, tuple(QUANTIZERS)) for name in registry}
+    licences = {name: f"{spec.licence or 'unknown'}{ACCEPTED if spec.gated else ''}" for name, spec in specs.items()}
+    widths = max(map(len, registry)), max(map(len, licences.values()))
     lines = [
         "models (--model=NAME, NAME-QUANT or NAME+ADAPTER; more: `slmsec list NAME`):",
-        f"  {'':{width}}  {'context':>7}  {'licence':16}  {'chat':4}  here",
+        f"  {'':{widths[0]}}  {'context':>7}  {'licence':{widths[1]}}  {'chat':4}  here",
     ]
-    for name in registry:
-        spec = parse_model(name, registry, tuple(QUANTIZERS))
-        licence = f"{spec.licence or 'unknown'}{ACCEPTED if spec.gated else ''}"
+    for name, spec in specs.items():
         context = f"{spec.context_tokens:,}" if spec.context_tokens else "?"
-        line = f"  {name:{width}}  {context:>7}  {licence:16}  {_chat(spec):4}  {here(spec)}"
+        line = f"  {name:{widths[0]}}  {context:>7}  {licences[name]:{widths[1]}}  {_chat(spec):4}  {here(spec)}"
         lines += [line, *(_wrapped(MADE, quants[name]) if name in quants else ())]
+    floating = [name for name, spec in specs.items() if spec.source == "hub" and not spec.is_pinned]
     return [
         *lines,
         f"  {ACCEPTED} to be accepted on its hub page first",
+        *(wrapped(f"  not pinned to a commit of the hub: {', '.join(floating)}", WIDTH, "  ") if floating else ()),
         "  also: a directory, hf:org/name, openai:NAME and ollama:NAME for what a server",
         "  runs (--slmsec-base-url=URL), and replay:PATH for recorded answers",
     ]
@@ -136,9 +141,10 @@ def _state(package: str, quantizer: Quantizer) -> list[str]:
 
 
 def _benchmark_lines() -> list[str]:
+    width = max(map(len, tasks()))
     return [
         "benchmarks (items published):",
-        *(f"  {task.name:24} {task.n_items:>7,}  {task.metric.name}" for task in tasks().values()),
+        *(f"  {task.name:{width}} {task.n_items:>7,}  {task.metric.name}" for task in tasks().values()),
     ]
 
 
@@ -152,7 +158,7 @@ def model_lines(name: str, registry: Registry) -> list[str]:
     made = [one for one in models_made(cache_dir() / SHELF) if one.base == spec.base]
     facts: Mapping[str, str | None] = {
         "location": _location(spec),
-        "revision": (spec.revision or "the newest") if spec.source == "hub" else None,
+        "revision": _revision(spec) if spec.source == "hub" else None,
         "adapter": spec.adapter.location if spec.adapter else None,
         "context": f"{spec.context_tokens:,} tokens" if spec.context_tokens else "as its configuration says",
         "licence": (spec.licence or "unknown") + (", to be accepted on its hub page first" if spec.gated else ""),
@@ -164,6 +170,12 @@ def model_lines(name: str, registry: Registry) -> list[str]:
     for one in made:
         lines.append(f"  {one.quant:{LABEL_WIDTH}}{one.weight_bytes / 2**20:,.1f} MiB in {one.directory}")
     return [spec.name, *lines]
+
+
+def _revision(spec: ModelSpec) -> str:
+    if spec.is_pinned:
+        return str(spec.revision)
+    return f"{spec.revision or 'the newest'}, not pinned to a commit; a run records the one it takes"
 
 
 def _location(spec: ModelSpec) -> str:

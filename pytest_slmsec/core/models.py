@@ -31,6 +31,7 @@ SERVERS = ("openai", "ollama")
 MEMBER = "::"
 GGUF = ".gguf"
 MOST_PARTS = 64
+COMMIT = re.compile(r"[0-9a-f]{40}")
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -60,7 +61,7 @@ class ModelSpec:
         location: the directory or GGUF file, the hub id, the file or folder of recorded answers, or the server's own
             name for it.
         member: which of several models in a file of recorded answers.
-        revision: pinned hub revision, or None for the newest.
+        revision: hub revision, a commit or a branch, or None for the newest.
         file: the GGUF file of a hub model, where it is one.
         engine: the back end that loads it unquantised.
         gptq_group_size: columns that share a scale when GPTQ is made of it.
@@ -90,6 +91,11 @@ class ModelSpec:
     gated: bool = False
     chat_template: bool | None = None
     embedded: bool = False
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether the same files are taken whenever it is fetched from the hub: its revision is a commit."""
+        return self.revision is not None and COMMIT.fullmatch(self.revision) is not None
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -200,7 +200,10 @@ def _no_weights(directory: Path) -> tuple[Path, ...]:
         raise ModelError(
             f"{directory} holds a LoRA adapter, no model: name it behind its base, --model=BASE+{directory}."
         )
-    raise ModelError(f"{directory} has no *.safetensors weights: complete the directory or fetch the model again.")
+    raise ModelError(
+        f"{directory} has no *.safetensors weights (pickles are neither fetched nor opened): complete the directory, "
+        "fetch the model again, or convert it to safetensors."
+    )
 
 
 def tensor_dtypes(path: Path) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_slmsec.core.errors import ModelError, ModelUnavailable, UsageError
 from pytest_slmsec.core.identity import sha256_json, sha256_text
-from pytest_slmsec.core.models import DTYPES, GGUF, ModelSpec, is_place
+from pytest_slmsec.core.models import COMMIT, DTYPES, GGUF, ModelSpec, is_place
 from pytest_slmsec.engines.checkpoint import Checkpoint
 from pytest_slmsec.engines.quiet import quiet
 from pytest_slmsec.engines.settings import EngineSettings
@@ -60,6 +60,15 @@ def _fetched(hub_id: str, revision: str | None, local_files_only: bool, patterns
                 hub_id, revision=revision, allow_patterns=list(patterns), local_files_only=local_files_only
             )
         )
+
+
+def snapshot_revision(place: Path) -> str | None:
+    """The commit of the hub that a directory or file among the downloads is of, or None.
+
+    Source: huggingface_hub keeps files under ``models--ORG--NAME/snapshots/COMMIT/``.
+    """
+    found = (folder.name for folder in (place, *place.parents) if folder.parent.name == "snapshots")
+    return next((name for name in found if COMMIT.fullmatch(name)), None)
 
 
 def locate_adapter(spec: ModelSpec, settings: EngineSettings) -> Path:

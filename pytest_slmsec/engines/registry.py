@@ -43,7 +43,7 @@ def make_engine(spec: ModelSpec, settings: EngineSettings) -> Engine:
     """
     if spec.source in ("replay", "server"):
         return load_directory(Path(spec.location), spec.engine, spec, settings)
-    from pytest_slmsec.engines.loading import locate
+    from pytest_slmsec.engines.loading import locate, snapshot_revision
     from pytest_slmsec.quantize.registry import QUANTIZERS
 
     if spec.quant is not None and spec.quant in QUANTIZERS:
@@ -53,7 +53,10 @@ def make_engine(spec: ModelSpec, settings: EngineSettings) -> Engine:
         plain, engine = replace(spec, quant=None), QUANTIZERS[spec.quant].engine
         return load_directory(directory, engine or engine_for(plain, directory), plain, settings)
     directory = locate(spec, settings)
-    return load_directory(directory, engine_for(spec, directory), spec, settings)
+    loaded = load_directory(directory, engine_for(spec, directory), spec, settings)
+    if (revision := snapshot_revision(directory)) is not None:
+        loaded.info = replace(loaded.info, extra={**loaded.info.extra, "revision": revision})
+    return loaded
 
 
 def without_adapter(spec: ModelSpec) -> ModelSpec:

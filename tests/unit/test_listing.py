@@ -1,6 +1,7 @@
 """What `slmsec list` knows of models, and of what is on disk."""
 
 import json
+import re
 
 import pytest
 
@@ -48,9 +49,26 @@ def test_lines_fit_80_columns_whatever_is_made(shelf):
 
 def test_own_models_stand_in_the_table_with_their_facts():
     lines = list_lines(OWN)
-    assert "  ours      4,096  internal          no    missing" in lines
-    assert "  locked        ?  unknown*          ?     -" in lines
+    assert "  ours      4,096  internal  no    missing" in lines
+    assert "  locked        ?  unknown*  ?     -" in lines
     assert "  * to be accepted on its hub page first" in lines
+
+
+def test_every_row_is_as_wide_as_its_table(shelf):
+    lines = list_lines(shipped_registry())
+    models = lines[1 : lines.index("  * to be accepted on its hub page first")]
+    assert {line.rindex("  ") for line in models} == {models[0].rindex("  ")}
+    benchmarks = lines[lines.index("benchmarks (items published):") + 1 :]
+    assert len({re.search(r"\d  ", line).start() for line in benchmarks}) == 1
+
+
+def test_what_is_not_pinned_is_said():
+    pinned = {"fixed": {"location": f"hf:org/fixed@{'0a' * 20}"}}
+    said = "  not pinned to a commit of the hub: "
+    assert f"{said}locked" in list_lines({**OWN, **pinned})
+    assert not any(line.startswith(said) for line in list_lines(pinned))
+    assert "  revision   abc, not pinned to a commit; a run records the one it takes" in model_lines("locked", OWN)
+    assert f"  revision   {'0a' * 20}" in model_lines("fixed", pinned)
 
 
 def test_every_quantisation_names_its_package_and_how_it_is_had(monkeypatch):
@@ -91,3 +109,14 @@ def test_a_download_counts_in_its_revision_and_with_its_weights(downloads):
     assert is_downloaded(pinned)
     assert not is_downloaded(ModelSpec("m", "m", location="org/name", revision="def"))
     assert not is_downloaded(ModelSpec("m", "m", location="org/name", file="m-q4_k_m.gguf"))
+
+
+def test_a_branch_is_the_commit_that_it_stood_for_when_it_was_fetched(downloads):
+    model = downloads / "models--org--name"
+    (model / "refs" / "refs" / "pr").mkdir(parents=True)
+    (model / "refs" / "refs" / "pr" / "1").write_text("abc")
+    converted = ModelSpec("m", "m", location="org/name", revision="refs/pr/1")
+    assert not is_downloaded(converted)
+    (model / "snapshots" / "abc").mkdir(parents=True)
+    (model / "snapshots" / "abc" / "model.safetensors").write_bytes(b"")
+    assert is_downloaded(converted)

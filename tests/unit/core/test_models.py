@@ -155,6 +155,14 @@ def test_every_shipped_entry_is_sound():
             assert parse_model(name + quant, shipped_registry(), QUANTS).base == name
 
 
+def test_every_shipped_model_says_what_a_user_has_to_know():
+    for name in shipped_registry():
+        spec = parse_model(name, shipped_registry(), QUANTS)
+        assert spec.licence, name
+        assert spec.context_tokens, name
+        assert spec.chat_template is not None or spec.source == "server", name
+
+
 @given(st.text(max_size=40))
 def test_any_text_is_a_model_or_one_clear_error(name):
     try:

@@ -6,12 +6,14 @@ import shutil
 import pytest
 import tinymodel
 import torch
+from enginechecks import refused
 from safetensors.torch import load_file, save_file
 
-from pytest_slmsec.core.errors import ModelError, ModelUnavailable, UsageError
+from pytest_slmsec.core.errors import ModelUnavailable, UsageError
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines import loading
 from pytest_slmsec.engines.loading import locate, pick_device
+from pytest_slmsec.engines.registry import make_engine
 from pytest_slmsec.engines.settings import EngineSettings
 
 
@@ -28,15 +30,6 @@ def edit_weights(path, change):
     tensors = load_file(path / "model.safetensors")
     change(tensors)
     save_file(tensors, path / "model.safetensors", {"format": "pt"})
-
-
-def refused(load, path, *parts):
-    with pytest.raises(ModelError) as caught:
-        load(path)
-    message = str(caught.value)
-    assert "\n" not in message
-    for part in (str(path), *parts):
-        assert part in message
 
 
 def test_an_empty_directory(load, tmp_path):
@@ -262,6 +255,21 @@ def test_of_a_gguf_file_on_the_hub_only_that_file_is_wanted(monkeypatch, tmp_pat
     assert locate(there, settings) == snapshot / "soc.gguf"
     with pytest.raises(ModelUnavailable, match=r"soc: no\.gguf of org/soc-GGUF is missing .*--model=\./no\.gguf"):
         locate(missing, settings)
+
+
+def test_the_commit_that_was_loaded_is_recorded(monkeypatch, tiny, tmp_path):
+    """The downloads as huggingface_hub lays them out; the branch stands for its commit of the day of the download."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    model, commit = tmp_path / "hub" / "models--org--soc", "0123abcd" * 5
+    shutil.copytree(tiny, model / "snapshots" / commit)
+    (model / "refs").mkdir()
+    (model / "refs" / "main").write_text(commit)
+    spec, settings = ModelSpec("soc", "soc", location="org/soc"), EngineSettings(offline=True, cache_dir=tmp_path)
+    assert make_engine(spec, settings).info.extra["revision"] == commit
+    local = ModelSpec("soc", "soc", source="path", location=str(tiny))
+    assert "revision" not in make_engine(local, settings).info.extra
 
 
 def test_reasons_of_the_hub_are_told_apart():
