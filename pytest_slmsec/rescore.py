@@ -48,7 +48,7 @@ class Rescorer:
         known = self._known(task, arm.facts.get("source"))
         columns = zip(arm.columns["item"], arm.columns["sha256"], arm.columns["gold"], arm.columns["logprobs"],
                       _choice_scores(arm), strict=True)  # fmt: skip
-        return [known.get(digest) or _of_id(known, name, gold) or _rebuilt(name, gold, logprobs or scores)
+        return [known.get(digest) or _of_id(known, name, gold) or rebuilt(name, gold, logprobs or scores)
                 for name, digest, gold, logprobs, scores in columns]  # fmt: skip
 
     def _known(self, task: Task, source: object) -> Mapping[str, Item]:
@@ -73,9 +73,10 @@ def _of_id(known: Mapping[str, Item], name: str, gold: str) -> Item | None:
     return found if found is not None and found.gold == gold else None
 
 
-def _rebuilt(name: str, gold: str, options: Sequence[float | None] | None) -> Item:
+def rebuilt(name: str, gold: str, options: Sequence[float | None] | None, prompt: str = "") -> Item:
+    """An item with what was stored of it; its options, of which `options` are the scores, are called A, B, C ..."""
     labels = tuple(ascii_uppercase[: len(options or ())])
-    return Item(name, "", gold, choices=labels, labels=labels)
+    return Item(name, prompt, gold, choices=labels, labels=labels)
 
 
 def _choice_scores(arm: Arm) -> Sequence[Sequence[float | None] | None]:

@@ -18,6 +18,7 @@ from pytest_slmsec.gates.stored import stored_path
 from pytest_slmsec.recorded import NAME_DATA, group_of, recorded_answers, tasks_of
 from pytest_slmsec.replay.base import Recorded, Recording
 from pytest_slmsec.replay.registry import CHOOSE, read_recordings
+from pytest_slmsec.rescore import rebuilt
 from pytest_slmsec.scoring.base import Metric, Mode
 from pytest_slmsec.tasks.base import Task
 
@@ -138,10 +139,8 @@ def _scored(recording: Recording, task: Task, mode: Mode, data: str | None) -> l
 
 
 def _rebuilt(answer: Recorded) -> Item:
-    """An item with all that was stored of it."""
-    n_choices = len(answer.output.choice_logprobs or answer.output.choice_scores or ())
-    labels = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ"[:n_choices])
-    return Item(answer.item or answer.where, answer.prompt or "", answer.gold or "", choices=labels, labels=labels)
+    options = answer.output.choice_logprobs or answer.output.choice_scores
+    return rebuilt(answer.item or answer.where, answer.gold or "", options, answer.prompt or "")
 
 
 def _seen(score: Score) -> tuple[Any, ...]:

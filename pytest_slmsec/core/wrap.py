@@ -15,6 +15,11 @@ def shown(text: object) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in str(text))
 
 
+def shortened(text: str, most: int) -> str:
+    """The beginning of a text, to be quoted in a sentence: at most `most` characters, dots included."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
 def folded(names: Sequence[str], most: int, gap: str = ", ") -> str:
     """The first few of many: ``a, b, c and 28 more``. One more is named rather than counted."""
     if len(names) <= most + 1:

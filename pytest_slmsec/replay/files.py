@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from pytest_slmsec.core.errors import ReplayError
+from pytest_slmsec.core.wrap import shortened
 
 SHOWN = 60
 
@@ -91,4 +92,4 @@ def field(record: Mapping[str, Any], key: str, kinds: type | tuple[type, ...], w
 def shown(value: Any) -> str:
     """A value for a message: escaped and short."""
     text = ascii(value)
-    return text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
+    return shortened(text, SHOWN)

@@ -12,6 +12,9 @@ from typing import Any
 
 from pytest_slmsec.scoring.metrics import wilson_interval
 
+QUOTED = 40
+"""Characters of an answer in a finding."""
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from pytest_slmsec.sentinels.base import Evidence, Sentinel, surely_above
+from pytest_slmsec.core.wrap import shortened
+from pytest_slmsec.sentinels.base import QUOTED, Evidence, Sentinel, surely_above
 
 SHARE = 0.8
 """Four fifths of all answers: no published set has an answer that is right that often (the most frequent letter of the
@@ -23,8 +24,8 @@ def check(evidence: Evidence) -> str | None:
     right = sum(correct for extracted, correct in pairs if extracted == answer)
     if not surely_above(count, sum(answers.values()), SHARE) or right > RIGHT * count:
         return None
-    shown = answer if len(answer) <= 40 else answer[:37] + "..."
-    return f"{count} of {sum(answers.values())} answers are {shown!r}, which is right on {right} of them"
+    quoted = shortened(answer, QUOTED)
+    return f"{count} of {sum(answers.values())} answers are {quoted!r}, which is right on {right} of them"
 
 
 SENTINEL = Sentinel(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from pytest_slmsec.sentinels.base import Evidence, Sentinel, surely_above
+from pytest_slmsec.core.wrap import shortened
+from pytest_slmsec.sentinels.base import QUOTED, Evidence, Sentinel, surely_above
 
 SHARE = 0.5
 """Half of all texts; short answers that can be read, such as letters, are judged by `collapsed` instead."""
@@ -17,8 +18,8 @@ def check(evidence: Evidence) -> str | None:
     [(text, count)] = texts.most_common(1) or [("", 0)]
     if not surely_above(count, len(evidence.texts), SHARE):
         return None
-    shown = text if len(text) <= 40 else text[:37] + "..."
-    return f"{count} of {len(evidence.texts)} answers are the same text, which gives no answer: {shown!r}"
+    quoted = shortened(text, QUOTED)
+    return f"{count} of {len(evidence.texts)} answers are the same text, which gives no answer: {quoted!r}"
 
 
 SENTINEL = Sentinel(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from pytest_slmsec.core.errors import DataError, DataUnavailable
+from pytest_slmsec.core.wrap import shortened
 
 FRESH_COPY = "fetch the published file again"
 
@@ -65,7 +66,7 @@ def bad_cell(file: Path | str, row: int, column: str, why: str, remedy: str = FR
 
 def shown(cell: str) -> str:
     """A cell for a message: escaped and no longer than 60 characters."""
-    return repr(cell if len(cell) <= 60 else cell[:57] + "...")
+    return repr(shortened(cell, 60))
 
 
 def decoded(path: Path, place: Callable[[int], str] = "line {}".format) -> str:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from enginechecks import run_all
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,13 +31,6 @@ MIXED = (
     *(pick("which letter " * n, "A", "B", "C", "D") for n in range(1, 7)),
     *(pick("which weakness " * n, "A buffer overflow", "A buffer", "CWE-79", "T1003") for n in range(1, 5)),
 )
-
-
-def run_all(engine, requests):
-    outputs = {}
-    for batch in engine.plan(requests):
-        outputs.update(zip(batch, engine.run([requests[i] for i in batch]).outputs, strict=True))
-    return [outputs[i] for i in range(len(requests))]
 
 
 def test_answers_do_not_depend_on_what_else_is_in_the_batch(engine):

@@ -1,31 +1,18 @@
 """Sample files that lm-evaluation-harness itself writes are replayed to the scores that it found."""
 
-import json
 from types import SimpleNamespace
 
 import pytest
+from lmeval import DATA, definition
 
-from pytest_slmsec.core.paths import fixtures_dir
 from pytest_slmsec.recorded import group_of, recorded_answers
 from pytest_slmsec.replay.registry import read_recordings
 from pytest_slmsec.scoring.base import Mode
-from pytest_slmsec.tasks.harness.definition import tasks_folder
 from pytest_slmsec.tasks.registry import find_task
 
 pytest.importorskip("lm_eval", reason="lm-eval is not installed")
-DATA = fixtures_dir() / "data"
 HEADLINES = {"winogrande": "acc,none", "arc_challenge": "acc_norm,none", "gsm8k": "exact_match,strict-match"}
 NAMES = tuple(HEADLINES)
-
-
-def definition(task):
-    """The task's own YAML over the JSON reader of `datasets`."""
-    known = task.load.args[0]
-    asked = DATA / task.name / f"{known.split}.jsonl"
-    files = {split: asked.with_stem(split) for split in ("train", "validation", "test", "dev")}
-    files = {split: str(path if path.exists() else asked) for split, path in files.items()}
-    lines = [f"include: {tasks_folder() / known.file}", "dataset_path: json", "dataset_name: null"]
-    return "\n".join([*lines, f"dataset_kwargs: {json.dumps({'data_files': files})}"]) + "\n"
 
 
 def stand_in():

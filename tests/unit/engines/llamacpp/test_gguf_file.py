@@ -4,6 +4,7 @@ import shutil
 import struct
 
 import pytest
+from enginechecks import refused
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -15,15 +16,6 @@ gguf = pytest.importorskip("gguf")
 pytest.importorskip("llama_cpp")
 
 FIXED = [HealthCheck.function_scoped_fixture]
-
-
-def refused(load, path, *parts):
-    with pytest.raises(ModelError) as caught:
-        load(path)
-    message = str(caught.value)
-    assert "\n" not in message
-    for part in (str(path), *parts):
-        assert part in message
 
 
 def set_key(path, key, value, form="<I"):

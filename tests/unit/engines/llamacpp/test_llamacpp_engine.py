@@ -4,6 +4,7 @@ import random
 
 import numpy as np
 import pytest
+from enginechecks import run_all
 
 from pytest_slmsec.core.errors import MissingExtraError, UsageError
 from pytest_slmsec.core.items import Choose, Generate, Message
@@ -30,13 +31,6 @@ MIXED = (
     *(pick(COMMON + "entry " * n, *CHOICES, shared=len(COMMON)) for n in range(1, 6)),
     *(pick("which letter " * n, "A", "B", "C", "D") for n in range(1, 4)),
 )
-
-
-def run_all(engine, requests):
-    outputs = {}
-    for batch in engine.plan(requests):
-        outputs.update(zip(batch, engine.run([requests[i] for i in batch]).outputs, strict=True))
-    return [outputs[i] for i in range(len(requests))]
 
 
 def test_answers_are_those_of_transformers(both):

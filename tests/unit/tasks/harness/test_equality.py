@@ -1,35 +1,19 @@
 """Every number is the one that lm-evaluation-harness gives for the same model and documents."""
 
-import json
 import math
 
 import pytest
+from lmeval import definition
 
 from pytest_slmsec.core.models import parse_model, shipped_registry
-from pytest_slmsec.core.paths import fixtures_dir
 from pytest_slmsec.engines.registry import make_engine
 from pytest_slmsec.engines.settings import EngineSettings
 from pytest_slmsec.scoring.base import Mode
-from pytest_slmsec.tasks.harness.definition import tasks_folder
 from pytest_slmsec.tasks.nlp import TASKS
 from pytest_slmsec.tasks.sources import find
 
 lm_eval = pytest.importorskip("lm_eval", reason="lm-eval is not installed")
-DATA = fixtures_dir() / "data"
 TOLERANCE_NATS = 1e-4
-
-
-def definition(task):
-    """The task's own YAML over the JSON reader of `datasets`: nothing of this package in between.
-
-    Splits that are named but not asked, and give no examples, hold the same documents.
-    """
-    known = task.load.args[0]
-    asked = DATA / task.name / f"{known.split}.jsonl"
-    files = {split: asked.with_stem(split) for split in ("train", "validation", "test", "dev")}
-    files = {split: str(path if path.exists() else asked) for split, path in files.items()}
-    lines = [f"include: {tasks_folder() / known.file}", "dataset_path: json", "dataset_name: null"]
-    return "\n".join([*lines, f"dataset_kwargs: {json.dumps({'data_files': files})}"]) + "\n"
 
 
 @pytest.fixture(scope="module")
