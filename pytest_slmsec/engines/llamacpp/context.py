@@ -18,6 +18,7 @@ FEED = 512
 SMALLEST = 1024
 """Tokens that a context holds at first; it doubles when more are needed, so that memory follows what is asked."""
 ALL_LAYERS = -1
+UNKNOWN = "unknown model architecture"
 F32, F16, BF16 = 0, 1, 30
 """ggml's numbers of types that keys and values can be held in."""
 
@@ -43,7 +44,7 @@ class LlamaModel:
         with complaints() as lines:
             self.pointer = self._lib.llama_model_load_from_file(str(path).encode(), params)
             if not self.pointer:
-                raise ModelError(f"{path} cannot be loaded by llama.cpp ({reason(lines)}): fetch or make it again.")
+                raise ModelError(f"{path} cannot be loaded by llama.cpp ({(why := reason(lines))}): {_remedy(why)}.")
         if self._lib.llama_model_has_encoder(self.pointer) or not self._lib.llama_model_has_decoder(self.pointer):
             self.close()
             raise ModelError(f"{path} is no causal language model: it encodes text, and generates none by itself.")
@@ -56,6 +57,12 @@ class LlamaModel:
         if self.pointer:
             self._lib.llama_model_free(self.pointer)
             self.pointer = None
+
+
+def _remedy(why: str) -> str:
+    if UNKNOWN in why:
+        return f"update llama-cpp-python, of which {import_llama().__version__} is installed, or use another model"
+    return "fetch or make it again"
 
 
 class Context:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_slmsec.core.errors import ModelError
+from pytest_slmsec.engines.llamacpp.sorts import check_generates
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
@@ -85,7 +86,8 @@ def read_gguf(path: Path) -> GgufFile:
     """Read the header of one file and check it against the file's size.
 
     Raises:
-        ModelError: it is no GGUF file, is cut short or damaged, or its vocabulary does not fit its weights.
+        ModelError: it is no GGUF file, is cut short or damaged, is no language model, or its vocabulary does not fit
+            its weights.
         MissingExtraError: the package gguf is not installed.
     """
     try:
@@ -199,6 +201,7 @@ def _read(path: Path, data: mmap.mmap) -> GgufFile:
         raise Damaged(f"is damaged: its general.alignment is {alignment!r}, no power of two")
     tensors = tuple(_tensor(reader, alignment) for _ in range(n_tensors))
     _check_places(tensors, -(-reader.place // alignment) * alignment, len(data))
+    check_generates(path, metadata)
     _check_metadata(metadata, tensors)
     return GgufFile(path, metadata, tensors)
 

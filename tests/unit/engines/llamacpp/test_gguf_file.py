@@ -3,6 +3,7 @@
 import shutil
 import struct
 
+import numpy as np
 import pytest
 from enginechecks import refused
 from hypothesis import HealthCheck, given, settings
@@ -15,6 +16,11 @@ from pytest_slmsec.engines.llamacpp.gguf_file import read_gguf, shards
 gguf = pytest.importorskip("gguf")
 pytest.importorskip("llama_cpp")
 
+KINDS = {
+    bool: gguf.GGUFValueType.BOOL,
+    int: gguf.GGUFValueType.UINT32,
+    str: gguf.GGUFValueType.STRING,
+}
 FIXED = [HealthCheck.function_scoped_fixture]
 
 
@@ -76,7 +82,8 @@ def test_a_damaged_header_is_refused_or_read_and_nothing_else(directory, tmp_pat
         found = read_gguf(path)
     except ModelError:
         return
-    assert len(found.tensors) == 20
+    (announced,) = struct.unpack_from("<Q", data, 8)  # fewer than there were: llama.cpp says which one it misses
+    assert len(found.tensors) == announced
 
 
 def test_what_is_no_gguf_file(load, tmp_path):
@@ -134,7 +141,48 @@ def test_a_missing_tensor(load, copy):
 def test_an_architecture_that_llama_cpp_does_not_know(load, copy):
     path = copy / "model.gguf"
     path.write_bytes(path.read_bytes().replace(b"llama", b"lhama"))
-    refused(load, path, "unknown model architecture: 'lhama'")
+    refused(load, path, "unknown model architecture: 'lhama'", "update llama-cpp-python")
+
+
+def write_header(path, architecture, **keys):
+    """A file with a vocabulary and one tensor; `__` in a key stands for a dot."""
+    writer = gguf.GGUFWriter(path, architecture)
+    writer.add_token_list(["a", "b"])
+    for key, value in keys.items():
+        writer.add_key_value(key.replace("__", "."), value, KINDS[type(value)])
+    writer.add_tensor("token_embd.weight", np.zeros((2, 32), "float32"))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("architecture", "keys", "said"),
+    [
+        ("bert", {"bert__attention__causal": False}, "is no causal language model: each of its tokens sees"),
+        (
+            "bert",
+            {"bert__pooling_type": 1},
+            "no causal language model: it turns texts into vectors (bert.pooling_type)",
+        ),
+        ("qwen3", {"qwen3__pooling_type": 3}, "it turns texts into vectors (qwen3.pooling_type)"),
+        ("llama", {"general__type": "adapter"}, "is no model but an adapter (LoRA)"),
+        ("imatrix", {"general__type": "imatrix"}, "is no model but an importance matrix"),
+        ("clip", {}, "is no model but what shows images to a model (mmproj)"),
+    ],
+)
+def test_what_is_no_language_model(load, tmp_path, architecture, keys, said):
+    path = tmp_path / "model.gguf"
+    write_header(path, architecture, **keys)
+    refused(load, path, said)
+
+
+def test_keys_that_say_that_it_generates_are_no_obstacle(tmp_path):
+    path = tmp_path / "model.gguf"
+    keys = {"general__type": "model", "llama__attention__causal": True, "llama__pooling_type": 0}
+    write_header(path, "llama", **keys)
+    assert read_gguf(path).architecture == "llama"
 
 
 def test_a_file_that_ends_llama_cpp_does_not_end_the_run(load, copy):
