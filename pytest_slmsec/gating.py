@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from pytest_slmsec.gates.judge import Judgement
 
 PREFIX = "slmsec-gate::"
+GATES_PASSED = "gates passed"
+"""What pytest's closing line counts them as."""
 NOTHING_JUDGED = 6
 """Exit status of a run that was to judge and could not; pytest's own end at 5 (no tests collected)."""
 
@@ -229,12 +231,14 @@ class Gating:
         if outcome == "inconclusive":
             return outcome, "?", ("GATE INCONCLUSIVE", {"yellow": True})
         if report.passed:
-            return "gates passed", "G", ("GATE PASSED", {"green": True})
+            return GATES_PASSED, "G", ("GATE PASSED", {"green": True})
         return ("failed", "F", ("GATE FAILED", {"red": True})) if outcome == "failed" else None
 
     @pytest.hookimpl(wrapper=True)
     def pytest_terminal_summary(self, terminalreporter: Any) -> Generator[None, None, None]:
         """The verdicts, below the tables of results."""
+        if len(terminalreporter.stats.get(GATES_PASSED, ())) == 1:
+            terminalreporter._add_stats("gate passed", terminalreporter.stats.pop(GATES_PASSED))
         try:
             return (yield)
         finally:

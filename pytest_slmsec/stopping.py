@@ -14,6 +14,7 @@ import pytest
 from pytest_slmsec.cases import Case, Group, case_of
 from pytest_slmsec.core.errors import SlmsecError, UsageError
 from pytest_slmsec.core.models import ModelSpec
+from pytest_slmsec.core.wrap import counted
 from pytest_slmsec.gatemarks import with_marks
 from pytest_slmsec.gates.arm import Arm
 from pytest_slmsec.gates.config import GateConfig, Rule
@@ -157,7 +158,8 @@ class Stopping:
         seen = max(visit.looks[self._decided_at(one, look) - 1] for one in askers)
         self._groups.by_key[group.label, group.model.name].stopped = seen
         said = " and ".join(dict.fromkeys(verdict.value for verdict in verdicts if verdict is not None))
-        return f"the gate decided after {seen} of {visit.n_total} items: {said}; {visit.n_total - seen} items saved"
+        saved = counted(visit.n_total - seen, "item")
+        return f"the gate decided after {seen} of {visit.n_total} items: {said}; {saved} saved"
 
     def _opponents(self, base: Group) -> list[Group]:
         """The groups of the candidates that are judged against a base."""

@@ -27,6 +27,12 @@ def folded(names: Sequence[str], most: int, gap: str = ", ") -> str:
     return f"{gap.join(names[:most])} and {len(names) - most:,} more"
 
 
+def counted(n: int, noun: str, verb: str = "") -> str:
+    """``1 item``, ``2,000 items``; with the verb ``are``: ``1 item is``, ``2,000 items are``."""
+    agrees = {"are": "is", "have": "has"}.get(verb, verb) if n == 1 else verb
+    return f"{n:,} {noun}{'' if n == 1 else 's'} {agrees}".rstrip()
+
+
 def columns() -> int:
     """Columns of the terminal, by the variable COLUMNS or as the system says; 80 where there is none."""
     return shutil.get_terminal_size((WIDTH, 24)).columns

@@ -75,7 +75,7 @@ def _answerable(base: Arm, candidate: Arm) -> tuple[Arm, Arm, list[str]]:
     kept = [index for index, parts in enumerate(base.columns["parts"]) if not parts.get(UNSCORED)]
     if len(kept) == base.n:
         return base, candidate, []
-    remark = f"{base.n - len(kept)} of {base.n} items have no published answer and are not judged."
+    remark = f"Not judged: {base.n - len(kept)} of {base.n} items, for want of a published answer."
     return base.taken(kept), candidate.taken(kept), [remark]
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_slmsec.core.errors import UsageError
+from pytest_slmsec.core.wrap import counted
 from pytest_slmsec.gates.binary import fail_z, floor_items, smallest_provable_margin, tango_z
 from pytest_slmsec.gates.undecided import check_margin, items_to_decide, normal_quantile
 
@@ -146,14 +147,15 @@ class Feasibility:
         fails = "no drop would FAIL it reliably"
         if self.fails_from is not None:
             fails = f"it can FAIL (from a drop of about {100 * self.fails_from:.0f} points)"
+        has = f"{self.benchmark} has {counted(self.n, 'item')}"
         if not self.can_pass:
             return (
-                f'{self.benchmark} has {self.n} items; even with no changed answer it can only prove "at most '
+                f'{has}; even with no changed answer it can only prove "at most '
                 f'{100 * self.smallest_margin:.1f} points worse". {fails[0].upper()}{fails[1:]} but not PASS at '
                 f"{100 * self.margin:g} points unless the candidate is better. Role: advisory."
             )
         return (
-            f"{self.benchmark} has {self.n} items: an unchanged model passes at {100 * self.margin:g} points in about "
+            f"{has}: an unchanged model passes at {100 * self.margin:g} points in about "
             f"{100 * self.power_pass:.0f} of 100 runs, and {fails}. For {100 * self.power:.0f} of 100 it needs about "
             f"{self.items_to_pass:,} items, if {100 * self.churn:.0f} % of the answers change without any drop."
         )

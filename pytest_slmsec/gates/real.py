@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_slmsec.core.wrap import counted
 from pytest_slmsec.gates.plan import real_floor
 from pytest_slmsec.gates.sequential import anytime_real_gate, checked_differences
 from pytest_slmsec.gates.undecided import check_margin, normal_quantile, undecided
@@ -126,8 +127,8 @@ def _within(drop: float, scale: float) -> float:
 
 def _reasons(n: int, floor: int, method: str) -> tuple[str, ...]:
     if n < floor:
-        return (f"{n} items are below the floor of {floor}: a total loss on a few items could stay unseen, so the gate "
-                "can FAIL but not PASS.",)  # fmt: skip
+        return (f"{counted(n, 'item', 'are')} below the floor of {floor}: a total loss on a few items could stay "
+                "unseen, so the gate can FAIL but not PASS.",)  # fmt: skip
     if method == "bca" and n < APPROXIMATE_BELOW_ITEMS:
         return (f"With {n} items the bounds are approximate; from {APPROXIMATE_BELOW_ITEMS} items they are reliable.",)
     return ()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from enum import Enum
 
+from pytest_slmsec.core.wrap import counted
 from pytest_slmsec.gates.verdict import PERCENT, POINTS, TIME, GateResult, Verdict
 
 _PRINTED_TIMES_100 = {POINTS: " points", PERCENT: " %", TIME: " %"}
@@ -83,7 +84,7 @@ def _failed(r: GateResult, subject: str, sure: str) -> str:
     parts = [f"We are {sure} that on {subject} the candidate is worse by at least {amount(r.lower, r)}; you allowed "
              f"{_limit(r)}."]  # fmt: skip
     if "lost" in r.details:
-        parts.insert(0, f"On {subject} the candidate lost {r.details['lost']} answers and won back "
+        parts.insert(0, f"On {subject} the candidate lost {counted(r.details['lost'], 'answer')} and won back "
                         f"{r.details['gained']} of {r.n:,}.")  # fmt: skip
     if r.p_fail is not None:
         gap = f"a gap this big would turn up in {in_runs(r.p_fail)}"
@@ -146,9 +147,10 @@ def lack(r: GateResult) -> Lack:
 
 
 def _why(r: GateResult) -> str:
-    d, items = r.details, f"{r.n:,} items"
+    d, items = r.details, counted(r.n, "item")
+    floor = f"below the floor of {d.get('floor_items', 0):,}"
     said = {
-        Lack.FLOOR: f"{items} are below the floor of {d.get('floor_items', 0):,}: they can hardly prove that limit.",
+        Lack.FLOOR: f"{counted(r.n, 'item', 'are')} {floor}, too few for that limit.",
         Lack.ITEMS: f"It has {items} and needs about {d.get('items_needed') or 0:,}{_assuming(r)}; or allow a larger "
         "limit.",
         Lack.FEW: f"It has {items} and may be decided by a few more{_assuming(r)}; or allow a larger limit.",

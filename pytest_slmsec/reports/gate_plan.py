@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pytest_slmsec.core.wrap import WIDTH, folded, shown, wrapped
+from pytest_slmsec.core.wrap import WIDTH, counted, folded, shown, wrapped
 from pytest_slmsec.gates.binary import floor_items
 from pytest_slmsec.gates.config import GateConfig, Rule
 from pytest_slmsec.gates.fits import P_CORRECT
@@ -83,8 +83,8 @@ class Planned:
         if self.binary(config):
             return feasibility(self.label, self.n, limit, alpha=config.alpha, power=config.power).sentence
         unit = f"{100 * limit:g} points" if scale == 1 else f"{limit:g}"
-        return (f"{self.label} has {self.n} items and needs {self.floor(config)} to prove a limit of {unit}. It can "
-                "FAIL but not PASS. Role: advisory.")  # fmt: skip
+        return (f"{self.label} has {counted(self.n, 'item')} and needs {self.floor(config)} to prove a limit of {unit}. "
+                "It can FAIL but not PASS. Role: advisory.")  # fmt: skip
 
     def needed(self, config: GateConfig) -> int:
         """Items with which a usual unchanged model passes with the power of the configuration."""
@@ -101,7 +101,7 @@ def remarks(planned: Sequence[Planned], config: GateConfig) -> list[str]:
     if config.scope == "benchmark":
         return []
     never = len(_too_small(planned, config))
-    hardly = [f"{shown(one.label)} ({one.n:,} items; needs about {one.needed(config):,})" for one in planned
+    hardly = [f"{shown(one.label)} ({counted(one.n, 'item')}; needs about {one.needed(config):,})" for one in planned
               if one.floor(config) <= one.n < one.needed(config)]  # fmt: skip
     found = []
     if never:

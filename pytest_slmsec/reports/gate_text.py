@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pytest_slmsec.core.wrap import WIDTH, folded, shown, wrapped
+from pytest_slmsec.core.wrap import WIDTH, counted, folded, shown, wrapped
 from pytest_slmsec.gates.flips import lost_items
 from pytest_slmsec.gates.judge import COMPARISON, Judgement
 from pytest_slmsec.gates.plan import TYPICAL_CHURN
@@ -79,7 +79,7 @@ def _title(judged: Judged) -> str:
 
 def _seen(r: GateResult) -> str:
     total = r.details.get("n_total", r.n)
-    return f"{r.n:,} items" if r.n >= total else f"{r.n:,}/{total:,} items (stopped early)"
+    return counted(r.n, "item") if r.n >= total else f"{r.n:,}/{total:,} items (stopped early)"
 
 
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:
@@ -186,10 +186,10 @@ def _visits(judgement: Judgement) -> list[str]:
             left = any(judged.benchmark == arm.benchmark for judged in _left_open(judgement))
             others, saved = " Its other gates were left open." * left, visit.n_total - arm.n
             found.append(f"{shown(arm.benchmark)}: the gate needed only {arm.n:,} of {visit.n_total:,} items; "
-                         f"{saved:,} items saved.{others}")  # fmt: skip
+                         f"{counted(saved, 'item')} saved.{others}")  # fmt: skip
         elif visit.method == TWO_STAGE and len(visit.looks) > 1:
-            found.append(f"{shown(arm.benchmark)}: a sample of {visit.looks[0]:,} items did not decide, so all "
-                         f"{visit.n_total:,} were asked.")  # fmt: skip
+            found.append(f"{shown(arm.benchmark)}: a sample of {counted(visit.looks[0], 'item')} did not decide, so "
+                         f"all {visit.n_total:,} were asked.")  # fmt: skip
     return found
 
 
@@ -262,7 +262,7 @@ def _together(gates: Sequence[Judged], why: Lack) -> list[str]:
 
 def _numbers(r: GateResult) -> str:
     need = r.details.get("items_needed") or 0
-    return f" ({r.n:,} items; needs about {need:,})" if need > r.n else f" ({r.n:,} items)"
+    return f" ({counted(r.n, 'item')}; needs about {need:,})" if need > r.n else f" ({counted(r.n, 'item')})"
 
 
 def _name(judged: Judged) -> str:

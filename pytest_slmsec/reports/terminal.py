@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from io import StringIO
 from typing import Any, NamedTuple
 
+from pytest_slmsec.core.wrap import counted
 from pytest_slmsec.options import Settings
 from pytest_slmsec.reports.extras import extras
 from pytest_slmsec.reports.groups import Cost, Group
@@ -148,7 +149,7 @@ def notes(groups: Sequence[Group]) -> list[str]:
         where = f"{group.label} on {group.model}"
         measured = len(group.rows) - group.n_errors
         if group.n_errors:
-            lines.append(f"{where}: {group.n_errors} items could not be measured; they are in no score.")
+            lines.append(f"{where}: {counted(group.n_errors, 'item')} could not be measured: in no score.")
         elif group.stopped:
             seen = f"{measured:,} of {group.n_expected:,} items"
             lines.append(f"{where}: stopped early, after {seen}; its benchmark entries say so in their names.")
@@ -157,13 +158,14 @@ def notes(groups: Sequence[Group]) -> list[str]:
             lines.append(f"{where}: {ran}; no benchmark entry is written for a part.")
         if group.n_hit_limit:
             limit = (group.header.get("decoding") or {}).get("max_new_tokens")
-            lines.append(f"{where}: {group.n_hit_limit} answers reached the limit of {limit} new tokens.")
+            lines.append(f"{where}: {counted(group.n_hit_limit, 'answer')} reached the limit of {limit} new tokens.")
         if group.n_fragile:
             lines.append(
-                f"{where}: {group.n_fragile} choices hang on numeric noise; --slmsec-fragile=rescore takes fp32."
+                f"{where}: numeric noise decides {counted(group.n_fragile, 'choice')}; --slmsec-fragile=rescore takes "
+                "fp32."
             )
         if unscored := _unscored(group):
-            lines.append(f"{where}: {unscored} items have no published answer; they are in no score.")
+            lines.append(f"{where}: {counted(unscored, 'item', 'have')} no published answer: in no score.")
     return lines + _measured_notes(groups)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pytest_slmsec.core.wrap import counted
 from pytest_slmsec.sentinels.base import Evidence, Sentinel
 
 
@@ -12,7 +13,8 @@ def check(evidence: Evidence) -> str | None:
     if not short:
         return None
     item, tokens, words = max(short, key=lambda row: row[2] - row[1])
-    return f"fewer prompt tokens were counted than words were sent on {len(short)} items ({item}: {tokens} of {words})"
+    where = f"{counted(len(short), 'item')} ({item}: {tokens} of {words})"
+    return f"fewer prompt tokens were counted than words were sent on {where}"
 
 
 SENTINEL = Sentinel(

@@ -35,7 +35,7 @@ WHY = {
     "m/t5": "m/t5: its architecture 't5' has an encoder and a decoder, which are not evaluated here: name a causal",
     "m/no-json": "m/no-json/config.json is no readable JSON (*line 1 column *): fetch or write it again.",
     "m/vocabulary": "m/vocabulary: the tokenizer has ids up to 4*, but the model embeds only 384 tokens: *",
-    "m/no-weights": "m/no-weights has no [*].safetensors weights (*): complete the directory, fetch the model again, or",
+    "m/no-weights": "m/no-weights has no [*].safetensors weights (*): complete the directory, fetch the model again",
     "m/shard": "m/shard lacks model-00001-of-00002.safetensors (1 of 2 weight files *): fetch the model again.",
     "m/pickle": "m/pickle has its weights only as a pickle (pytorch_model.bin), which can run code *: convert it to",
     "m/cut.gguf": "m/cut.gguf is cut short or damaged: *: fetch or make it again.",

@@ -59,7 +59,7 @@ def test_every_row_is_as_wide_as_its_table(shelf):
     models = lines[1 : lines.index("  * to be accepted on its hub page first")]
     assert {line.rindex("  ") for line in models} == {models[0].rindex("  ")}
     benchmarks = lines[lines.index("benchmarks (items published):") + 1 :]
-    assert len({re.search(r"\d  ", line).start() for line in benchmarks}) == 1
+    assert len({re.search(r"\d  \S", line).start() for line in benchmarks}) == 1
 
 
 def test_what_is_not_pinned_is_said():

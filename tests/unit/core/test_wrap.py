@@ -1,19 +1,14 @@
-"""Text for a terminal."""
+"""Words for a terminal."""
 
 import pytest
 
-from pytest_slmsec.core.wrap import folded
+from pytest_slmsec.core.wrap import counted
 
 
 @pytest.mark.parametrize(
-    ("n", "expected"),
-    [
-        (1, "n0"),
-        (3, "n0, n1, n2"),
-        (4, "n0, n1, n2, n3"),
-        (5, "n0, n1, n2 and 2 more"),
-        (2003, "n0, n1, n2 and 2,000 more"),
-    ],
-)
-def test_of_many_names_the_first_few_are_shown(n, expected):
-    assert folded([f"n{row}" for row in range(n)], 3) == expected
+    ("n", "verb", "text"),
+    [(0, "", "0 items"), (1, "", "1 item"), (2_000, "", "2,000 items"), (1, "are", "1 item is"),
+     (2, "are", "2 items are"), (1, "have", "1 item has"), (1, "can", "1 item can")],
+)  # fmt: skip
+def test_what_is_counted_agrees_with_its_number(n, verb, text):
+    assert counted(n, "item", verb) == text

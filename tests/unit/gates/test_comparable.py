@@ -39,7 +39,7 @@ def test_items_without_a_published_answer_are_not_judged():
     found = pair(base, other)
     assert found.base.n == found.candidate.n == 78
     assert base.columns["item"][3] not in found.candidate.columns["item"]
-    assert found.warnings == ("2 of 80 items have no published answer and are not judged.",)
+    assert found.warnings == ("Not judged: 2 of 80 items, for want of a published answer.",)
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_what_is_incomplete_is_said():
     made.add(payload("broken", "m", 0, error="no", header=header(n_expected=1)), ACCURACY)
     assert notes(list(made)) == [
         "part on m: 1 of 4 items ran; no benchmark entry is written for a part.",
-        "broken on m: 1 items could not be measured; they are in no score.",
+        "broken on m: 1 item could not be measured: in no score.",
     ]
 
 
@@ -94,4 +94,4 @@ def test_items_that_nobody_can_answer_right_are_counted_below_the_table():
         given = payload("seceval", "phi3", row, row == 0, **({"header": header()} if row == 0 else {}))
         given["row"]["score"]["parts"] = {"unscored": 1.0} if row > 2 else {}
         found.add(given, ACCURACY)
-    assert notes(list(found)) == ["seceval on phi3: 1 items have no published answer; they are in no score."]
+    assert notes(list(found)) == ["seceval on phi3: 1 item has no published answer: in no score."]
