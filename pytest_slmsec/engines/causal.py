@@ -25,6 +25,7 @@ from pytest_slmsec.engines.settings import EngineSettings
 
 BATCH_TOKENS = {"cpu": 8192, "cuda": 65536}
 OOM_PHRASES = ("out of memory", "can't allocate memory", "not enough memory")
+UNRECORDED = "answers were written without CUDA graphs, more slowly"
 RESCORED = "items that hang on numeric noise were scored again in fp32"
 
 
@@ -155,6 +156,8 @@ class CausalEngine(Answering):
         tally.decode_s = (tally.decode_s or 0.0) + spent.decode_s
         if tally.first_token_s is None:
             tally.first_token_s = spent.first_token_s
+        if spent.unrecorded is not None:
+            tally.notes.append(f"{UNRECORDED} ({spent.unrecorded})")
 
     def _generate_padded(self, rows: Sequence[Row], tally: Tally) -> None:
         began = self._now()

@@ -1,23 +1,17 @@
-"""The attention function of packed tiles, registered with transformers.
+"""The attention function of this package, registered with transformers once.
 
-Every segment of the tile attends to the shared prefix and to its own ancestors, in a call of its own, so that what it
-gets does not depend on its neighbours. The linear layers of the model, quantised or not, stay as they are.
+What a token may attend to is known by what is being fed: a tile of questions, or one step of running answers. Linear
+layers, quantised or not, have no part in it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
-import torch
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
-
-from pytest_slmsec.engines.packed.layout import Segment
 
 NAME = "slmsec_packed"
 KeysAndValues = dict[int, tuple[Tensor, Tensor]]
@@ -30,107 +24,62 @@ class NotPackable(Exception):
     """The model asks for an attention that a packed tile cannot have; says which."""
 
 
-@dataclass
-class Tile:
-    """What the attention function must know about the tile in work.
+class InWork(Protocol):
+    """What is being fed to the model."""
 
-    Attributes:
-        segments: in their order. prefix: keys and values of the shared prefix by layer ([1, heads, tokens, size]).
-        captured: where given, keys and values of the whole tile are left in it, by layer.
-        sliding_window: the smallest window that a layer asked for, or None: longer texts cannot be packed.
-    """
+    def attend(
+        self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float, window: int | None
+    ) -> Tensor:
+        """Attention of one layer.
 
-    segments: Sequence[Segment]
-    prefix: KeysAndValues = field(default_factory=dict)
-    captured: KeysAndValues | None = None
-    sliding_window: int | None = None
+        Args:
+            query: [rows, heads, tokens, head size]; key, value: [rows, key-value heads, tokens, head size].
+            window: tokens that the layer looks back at most, or None for all.
+
+        Returns:
+            [rows, heads, tokens, head size].
+        """
 
 
-_in_work: ContextVar[Tile] = ContextVar("slmsec_tile")
+_in_work: ContextVar[InWork] = ContextVar("slmsec_in_work")
 
 
 @contextmanager
-def working_on(tile: Tile) -> Iterator[None]:
-    """Attention sees this tile."""
-    token = _in_work.set(tile)
+def working_on(work: InWork) -> Iterator[None]:
+    """Attention is that of this tile or step."""
+    token = _in_work.set(work)
     try:
         yield
     finally:
         _in_work.reset(token)
 
 
-def register(name: str, function: Callable[..., tuple[Tensor, None]]) -> None:
-    """Make an attention function known to transformers under a name; it needs no mask from there."""
+def register() -> None:
+    """Make the attention function known to transformers, and no mask with it: where there is none, none is made.
+
+    Source: transformers 5.23, ``masking_utils.py`` (`_preprocess_mask_arguments`).
+    """
     from transformers import AttentionInterface
-    from transformers.masking_utils import AttentionMaskInterface
 
-    AttentionInterface.register(name, function)
-    AttentionMaskInterface.register(name, _no_mask)
-
-
-def _no_mask(*_args: Any, **_options: Any) -> None:
-    return None
+    AttentionInterface.register(NAME, attend)
 
 
 def attend(
     module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None = None,
     scaling: float | None = None, dropout: float = 0.0, **options: Any,
 ) -> tuple[Tensor, None]:  # fmt: skip
-    """Attention of one layer over the tile in work.
-
-    Args:
-        query: [1, heads, tile tokens, head size]; key, value: [1, key-value heads, tile tokens, head size].
+    """Attention of one layer over what is in work; see `InWork.attend`.
 
     Returns:
-        [1, tile tokens, heads, head size]; zeros where the tile is padded.
+        [rows, tokens, heads, head size].
 
     Raises:
         NotPackable: the layer asks for more than scaled dot products.
     """
-    tile = _in_work.get()
-    refuse_options(options)
-    if (window := options.get("sliding_window")) is not None:
-        tile.sliding_window = min(window, tile.sliding_window or window)
-    if tile.captured is not None:
-        tile.captured[module.layer_idx] = key, value
-    out = torch.zeros_like(query)
-    prefix = tile.prefix.get(getattr(module, "layer_idx", -1))
-    start = 0
-    for segment in tile.segments:
-        rows = slice(start, start + len(segment.tokens))
-        start = rows.stop
-        keys, values = key[:, :, rows], value[:, :, rows]
-        if segment.shared and prefix is not None:
-            keys, values = torch.cat([prefix[0], keys], dim=2), torch.cat([prefix[1], values], dim=2)
-        plain = not segment.shared and not segment.parents
-        mask = None if plain else mask_of(segment.structure, str(query.device))
-        out[:, :, rows] = scaled_dot_product_attention(
-            query[:, :, rows], keys, values, attn_mask=mask, is_causal=plain, scale=scaling,
-            enable_gqa=query.shape[1] != key.shape[1],
-        )  # fmt: skip
-    return out.transpose(1, 2), None
-
-
-def refuse_options(options: Mapping[str, Any]) -> None:
-    """Refuse what scaled dot products cannot do.
-
-    Raises:
-        NotPackable: naming the option.
-    """
     for name in REFUSED_OPTIONS:
         if options.get(name) is not None:
             raise NotPackable(f"its attention uses {name}")
-
-
-@lru_cache(maxsize=512)
-def mask_of(structure: tuple[int, int, tuple[int, ...]], device: str) -> Tensor:
-    """Which keys each token of a segment may see ([tokens, prefix + tokens], bool): prefix, ancestors and itself."""
-    shared, own, parents = structure
-    length = own + len(parents)
-    mask = torch.zeros(length, shared + length, dtype=torch.bool)
-    mask[:, :shared] = True
-    mask[:own, shared : shared + own] = torch.ones(own, own, dtype=torch.bool).tril()
-    for node, parent in enumerate(parents, own):
-        mask[node] = mask[parent]
-        mask[node, shared + node] = True
-    return mask.to(device)
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    layer = getattr(module, "layer_idx", -1)
+    out = _in_work.get().attend(layer, query, key, value, scale, options.get("sliding_window"))
+    return out.transpose(1, 2), None

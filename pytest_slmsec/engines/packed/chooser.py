@@ -9,9 +9,9 @@ from torch import Tensor
 
 from pytest_slmsec.engines.choosing import Chosen
 from pytest_slmsec.engines.encoded import Encoded
-from pytest_slmsec.engines.packed.attention import NAME, KeysAndValues, Tile
 from pytest_slmsec.engines.packed.layout import Segment, pack, segment, tile_tokens
 from pytest_slmsec.engines.packed.model import PackedModel
+from pytest_slmsec.engines.packed.tile import Tile
 
 
 class PackedChooser:
@@ -24,16 +24,24 @@ class PackedChooser:
     def choose(self, asked: Sequence[Encoded]) -> list[Chosen]:
         """Log-probabilities of the choices of each question, in their order.
 
-        Every bit of a result depends on the question, its shared prefix, the tile size and the machine alone.
+        Every bit of a result depends on the question, its shared prefix, the tile size and the machine alone. The head
+        takes the positions of all tiles together: it is as dear for one as for a block.
         """
         segments = [segment(one) for one in asked]
-        found: dict[int, Chosen] = {}
-        with self.model.attention(NAME):
+        order: list[int] = []
+        states: list[Tensor] = []
+        wanted: list[list[int]] = []
+        with self.model.packed():
             for tile in self._tiles(segments):
                 members = [segments[index] for index in tile]
-                results = self._run(members, self.model.prefix(members[0].shared))
-                found.update(zip(tile, results, strict=True))
+                hidden = self.model.feed(Tile(members, self.model.prefix(members[0].shared)))
+                places = _places(members)
+                states.append(hidden[list(places)])
+                wanted += places.values()
+                order += tile
         self.model.counts.needed += sum(len(one.tokens) for one in segments)
+        values = self._read(torch.cat(states), wanted) if states else iter(())
+        found = {index: _chosen(segments[index], values) for index in order}
         return [found[index] for index in range(len(asked))]
 
     def plan(self, asked: Sequence[Encoded], budget_tokens: int) -> list[list[int]]:
@@ -57,41 +65,32 @@ class PackedChooser:
             for members in pack([len(segments[index].tokens) for index in mine], self.model.tile):
                 yield [mine[member] for member in members]
 
-    def _run(self, segments: Sequence[Segment], prefix: KeysAndValues) -> list[Chosen]:
-        hidden = self.model.feed(Tile(segments, prefix))
-        starts = [0]
-        for one in segments:
-            starts.append(starts[-1] + len(one.tokens))
-        reads = [
-            (start + at, token)
-            for start, one in zip(starts, segments, strict=False)
-            for choice in one.reads
-            for at, token in choice
-        ]
-        values = iter(self._read(hidden, reads))
-        return [_chosen(one, values) for one in segments]
-
-    def _read(self, hidden: Tensor, reads: Sequence[tuple[int, int]]) -> list[tuple[float, bool]]:
-        """Log-probability of each (position, token), and whether the token is the most probable one there."""
-        places = sorted({place for place, _ in reads})
-        wanted: dict[int, list[int]] = {place: [] for place in places}
-        for place, token in reads:
-            wanted[place].append(token)
-        known: dict[tuple[int, int], tuple[float, bool]] = {}
-        rest = iter(places)
-        for logits in self.model.head.logits(hidden[places]):
+    def _read(self, hidden: Tensor, wanted: Sequence[Sequence[int]]) -> Iterator[dict[int, tuple[float, bool]]]:
+        """For each position, by token wanted there: its log-probability, and whether it is the most probable one."""
+        rest = iter(wanted)
+        for logits in self.model.head.logits(hidden):
             block = [next(rest) for _ in range(len(logits))]
-            pairs = [(row, place, token) for row, place in enumerate(block) for token in wanted[place]]
-            rows, tokens = [row for row, _, _ in pairs], [token for _, _, token in pairs]
-            logprobs = (logits[rows, tokens] - logits.logsumexp(dim=-1)[rows]).tolist()
-            greedy = (logits.argmax(dim=-1)[rows] == torch.tensor(tokens, device=logits.device)).tolist()
-            for (_, place, token), logprob, best in zip(pairs, logprobs, greedy, strict=True):
-                known[place, token] = logprob, best
-        return [known[read] for read in reads]
+            rows = [row for row, some in enumerate(block) for _ in some]
+            tokens = [token for some in block for token in some]
+            logprobs = iter((logits[rows, tokens] - logits.logsumexp(dim=-1)[rows]).tolist())
+            greedy = iter((logits.argmax(dim=-1)[rows] == torch.tensor(tokens, device=logits.device)).tolist())
+            for some in block:
+                yield {token: (next(logprobs), next(greedy)) for token in some}
 
 
-def _chosen(one: Segment, values: Iterator[tuple[float, bool]]) -> Chosen:
-    per_choice = [[next(values) for _ in choice] for choice in one.reads]
+def _places(segments: Sequence[Segment]) -> dict[int, list[int]]:
+    """Positions in the tile at which something is read, in their order, and the tokens wanted at each."""
+    places: dict[int, list[int]] = {}
+    start = 0
+    for one in segments:
+        places |= {start + at: tokens for at, tokens in one.wanted.items()}
+        start += len(one.tokens)
+    return places
+
+
+def _chosen(one: Segment, values: Iterator[dict[int, tuple[float, bool]]]) -> Chosen:
+    known = {at: next(values) for at in one.wanted}
+    per_choice = [[known[at][token] for at, token in choice] for choice in one.reads]
     return Chosen(
         tuple(sum(logprob for logprob, _ in choice) for choice in per_choice),
         tuple(all(best for _, best in choice) for choice in per_choice),

@@ -12,24 +12,32 @@ from torch import Tensor
 
 from pytest_slmsec.engines.decoding import Row, take
 from pytest_slmsec.engines.encoded import Tokens
-from pytest_slmsec.engines.packed import attention, slots
-from pytest_slmsec.engines.packed.attention import KeysAndValues, Tile
+from pytest_slmsec.engines.network import PAD
+from pytest_slmsec.engines.packed.attention import KeysAndValues
 from pytest_slmsec.engines.packed.layout import Segment
 from pytest_slmsec.engines.packed.model import PackedModel
-from pytest_slmsec.engines.packed.slots import Slots, stepping
+from pytest_slmsec.engines.packed.slots import Slots
+from pytest_slmsec.engines.packed.steps import CudaGraphs, Recorder, Steps
+from pytest_slmsec.engines.packed.tile import Tile
 
 SLOTS = {"cpu": 64, "cuda": 128}
-SHRINK_BELOW = 0.5
-"""Once nothing waits, slots are given up when less than this share of them is in use: it copies the cache once."""
+SHRINK_BELOW = {"cpu": 0.8, "cuda": 0.5}
+"""Once nothing waits, slots are given up when no more than this share of them is in use: it copies the cache once, and
+on CUDA the step is recorded anew."""
 
 
 @dataclass(slots=True)
 class Spent:
-    """Where the time went: seconds reading prompts and writing answers, and until the first token of all."""
+    """Where the time went: seconds reading prompts and writing answers, and until the first token of all.
+
+    Attributes:
+        unrecorded: why steps ran anew each time where they should have been replayed, or None.
+    """
 
     prefill_s: float = 0.0
     decode_s: float = 0.0
     first_token_s: float | None = None
+    unrecorded: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +63,14 @@ class SlotGenerator:
 
     Args:
         slots: answers in work at a time, or None for the device's default.
+        recorder: how steps are recorded and replayed; on CUDA they are graphs unless another way is given.
     """
 
-    def __init__(self, model: PackedModel, slots: int | None = None) -> None:
+    def __init__(self, model: PackedModel, slots: int | None = None, recorder: Recorder | None = None) -> None:
         self.model = model
         self.slots = slots or SLOTS.get(model.device.type, SLOTS["cuda"])
+        self._shrink_below = SHRINK_BELOW.get(model.device.type, SHRINK_BELOW["cuda"])
+        self._recorder = recorder or (CudaGraphs() if model.device.type == "cuda" else None)
 
     @torch.inference_mode()
     def generate(self, rows: Sequence[Row], ends: Collection[int]) -> Spent:
@@ -69,17 +80,18 @@ class SlotGenerator:
             ends: ids that end a text.
         """
         spent = Spent()
-        for prefix in dict.fromkeys(_prefix(row) for row in rows):
-            self._generate([row for row in rows if _prefix(row) == prefix], prefix, ends, spent)
+        with self.model.packed():
+            for prefix in dict.fromkeys(_prefix(row) for row in rows):
+                self._generate([row for row in rows if _prefix(row) == prefix], prefix, ends, spent)
         return spent
 
     def _generate(self, rows: Sequence[Row], prefix: Tokens, ends: Collection[int], spent: Spent) -> None:
         began = time.perf_counter()
-        with self.model.attention(attention.NAME):
-            known = self.model.prefix(prefix)
+        known = self.model.prefix(prefix)
         spent.prefill_s += time.perf_counter() - began
         waiting, ready = deque(rows), deque[Ready]()
         cache = Slots(min(self.slots, len(rows)), known, self.model.device)
+        steps = Steps(self.model, cache, len(prefix), self._recorder)
         running: list[Row | None] = [None] * cache.count
         while True:
             began = time.perf_counter()
@@ -97,11 +109,12 @@ class SlotGenerator:
                 spent.first_token_s = now - began
             live = [slot for slot, row in enumerate(running) if row is not None]
             if not live:
+                spent.unrecorded = spent.unrecorded or steps.refused
                 return
-            if not waiting and not ready and len(live) <= SHRINK_BELOW * cache.count:
+            if not waiting and not ready and len(live) <= self._shrink_below * cache.count:
                 cache.keep(live)
                 running = [running[slot] for slot in live]
-            self._step(running, len(prefix), cache, ends)
+            self._step(running, steps, cache, ends)
             spent.decode_s += time.perf_counter() - now
 
     def _read(self, waiting: deque[Row], prefix: Tokens, known: KeysAndValues, ends: Collection[int]) -> list[Ready]:
@@ -116,8 +129,7 @@ class SlotGenerator:
             rows.append(row)
             room -= len(own)
         captured: KeysAndValues = {}
-        with self.model.attention(attention.NAME):
-            hidden = self.model.feed(Tile(segments, known, captured))
+        hidden = self.model.feed(Tile(segments, known, captured))
         starts = [0]
         for one in segments:
             starts.append(starts[-1] + one.own)
@@ -125,12 +137,9 @@ class SlotGenerator:
         self.model.counts.needed += starts[-1]
         return [Ready(row, captured, start, one.own) for row, start, one in zip(rows, starts, segments, strict=False)]
 
-    def _step(self, running: list[Row | None], ahead: int, cache: Slots, ends: Collection[int]) -> None:
+    def _step(self, running: list[Row | None], steps: Steps, cache: Slots, ends: Collection[int]) -> None:
         """One more token for every running row; the slots of those that end are free afterwards."""
-        fed = [0 if row is None else row.tokens[-1] for row in running]
-        ids = torch.tensor(fed, device=self.model.device)[:, None]
-        with self.model.attention(slots.NAME), stepping(cache):
-            hidden = self.model.decode(ids, (cache.lengths + ahead)[:, None])[:, 0]
+        hidden = steps.feed([PAD if row is None else row.tokens[-1] for row in running])
         live = [slot for slot, row in enumerate(running) if row is not None]
         self.model.counts.needed += len(live)
         self._take([row for row in running if row is not None], hidden[live], ends)

@@ -43,6 +43,12 @@ class Segment:
         return found
 
     @property
+    def wanted(self) -> dict[int, list[int]]:
+        """Where in `tokens` something is read, in order, and the different tokens that are read there."""
+        reads = sorted({read for choice in self.reads for read in choice})
+        return {at: [token for place, token in reads if place == at] for at in dict.fromkeys(at for at, _ in reads)}
+
+    @property
     def structure(self) -> tuple[int, int, tuple[int, ...]]:
         """All that the attention mask depends on."""
         return len(self.shared), self.own, self.parents

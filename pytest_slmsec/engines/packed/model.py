@@ -12,10 +12,11 @@ from torch import Tensor
 
 from pytest_slmsec.engines.encoded import Tokens
 from pytest_slmsec.engines.network import PAD
-from pytest_slmsec.engines.packed import attention, slots
-from pytest_slmsec.engines.packed.attention import KeysAndValues, NotPackable, Tile, working_on
+from pytest_slmsec.engines.packed import attention
+from pytest_slmsec.engines.packed.attention import KeysAndValues, NotPackable, working_on
 from pytest_slmsec.engines.packed.head import Head
 from pytest_slmsec.engines.packed.layout import LONE_STEP_TOKENS, Segment, tile_tokens
+from pytest_slmsec.engines.packed.tile import Tile
 
 TILE_TOKENS = {"cpu": 512, "cuda": 8192}
 REMEMBERED_PREFIXES = 4
@@ -47,8 +48,7 @@ class PackedModel:
         decoder = model.get_decoder() if hasattr(model, "get_decoder") else None
         if decoder is None or decoder is model or model.get_output_embeddings() is None:
             raise NotPackable("it has no decoder and output head of its own")
-        attention.register(attention.NAME, attention.attend)
-        attention.register(slots.NAME, slots.attend_step)
+        attention.register()
         self._model, self._decoder = model, decoder
         self.device: torch.device = next(model.parameters()).device
         self.tile = tile_tokens or TILE_TOKENS.get(self.device.type, TILE_TOKENS["cuda"])
@@ -58,10 +58,10 @@ class PackedModel:
         self._prefixes: dict[Tokens, KeysAndValues] = {}
 
     @contextmanager
-    def attention(self, name: str) -> Iterator[None]:
-        """The model attends by this registered function, and as before afterwards."""
+    def packed(self) -> Iterator[None]:
+        """The model attends as this package says, and as before afterwards."""
         before = self._model.config._attn_implementation
-        self._model.set_attn_implementation(name)
+        self._model.set_attn_implementation(attention.NAME)
         try:
             yield
         finally:
@@ -76,18 +76,18 @@ class PackedModel:
         places = torch.tensor([positions + [0] * padding], device=self.device)
         with working_on(tile):
             hidden = self.decode(ids, places)[0]
+        self.counts.fed += ids.numel()
         if tile.sliding_window is not None:
             self.longest = min(tile.sliding_window, self.longest or tile.sliding_window)
         return hidden
 
     def decode(self, ids: Tensor, positions: Tensor) -> Tensor:
-        """Hidden states behind token ids ([rows, n] to [rows, n, size]), under the attention in force."""
-        self.counts.fed += ids.numel()
+        """Hidden states behind token ids ([rows, n] to [rows, n, size]), under the attention of what is in work."""
         hidden: Tensor = self._decoder(input_ids=ids, position_ids=positions, use_cache=False).last_hidden_state
         return hidden
 
     def prefix(self, tokens: Tokens) -> KeysAndValues:
-        """Keys and values of a shared prefix; those of the last few are remembered. Under the attention of tiles."""
+        """Keys and values of a shared prefix; those of the last few are remembered."""
         if not tokens:
             return {}
         if tokens not in self._prefixes:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from pytest_slmsec.engines.packed.attention import KeysAndValues, refuse_options
+from pytest_slmsec.engines.packed.attention import KeysAndValues
 
-NAME = "slmsec_slots"
-STEP_TOKENS = 64
+STEP_TOKENS = {"cpu": 64, "cuda": 256}
 """Room grows, and attention looks, in steps of this many tokens."""
 
 
@@ -25,6 +21,7 @@ class Slots:
 
     Attributes:
         lengths: tokens in each slot behind the prefix ([slots]).
+        moved: whether tensors have been replaced since this was last set to False.
     """
 
     def __init__(self, count: int, prefix: KeysAndValues, device: torch.device) -> None:
@@ -33,8 +30,11 @@ class Slots:
         self._every = torch.arange(count, device=device)
         self._keys: dict[int, Tensor] = {}
         self._values: dict[int, Tensor] = {}
+        self._ends = [0] * count
+        self._step_tokens = STEP_TOKENS.get(device.type, STEP_TOKENS["cuda"])
         self._looked_at = 0
         self._hidden = torch.empty(0)
+        self.moved = False
 
     def fill(self, slot: int, taken: KeysAndValues, length: int) -> None:
         """Begin a slot with the keys and values of a prompt's own tokens ([1, heads, length, size])."""
@@ -42,14 +42,14 @@ class Slots:
             self._room(layer, keys, length + 1)
             self._keys[layer][slot, :, :length] = keys[0]
             self._values[layer][slot, :, :length] = values[0]
-        self.lengths[slot] = length
+        self.lengths[slot] = self._ends[slot] = length
 
     def free(self, slot: int) -> None:
         """Forget what is in a slot; it is fed padding until it is filled again.
 
         Values are wiped: one that is not finite would come through even a weight of zero.
         """
-        self.lengths[slot] = 0
+        self.lengths[slot] = self._ends[slot] = 0
         for values in self._values.values():
             values[slot] = 0
 
@@ -57,25 +57,35 @@ class Slots:
         """Drop all other slots."""
         index = torch.tensor(slots, device=self.lengths.device)
         self.count, self.lengths = len(slots), self.lengths[index]
+        self._ends = [self._ends[slot] for slot in slots]
+        self.moved = True
         self._every = self._every[: len(slots)]
         self._keys = {layer: keys[index] for layer, keys in self._keys.items()}
         self._values = {layer: values[index] for layer, values in self._values.items()}
 
-    def begin_step(self) -> None:
-        """Make room for one more token in every slot; what lies behind a slot's end is hidden."""
-        longest = int(self.lengths.max()) + 1
-        self._looked_at = -(-longest // STEP_TOKENS) * STEP_TOKENS
+    def begin_step(self) -> tuple[int, int]:
+        """Make room for one more token in every slot. Returns the shape of the step: slots, and tokens looked at."""
+        self._looked_at = self._rounded(max(self._ends) + 1)
         for layer, keys in list(self._keys.items()):
             self._room(layer, keys, self._looked_at)
+        return self.count, self._looked_at
+
+    def hide(self) -> None:
+        """Hide what lies behind each slot's end and the token that it gets now."""
         places = torch.arange(self._looked_at, device=self.lengths.device)
         self._hidden = (places > self.lengths[:, None])[:, None, None]
 
     def end_step(self) -> None:
         """Every slot has one token more."""
         self.lengths += 1
+        self._ends = [end + 1 for end in self._ends]
 
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
-        """Attention of the newest token of every slot to the prefix and to its own slot.
+    def attend(
+        self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float, window: int | None
+    ) -> Tensor:
+        """Attention of the newest token of every slot to the prefix and to its own slot; see `attention.InWork`.
+
+        Texts beyond a sliding window are never packed, so a window hides nothing.
 
         Keys times queries, not queries times keys: the product over a view of the cache is several times faster that
         way round on a CPU.
@@ -93,7 +103,7 @@ class Slots:
         slots, heads, _, size = query.shape
         grouped = query.reshape(slots, key.shape[1], heads // key.shape[1], size)
         scores = torch.matmul(keys, grouped.transpose(2, 3)).transpose(2, 3).float() * scaling
-        scores = scores.masked_fill(self._hidden, float("-inf"))
+        scores = scores.masked_fill_(self._hidden, float("-inf"))
         if layer not in self._prefix:
             out = torch.matmul(scores.softmax(-1).to(value.dtype), values)
             return out.reshape(slots, heads, 1, size)
@@ -111,38 +121,13 @@ class Slots:
         have = self._keys[layer].shape[2] if layer in self._keys else 0
         if have >= tokens:
             return
-        want = max(-(-tokens // STEP_TOKENS) * STEP_TOKENS, 2 * have)
+        want = max(self._rounded(tokens), 2 * have)
+        self.moved = True
         for cache in (self._keys, self._values):
             grown = like.new_zeros(self.count, like.shape[1], want, like.shape[3])
             if have:
                 grown[:, :, :have] = cache[layer]
             cache[layer] = grown
 
-
-_in_work: ContextVar[Slots] = ContextVar("slmsec_slots")
-
-
-@contextmanager
-def stepping(slots: Slots) -> Iterator[None]:
-    """Attention sees these slots, which have one token more afterwards."""
-    token = _in_work.set(slots)
-    slots.begin_step()
-    try:
-        yield
-    finally:
-        _in_work.reset(token)
-    slots.end_step()
-
-
-def attend_step(
-    module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None = None,
-    scaling: float | None = None, dropout: float = 0.0, **options: Any,
-) -> tuple[Tensor, None]:  # fmt: skip
-    """Attention of one layer over one step of all slots; see `Slots.attend`.
-
-    Raises:
-        NotPackable: the layer asks for more than scaled dot products.
-    """
-    refuse_options(options)
-    out = _in_work.get().attend(module.layer_idx, query, key, value, scaling or query.shape[-1] ** -0.5)
-    return out.transpose(1, 2), None
+    def _rounded(self, tokens: int) -> int:
+        return -(-tokens // self._step_tokens) * self._step_tokens

@@ -5,22 +5,13 @@ import random
 import pytest
 import torch
 from architectures import PACKABLE, made
+from random_rows import rows
 
 from pytest_slmsec.engines.decoding import Row
 from pytest_slmsec.engines.packed.generator import SlotGenerator
 from pytest_slmsec.engines.packed.model import PackedModel
 
 ENDS = (2,)
-
-
-def rows(n, shared=0, stops=lambda tokens: False, limit=24):
-    draw = random.Random(5)
-    prefix = [draw.randrange(3, 97) for _ in range(shared)]
-    return [
-        Row([*prefix, *(draw.randrange(3, 97) for _ in range(draw.randrange(1, 40)))], draw.randrange(1, limit), stops,
-            shared=shared)
-        for _ in range(n)
-    ]  # fmt: skip
 
 
 @torch.inference_mode()

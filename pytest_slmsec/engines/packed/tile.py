@@ -1,0 +1,81 @@
+"""Attention over a tile: every segment attends to the shared prefix and to its own ancestors.
+
+Each segment has calls of its own, so what it gets does not depend on its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+
+from pytest_slmsec.engines.packed.attention import KeysAndValues
+from pytest_slmsec.engines.packed.layout import Segment
+
+
+@dataclass
+class Tile:
+    """What is fed at once, and what its attention leaves behind; see `attention.InWork`.
+
+    Attributes:
+        segments: in their order. prefix: keys and values of the shared prefix by layer ([1, heads, tokens, size]).
+        captured: where given, keys and values of the whole tile are left in it, by layer.
+        sliding_window: the smallest window that a layer asked for, or None: longer texts cannot be packed.
+    """
+
+    segments: Sequence[Segment]
+    prefix: KeysAndValues = field(default_factory=dict)
+    captured: KeysAndValues | None = None
+    sliding_window: int | None = None
+
+    def attend(
+        self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float, window: int | None
+    ) -> Tensor:
+        """See `attention.InWork`; one row. Zeros where the tile is padded.
+
+        On a CPU bf16 is computed in fp32: torch's function is faster that way, and more exact.
+        """
+        if window is not None:
+            self.sliding_window = min(window, self.sliding_window or window)
+        if self.captured is not None:
+            self.captured[layer] = key, value
+        dtype = torch.float32 if query.device.type == "cpu" and query.dtype == torch.bfloat16 else query.dtype
+        before = tuple(part.to(dtype) for part in self.prefix.get(layer, ()))
+        out = self._attend(query.to(dtype), key.to(dtype), value.to(dtype), before, scaling)
+        return out.to(query.dtype)
+
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor, before: tuple[Tensor, ...], scaling: float) -> Tensor:
+        out = torch.zeros_like(query)
+        start = 0
+        for segment in self.segments:
+            rows = slice(start, start + len(segment.tokens))
+            start = rows.stop
+            keys, values = key[:, :, rows], value[:, :, rows]
+            if segment.shared and before:
+                keys, values = torch.cat([before[0], keys], dim=2), torch.cat([before[1], values], dim=2)
+            plain = not segment.shared and not segment.parents
+            mask = None if plain else mask_of(segment.structure, str(query.device), query.dtype)
+            out[:, :, rows] = scaled_dot_product_attention(
+                query[:, :, rows], keys, values, attn_mask=mask, is_causal=plain, scale=scaling,
+                enable_gqa=query.shape[1] != key.shape[1],
+            )  # fmt: skip
+        return out
+
+
+@lru_cache(maxsize=512)
+def mask_of(structure: tuple[int, int, tuple[int, ...]], device: str, dtype: torch.dtype) -> Tensor:
+    """What is added to the scores of a segment ([tokens, prefix + tokens]): nothing at the prefix, its ancestors and
+    itself, minus infinity elsewhere."""
+    shared, own, parents = structure
+    length = own + len(parents)
+    seen = torch.zeros(length, shared + length, dtype=torch.bool)
+    seen[:, :shared] = True
+    seen[:own, shared : shared + own] = torch.ones(own, own, dtype=torch.bool).tril()
+    for node, parent in enumerate(parents, own):
+        seen[node] = seen[parent]
+        seen[node, shared + node] = True
+    return torch.zeros(seen.shape, dtype=dtype).masked_fill(~seen, float("-inf")).to(device)
