@@ -22,7 +22,11 @@ from pytest_slmsec.tasks.registry import tasks
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point. Returns 0, or 2 for an error, which is one sentence on standard error; 130 after Ctrl-C,
     141 where nobody reads on."""
-    args = _parser().parse_args(argv)
+    given = sys.argv[1:] if argv is None else argv
+    if not given:
+        _parser().print_help(sys.stderr)
+        return 2
+    args = _parser().parse_args(given)
     try:
         return int(args.run(args))
     except SlmsecError as error:

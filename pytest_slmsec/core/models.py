@@ -31,6 +31,8 @@ SERVERS = ("openai", "ollama")
 MEMBER = "::"
 GGUF = ".gguf"
 MOST_PARTS = 64
+NEAR, MOST_NEAR = 0.5, 4
+"""How like a name a misspelt one has to be (ratio of difflib), and how many are proposed."""
 COMMIT = re.compile(r"[0-9a-f]{40}")
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -314,21 +316,44 @@ def _hub_place(text: str, what: str) -> tuple[str, str | None]:
 
 
 def _unknown(name: str, stem: str, registry: Registry, known: Collection[str], option: str) -> str:
-    for base in sorted(registry, key=len, reverse=True):
-        if stem.startswith(base + "-"):
-            quant = stem.removeprefix(base + "-")
-            near = difflib.get_close_matches(quant, known, 1, 0.5)
-            hint = f" (did you mean {base}-{near[0]}?)" if near else ""
-            return f"{option}={name}: {quant!r} is no known quantisation{hint}; known: {', '.join(known)}."
+    base = _base_of(stem, registry)
+    if base is not None:
+        quant = stem.removeprefix(base + "-")
+        near = _either(f"{base}-{one}" for one in _nearest(quant, known))
+        hint = f" (did you mean {near}?)" if near else ""
+        return f"{option}={name}: {quant!r} is no known quantisation{hint}; known: {', '.join(known)}."
     if os.sep in stem or stem.startswith("."):
         return (
             f"{option}={name}: there is no directory {stem}; name one with config.json and *.safetensors in it, or a "
             "GGUF file."
         )
-    every = [*registry, *(f"{b}-{q}" for b in registry for q in known)]
-    near = difflib.get_close_matches(stem, every, 3, 0.5)
-    hint = f"; did you mean {' or '.join(near)}?" if near else "."
+    quant = next((f"-{one}" for one in sorted(known, key=len, reverse=True) if stem.endswith(f"-{one}")), "")
+    near = _either(f"{one}{quant}" for one in _nearest(stem.removesuffix(quant), registry))
+    hint = f"; did you mean {near}?" if near else "."
     return (
         f"{option}={name}: no such model{hint} `slmsec list` shows the known names; "
         "a local directory or hf:org/name works too."
     )
+
+
+def _base_of(stem: str, registry: Registry) -> str | None:
+    """The longest model that `stem` begins with, where something is put behind it with a hyphen."""
+    known = [base for base in registry if stem.startswith(base + "-")]
+    places = [stem[:at] for at, char in enumerate(stem) if char == "-" and at and is_place(Path(stem[:at]))]
+    return max([*known, *places], key=len, default=None)
+
+
+def _nearest(text: str, names: Iterable[str]) -> list[str]:
+    """The names that a shortened one begins, or those most like a misspelt one, in their order; a few at most."""
+    names = list(names)
+    if text and (longer := [name for name in names if name.startswith(text)]):
+        return longer[:MOST_NEAR]
+    ratios = {name: difflib.SequenceMatcher(None, text, name).ratio() for name in names}
+    best = max(ratios.values(), default=0.0)
+    return [name for name, ratio in ratios.items() if ratio == best][:MOST_NEAR] if best >= NEAR else []
+
+
+def _either(names: Iterable[str]) -> str:
+    """``a, b or c``."""
+    *first, last = [*names] or [""]
+    return f"{', '.join(first)} or {last}" if first else last

@@ -83,8 +83,8 @@ class Planned:
         if self.binary(config):
             return feasibility(self.label, self.n, limit, alpha=config.alpha, power=config.power).sentence
         unit = f"{100 * limit:g} points" if scale == 1 else f"{limit:g}"
-        return (f"{self.label} has {counted(self.n, 'item')} and needs {self.floor(config)} to prove a limit of {unit}. "
-                "It can FAIL but not PASS. Role: advisory.")  # fmt: skip
+        return (f"{self.label} has {counted(self.n, 'item')} and needs {self.floor(config)} to prove a limit of "
+                f"{unit}. It can FAIL but not PASS. Role: advisory.")  # fmt: skip
 
     def needed(self, config: GateConfig) -> int:
         """Items with which a usual unchanged model passes with the power of the configuration."""

@@ -33,6 +33,15 @@ def test_an_error_is_one_sentence_and_exit_2(capsys, args, says):
     assert "Traceback" not in error
 
 
+def test_without_a_command_it_shows_its_help(capsys):
+    assert main([]) == 2
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert "pytest benchmarks/ --model=tinysec" in error
+    for command in ("list", "quantize", "compare", "rescore", "sentinels", "plan"):
+        assert f"\n    {command}" in error
+
+
 def test_help_teaches(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])
