@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from pytest_slmsec import __version__
 from pytest_slmsec.core.errors import SlmsecError, UsageError
 from pytest_slmsec.core.models import DTYPES, Registry, parse_model, shipped_registry
-from pytest_slmsec.core.wrap import columns
+from pytest_slmsec.core.wrap import columns, for_stderr
 from pytest_slmsec.listing import list_lines, model_lines
 from pytest_slmsec.options import DEVICE, PRESET, engine_settings, load_config, read_gate
 from pytest_slmsec.quantize.registry import QUANTIZERS
@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(args.run(args))
     except SlmsecError as error:
-        print(f"slmsec: error: {error}", file=sys.stderr)
+        print(for_stderr(f"slmsec: error: {error}"), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nslmsec: interrupted; nothing half-made was kept.", file=sys.stderr)

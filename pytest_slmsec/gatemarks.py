@@ -22,6 +22,7 @@ from pytest_slmsec.opponents import pair_case_of
 from pytest_slmsec.options import read_gate
 from pytest_slmsec.tasks.base import Task
 from pytest_slmsec.tasks.registry import tasks
+from pytest_slmsec.usage import usage_error
 
 FIRST_WORKER = "gw0"
 ONE_PROCESS = (
@@ -151,7 +152,7 @@ class GateRules:
             self._warn(gate, {**selected, **pairs})
         except UsageError as error:
             if not hasattr(self._config, "workerinput"):
-                raise pytest.UsageError(str(error)) from None
+                raise usage_error(error) from None
             self._refused, session.shouldstop = True, str(error)
 
     def _check_process(self, gate: GateConfig, rule: Rule) -> None:

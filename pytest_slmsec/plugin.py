@@ -44,13 +44,14 @@ def pytest_configure(config: pytest.Config) -> None:
     from pytest_slmsec.core.errors import UsageError
     from pytest_slmsec.gatemarks import GATE_MARKER_HELP
     from pytest_slmsec.session import Session
+    from pytest_slmsec.usage import usage_error
 
     config.addinivalue_line("markers", MARKER_HELP)
     config.addinivalue_line("markers", GATE_MARKER_HELP)
     try:
         session = Session.from_config(config)
     except UsageError as error:
-        raise pytest.UsageError(str(error)) from None
+        raise usage_error(error) from None
     config.stash[SESSION] = session
     if session.active:
         config.pluginmanager.register(session, "slmsec-session")

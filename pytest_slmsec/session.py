@@ -32,6 +32,7 @@ from pytest_slmsec.reports.progress import TerminalProgress
 from pytest_slmsec.run import ModelNotLoaded, Run, worker_journal
 from pytest_slmsec.scoring.metrics import find_metric
 from pytest_slmsec.tasks.base import Task
+from pytest_slmsec.usage import usage_error
 
 if TYPE_CHECKING:
     from pytest_slmsec.gating import Gating
@@ -110,7 +111,7 @@ class Session:
         try:
             self.gating = Gating(config, self.settings, self.groups, self._own_tasks, self._load_beside)
         except SlmsecError as error:
-            raise pytest.UsageError(str(error)) from None
+            raise usage_error(error) from None
         self.settings = replace(self.settings, takes_whole=self.gating.stopping.takes_whole)
         config.pluginmanager.register(self.gating, "slmsec-gating")
 
@@ -132,7 +133,7 @@ class Session:
             try:
                 check_model(self.settings.similarity)
             except SlmsecError as error:
-                raise pytest.UsageError(str(error)) from None
+                raise usage_error(error) from None
 
     def _load_beside(self, spec: ModelSpec) -> Engine:
         """A model beside another one, once the run is over.
@@ -198,7 +199,7 @@ class Session:
         self._own_tasks.update({group.task.name: group.task for group in dict.fromkeys(case.group for case in cases)})
         marked_tests = any(item.get_closest_marker(MARKER) for item in session.items)
         if marked_tests and not self.is_worker and (idle := self._idle({case.group.model.name for case in cases})):
-            raise pytest.UsageError(idle)
+            raise usage_error(idle)
 
     def _arrange_pairs(self, items: list[pytest.Item]) -> None:
         """Put the cases behind pairs that may stop early into the order of their visits."""
@@ -229,7 +230,7 @@ class Session:
         try:
             ask(what)
         except UsageError as error:
-            raise pytest.UsageError(str(error)) from None
+            raise usage_error(error) from None
 
     # -- one case
 
@@ -362,7 +363,7 @@ class Session:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._transcript = path.open("w", encoding="utf-8")
         except OSError as error:
-            raise pytest.UsageError(
+            raise usage_error(
                 f"--slmsec-transcript={path}: cannot be written ({error.strerror}); name another file."
             ) from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import textwrap
 from collections.abc import Sequence
 
@@ -43,3 +44,8 @@ def wrapped(text: str, width: int = WIDTH, indent: str = "  ") -> list[str]:
     return textwrap.wrap(
         text, max(width, NARROWEST), subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
     )
+
+
+def for_stderr(text: str) -> str:
+    """A sentence in lines where standard error is a terminal, and on one line in a file, where it is searched."""
+    return "\n".join(wrapped(text, columns())) if sys.stderr.isatty() else text

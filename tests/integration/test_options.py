@@ -1,6 +1,10 @@
 """One option after the other: what a user sees."""
 
 import json
+import os
+import pty
+import subprocess
+import sys
 
 import pytest
 
@@ -160,3 +164,41 @@ def test_without_a_model_the_run_says_how_to_name_one(toy, args):
     hints = [line for line in result.outlines if line.startswith("slmsec: no --model given: try `--model=tinysec`")]
     assert len(hints) == 1
     toy.run("test_ports.py", models=("alpha",)).stdout.no_fnmatch_line("*no --model given*")
+
+
+def on_a_terminal(command, folder):
+    """What a command writes to standard error, which is a terminal of 60 columns."""
+    ours, theirs = pty.openpty()
+    env = {**os.environ, "COLUMNS": "60", "NO_COLOR": "1"}
+    try:
+        done = subprocess.run(command, cwd=folder, env=env, stdout=subprocess.DEVNULL, stderr=theirs)
+    finally:
+        os.close(theirs)
+    with os.fdopen(ours, "rb") as terminal:
+        return done.returncode, terminal.read1().decode().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "begins"),
+    [
+        (("-m", "pytest", "--model=tinysec-gptq5"), 4, "ERROR: --model=tinysec-gptq5: 'gptq5' is no known"),
+        (
+            ("-m", "pytest_slmsec.cli", "list", "tinysec-gptq5"),
+            2,
+            "slmsec: error: --model=tinysec-gptq5: 'gptq5' is no",
+        ),
+    ],
+)
+def test_on_a_terminal_a_mistake_is_told_in_lines(toy, command, code, begins):
+    returned, text = on_a_terminal([sys.executable, *command], toy.pytester.path)
+    lines = text.strip().splitlines()
+    assert returned == code
+    assert lines[0].startswith(begins)
+    assert len(lines) > 3
+    assert max(map(len, lines)) <= 60
+    assert "tinysec-gptq4 or tinysec-gptq8?" in " ".join(text.split())
+
+
+def test_in_a_file_a_mistake_is_one_line(toy):
+    result = toy.pytester.runpytest_subprocess("--model=tinysec-gptq5")
+    result.stderr.fnmatch_lines(["ERROR: --model=tinysec-gptq5: 'gptq5' is no known quantisation *, fp8."])
