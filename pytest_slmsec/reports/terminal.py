@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from io import StringIO
 from typing import Any, NamedTuple
 
@@ -16,6 +18,9 @@ from pytest_slmsec.scoring.metrics import UNSCORED
 
 WIDE = 132
 CONSTANT_WIDTH = 13
+LEAST_WIDTH = 12
+PARTS = re.compile(r"[^-@:/+~,]*[-@:/+~,]|[^-@:/+~,]+")
+"""Of a benchmark's or model's name, each with the mark behind it."""
 UNKNOWN = "-"
 
 
@@ -111,6 +116,39 @@ COLUMNS = (
 )
 
 
+@dataclass(frozen=True)
+class Name:
+    """A name in the first column, drawn by rich: where it is too long, it goes on in further lines, each begun behind
+    a mark that names are made of, and in the middle of a word only where that alone is too long."""
+
+    text: str
+    indent: str = ""
+
+    def __rich_measure__(self, console: Any, options: Any) -> Any:
+        from rich.cells import cell_len
+        from rich.measure import Measurement
+
+        return Measurement(min(LEAST_WIDTH, most := cell_len(self.indent + self.text)), most)
+
+    def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
+        from rich.text import Text
+
+        yield Text("\n".join(self.lines(options.max_width)), no_wrap=True, overflow="fold")
+
+    def lines(self, width: int) -> list[str]:
+        """Lines of at most `width` cells, the second and further ones indented by two more blanks."""
+        from rich.cells import cell_len, chop_cells
+
+        lines, further = [self.indent], f"{self.indent}  "
+        for part in PARTS.findall(self.text):
+            if cell_len(lines[-1] + part) > width and lines[-1].strip():
+                lines.append(further)
+            first = chop_cells(part, max(width - cell_len(lines[-1]), 1))[0]
+            lines[-1] += first
+            lines += (further + rest for rest in chop_cells(part[len(first) :], max(width - cell_len(further), 1)))
+        return lines
+
+
 def tables(groups: Sequence[Group], width: int) -> str:
     """All groups as text: one table where it fits, else one of scores and one of costs."""
     from rich.console import Console
@@ -131,14 +169,14 @@ def _table(rows: Sequence[Row], parts: Sequence[str]) -> Any:
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     columns = [column for column in COLUMNS if column.part in parts]
-    table.add_column("benchmark\n  model", overflow="fold")
+    table.add_column("benchmark\n  model")
     for column in columns:
         table.add_column(column.heading, justify="right", no_wrap=True)
     for label in dict.fromkeys(row.group.label for row in rows):
         members = [row for row in rows if row.group.label == label]
-        table.add_row(Text(label), *(Text(column.title(members[0])) for column in columns))
+        table.add_row(Name(label), *(Text(column.title(members[0])) for column in columns))
         for row in members:
-            table.add_row(Text("  " + row.group.model), *(Text(column.cell(row)) for column in columns))
+            table.add_row(Name(row.group.model, "  "), *(Text(column.cell(row)) for column in columns))
     return table
 
 

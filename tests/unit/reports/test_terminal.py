@@ -1,9 +1,14 @@
 """The tables, at both widths."""
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from pytest_slmsec.reports.groups import Groups
-from pytest_slmsec.reports.terminal import notes, size, tables
+from pytest_slmsec.reports.terminal import Name, notes, size, tables
 from pytest_slmsec.scoring.metrics import ACCURACY, MAD
 
 
@@ -52,6 +57,35 @@ def test_at_80_columns_no_line_is_longer_and_no_name_is_broken(groups):
     assert max(map(len, text.splitlines())) <= 80
     assert "cti-mcq-choice@fixture@40" in text
     assert text.count("tinysec-gptq4") == 2
+
+
+LONG = ("mmlu_elementary_mathematics@fixture@100:3", "foundation-sec-8b-instruct-onnx-int8+./our-adapters")
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_a_long_name_goes_on_behind_a_mark_and_is_whole(width):
+    made = Groups()
+    made.add(payload(*LONG, 0, header=header(n_expected=1), batch=BATCH), ACCURACY)
+    lines = tables(list(made), width).splitlines()
+    assert max(map(len, lines)) <= width
+    column = "".join(re.split(r"\s{2,}", line.strip())[0] for line in lines)
+    for name in LONG:
+        assert name in column
+
+
+def test_at_80_columns_names_are_parted_where_they_are_made_of_parts():
+    made = Groups()
+    made.add(payload(*LONG, 0, header=header(n_expected=1), batch=BATCH), ACCURACY)
+    begins = [line.split("  ")[0] for line in tables(list(made), 80).splitlines() if line.startswith("mmlu")]
+    assert begins[0] == "mmlu_elementary_mathematics@"
+
+
+@given(st.text("ab模-@:/+", min_size=1), st.sampled_from(["", "  "]), st.integers(8, 40))
+def test_no_character_of_a_name_is_lost(text, indent, width):
+    first, *others = Name(text, indent).lines(width)
+    assert all(cell_len(line) <= width for line in (first, *others))
+    assert all(line.startswith(f"{indent}  ") for line in others)
+    assert first[len(indent) :] + "".join(line[len(indent) + 2 :] for line in others) == text
 
 
 def test_a_wide_terminal_gets_one_table(groups):
