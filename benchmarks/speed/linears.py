@@ -31,19 +31,19 @@ def main() -> None:
     print(
         f"{torch.get_num_threads()} threads\n{'dtype':6}{'inputs':>7}{'outputs':>8}{'rows':>5}{'plain':>7}{'packed':>7}"
     )
-    for dtype in (torch.float32, torch.bfloat16):
+    for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
         for inputs, outputs in SHAPES:
             weight = torch.randn(outputs, inputs).to(dtype)
             packed = packed_weight(weight, None, ROWS[-1])
             if packed is None:
-                print(f"{str(dtype)[6:]:10} {inputs:5} {outputs:7}  not to be had here")
+                print(f"{name:6}{inputs:7}{outputs:8}  not to be had here")
                 continue
             for rows in ROWS:
                 given = torch.randn(rows, inputs).to(dtype)
                 plain_s = fastest(lambda given=given, weight=weight: linear(given, weight))  # type: ignore[misc]
                 packed_s = fastest(lambda given=given, packed=packed: packed(given))  # type: ignore[misc]
                 work = 2e-9 * rows * inputs * outputs
-                print(f"{str(dtype)[6:10]:6}{inputs:7}{outputs:8}{rows:5}{work / plain_s:7.0f}{work / packed_s:7.0f}"
+                print(f"{name:6}{inputs:7}{outputs:8}{rows:5}{work / plain_s:7.0f}{work / packed_s:7.0f}"
                       f"{plain_s / packed_s:6.2f}x", flush=True)  # fmt: skip
 
 

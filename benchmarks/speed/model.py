@@ -16,7 +16,7 @@ SPREAD = 0.05
 """Standard deviation of the weights."""
 END = 1
 """The id that ends a text."""
-END_WEIGHTS = {4096: 2.0, 32000: 2.6}
+END_WEIGHTS = {4096: 2.4, 32000: 4.0}
 """By vocabulary: with the end-of-text row of the head scaled so, greedy answers end at very different lengths, on the
 average after about a third of 64 tokens."""
 
@@ -85,4 +85,4 @@ def set_ends(models: Sequence[Any], vocabulary: int, ends: bool) -> None:
     for model in models:
         unpack_linears(model)  # a packed head is no longer written to
         row = torch.randn(model.config.hidden_size, generator=torch.Generator().manual_seed(END)) * SPREAD
-        model.lm_head.weight[END] = row * (END_WEIGHTS.get(vocabulary, 2.0) if ends else 0.0)
+        model.lm_head.weight[END] = row * (END_WEIGHTS.get(vocabulary, 2.4) if ends else 0.0)
