@@ -98,7 +98,8 @@ def pack_linears(model: Any) -> str:
         return why
     known: dict[tuple[object, ...], bool] = {}
     changed = 0
-    for parent, name, layer in list(_candidates(model)):
+    for parent, name in list(_candidates(model)):
+        layer = getattr(parent, name)  # not kept: the plain weights of each go before the next is laid out
         if layer is head and layer.weight.dtype != torch.float32:
             continue  # it computes in fp32, from a copy of its own
         rows = LINES_OF_HEAD if layer is head else LINES_OF_TEXT
@@ -148,8 +149,8 @@ def _refusal(device: torch.device, dtype: torch.dtype) -> str | None:
     return None
 
 
-def _candidates(model: Any) -> Iterator[tuple[nn.Module, str, nn.Linear]]:
-    """Layers that are nothing but torch's own, share no weight and are looked at by nothing else."""
+def _candidates(model: Any) -> Iterator[tuple[nn.Module, str]]:
+    """Parent and name of layers that are nothing but torch's own, share no weight and are watched by nothing else."""
     seen: dict[int, int] = {}
     for module in model.modules():
         for parameter in module._parameters.values():
@@ -158,7 +159,7 @@ def _candidates(model: Any) -> Iterator[tuple[nn.Module, str, nn.Linear]]:
     for parent in model.modules():
         for name, layer in parent.named_children():
             if type(layer) is nn.Linear and name != "base_layer" and seen[id(layer.weight)] == 1 and _ordinary(layer):
-                yield parent, name, layer
+                yield parent, name
 
 
 def _ordinary(layer: nn.Linear) -> bool:

@@ -1,6 +1,7 @@
 """Linear layers laid out in advance give what plain ones give, and take no memory of their own."""
 
 import copy
+import weakref
 
 import pytest
 import torch
@@ -9,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_slmsec.engines.packed.fragile import FragileItems
-from pytest_slmsec.engines.packed.linears import PACKED, PackedLinear, pack_linears, packed_weight, unpack_linears
+from pytest_slmsec.engines.packed.linears import (
+    PACKED,
+    PackedLinear,
+    PackedWeight,
+    pack_linears,
+    packed_weight,
+    unpack_linears,
+)
 
 IDS = torch.tensor([[5, 17, 3, 80, 9]])
 
@@ -79,6 +87,21 @@ def test_shared_weights_adapters_and_layers_that_are_looked_at_stay_plain():
     names = packed(model)
     assert names
     assert not any(name.endswith(("lm_head", "layers.0.mlp.up_proj", "base_layer")) for name in names)
+
+
+def test_plain_weights_go_as_soon_as_they_are_laid_out(monkeypatch):
+    model = made(PACKABLE["Llama"])
+    plain = [weakref.ref(module) for module in model.modules() if type(module) is torch.nn.Linear]
+    left = []
+    init = PackedWeight.__init__
+
+    def counting(self, *args):
+        init(self, *args)
+        left.append(sum(ref() is not None for ref in plain))
+
+    monkeypatch.setattr(PackedWeight, "__init__", counting)
+    pack_linears(model)
+    assert all(there <= len(plain) - made_before + 1 for made_before, there in enumerate(left))
 
 
 def test_other_dtypes_and_devices_stay_plain():
