@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import re
+import shlex
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -77,8 +78,9 @@ class Order:
 
     @property
     def stem(self) -> str:
-        """The part of the directory's name that is for people."""
-        name = re.sub(r"[^A-Za-z0-9._-]+", "-", self.spec.base).strip("-.") or "model"
+        """The part of the directory's name that is for people; that of a local base however its path was written."""
+        base = Path(self.spec.location).resolve().name if self.spec.source == "path" else self.spec.base
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", base).strip("-.") or "model"
         return f"{name[-60:]}-{self.recipe.quant}"
 
     def is_made(self, manifest: Mapping[str, Any]) -> bool:
@@ -194,12 +196,18 @@ def _maker(order: Order, shelf: Path) -> str:
     made = (read_json(path) for path in sorted(shelf.glob(f"{order.stem}-*/{MANIFEST}"), key=_age))
     if packages := [manifest["recipe"]["package"] for manifest in made if order.is_made(manifest)]:
         return str(packages[-1])
-    name = quantizer.environment and (
-        " That package does not go with all others: in a clone of pytest-slmsec "
-        f"`tox run -e {quantizer.environment} -- slmsec quantize {order.spec.base} {quantizer.name}` makes it in an "
+    making = f"tox run -e {quantizer.environment} -- slmsec quantize {_anywhere(order.spec)} {quantizer.name}"
+    remark = quantizer.environment and (
+        f" That package does not go with all others: in a clone of pytest-slmsec `{making}` makes it in an "
         "environment of its own, and it is then found here."
     )
-    raise MissingExtraError(f"Quantising {order.spec.name}", quantizer.package, quantizer.extra, name)
+    raise MissingExtraError(f"Quantising {order.spec.name}", quantizer.package, quantizer.extra, remark)
+
+
+def _anywhere(spec: ModelSpec) -> str:
+    """The base as it is written in another directory."""
+    here = spec.source == "path" and not spec.embedded
+    return shlex.quote(str(Path(spec.location).resolve())) if here else spec.base
 
 
 def _age(path: Path) -> float:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_slmsec.core.errors import MissingExtraError
+from pytest_slmsec.core.models import parse_model, shipped_registry
 from pytest_slmsec.engines.registry import make_engine
 from pytest_slmsec.quantize import store
 from pytest_slmsec.quantize.store import ensure_quantized, place_order
@@ -24,7 +25,15 @@ def test_without_llmcompressor_the_environment_that_has_it_is_named(spec, settin
         ensure_quantized(spec("w4a16"), settings, calibration)
     message = str(caught.value)
     assert "Quantising tiny-w4a16 needs the package 'llmcompressor'" in message
-    assert "`tox run -e compress -- slmsec quantize tiny w4a16`" in message
+    assert f"`tox run -e compress -- slmsec quantize {spec('w4a16').location} w4a16`" in message
+
+
+def test_the_tox_line_holds_wherever_it_is_run(base, spec, settings, calibration, without_llmcompressor, monkeypatch):
+    monkeypatch.chdir(base.parent)
+    with pytest.raises(MissingExtraError, match=f"slmsec quantize {base.resolve()} w4a16`"):
+        ensure_quantized(replace(spec("w4a16"), base="./tiny", location="tiny"), settings, calibration)
+    with pytest.raises(MissingExtraError, match="slmsec quantize tinysec w4a16`"):
+        ensure_quantized(parse_model("tinysec-w4a16", shipped_registry(), QUANTS), settings, calibration)
 
 
 @pytest.fixture
@@ -52,6 +61,15 @@ def test_what_was_made_elsewhere_is_found_whichever_version_made_it(shelved, spe
     settings, put = shelved
     directory = put("0.14.0")
     assert ensure_quantized(spec("w8a8"), settings, calibration) == directory
+
+
+def test_what_was_made_under_another_path_is_found(
+    shelved, base, spec, calibration, without_llmcompressor, monkeypatch
+):
+    settings, put = shelved
+    directory = put("0.14.0")
+    monkeypatch.chdir(base)
+    assert ensure_quantized(replace(spec("w8a8"), base=".", location="."), settings, calibration) == directory
 
 
 def test_what_was_made_of_other_weights_is_not_taken(shelved, spec, calibration, without_llmcompressor):
