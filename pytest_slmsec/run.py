@@ -20,6 +20,7 @@ from pytest_slmsec.core.identity import model_key
 from pytest_slmsec.core.items import Answer, Output, Request
 from pytest_slmsec.core.journal import Journal, StoredBatch
 from pytest_slmsec.core.models import ModelSpec
+from pytest_slmsec.core.wrap import counted
 from pytest_slmsec.engines.base import Engine, EngineInfo, unable
 from pytest_slmsec.followups import follow_up
 from pytest_slmsec.meters.session import Meters, RemoteMeters
@@ -250,7 +251,7 @@ class Run:
             path = self.settings.journal
             if self.settings.resume:
                 self._journal = Journal.resume(path, [p for p in journals_beside(path) if p != path])
-                self._progress.say(f"resuming with {len(self._journal)} answers of {path}")
+                self._progress.say(f"resuming with {counted(len(self._journal), 'answer')} of {path}")
             else:
                 self._journal = Journal.start(path)
             if damaged := self._journal.damaged_lines:

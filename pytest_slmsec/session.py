@@ -17,6 +17,7 @@ from pytest_slmsec.cases import MARKER, Case, Group, case_of, unfit_of
 from pytest_slmsec.core.errors import DataUnavailable, EngineError, JournalError, SlmsecError, Unfit, UsageError
 from pytest_slmsec.core.items import Answer
 from pytest_slmsec.core.models import ModelSpec
+from pytest_slmsec.core.wrap import counted
 from pytest_slmsec.distribute.units import unit_numbers
 from pytest_slmsec.engines.base import Engine
 from pytest_slmsec.gatemarks import GateRules, marked
@@ -433,7 +434,7 @@ class Session:
         if not self.settings.resume:
             return None
         where = _relative(self.settings.journal, self.config.rootpath)
-        return f"--slmsec-resume: {self._reused} of {self._answered} answers were reused from {where}."
+        return f"--slmsec-resume reused {self._reused} of {counted(self._answered, 'answer')} from {where}."
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_keyboard_interrupt(self) -> None:

@@ -124,7 +124,7 @@ def test_collecting_writes_no_journal(toy):
 def test_the_summary_says_how_much_was_reused(toy):
     toy.run("test_ports.py", models=("alpha",))
     result = toy.run("--slmsec-resume", models=("alpha",))
-    result.stdout.fnmatch_lines(["--slmsec-resume: 30 of 60 answers were reused from .slmsec/journal.jsonl."])
+    result.stdout.fnmatch_lines(["--slmsec-resume reused 30 of 60 answers from .slmsec/journal.jsonl."])
     toy.run().stdout.no_fnmatch_line("*were reused*")
 
 
@@ -132,7 +132,7 @@ def test_workers_count_what_is_reused(toy):
     pytest.importorskip("xdist")
     toy.run(models=("alpha",))
     result = toy.run("-n2", "--dist=loadfile", "--slmsec-resume", models=("alpha",), subprocess=True)
-    result.stdout.fnmatch_lines(["--slmsec-resume: 60 of 60 answers were reused from .slmsec/journal.jsonl."])
+    result.stdout.fnmatch_lines(["--slmsec-resume reused 60 of 60 answers from .slmsec/journal.jsonl."])
 
 
 @pytest.mark.parametrize("more", [(), ("--slmsec-resume",)])
