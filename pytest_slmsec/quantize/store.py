@@ -79,7 +79,7 @@ class Order:
     @property
     def stem(self) -> str:
         """The part of the directory's name that is for people; that of a local base however its path was written."""
-        base = Path(self.spec.location).resolve().name if self.spec.source == "path" else self.spec.base
+        base = Path(self.spec.location).resolve().name if _is_local(self.spec) else self.spec.base
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", base).strip("-.") or "model"
         return f"{name[-60:]}-{self.recipe.quant}"
 
@@ -206,8 +206,11 @@ def _maker(order: Order, shelf: Path) -> str:
 
 def _anywhere(spec: ModelSpec) -> str:
     """The base as it is written in another directory."""
-    here = spec.source == "path" and not spec.embedded
-    return shlex.quote(str(Path(spec.location).resolve())) if here else spec.base
+    return shlex.quote(str(Path(spec.location).resolve())) if _is_local(spec) else spec.base
+
+
+def _is_local(spec: ModelSpec) -> bool:
+    return spec.source == "path" and not spec.embedded
 
 
 def _age(path: Path) -> float:

@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 from filelock import FileLock
 
+from pytest_slmsec.core.models import parse_model, shipped_registry
+from pytest_slmsec.quantize.registry import QUANTIZERS
 from pytest_slmsec.quantize.store import SHELF, ensure_quantized, place_order
 
 pytest.importorskip("torchao")
@@ -38,3 +40,14 @@ def test_who_comes_second_says_that_it_waits(said, spec, calibration):
     assert ensure_quantized(spec("int8wo"), replace(settings, progress=progress), calibration) == target
     assert reported[0] == "tiny-int8wo: waiting for its turn"
     assert len(reported) > 1
+
+
+def test_directories_are_named_after_the_base_however_it_was_written(spec, base, settings, calibration, monkeypatch):
+    monkeypatch.chdir(base)
+
+    def named(spec):
+        return place_order(spec, settings, calibration).directory_name
+
+    assert named(spec("int8wo")).startswith("tiny-int8wo-")
+    assert named(replace(spec("int8wo"), base=".", location=".")) == named(spec("int8wo"))
+    assert named(parse_model("tinysec-int8wo", shipped_registry(), QUANTIZERS)).startswith("tinysec-int8wo-")
