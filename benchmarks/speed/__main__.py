@@ -35,8 +35,8 @@ from table import Row, peak_flops, print_header, print_rows
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 CHOICES = {"letter-0": (False, 0), "text-0": (True, 0), "letter-5": (False, 5), "text-5": (True, 5)}
 GENERATION = ("generate-fixed", "generate-varied", "generate-answered")
-ANSWERED = "[xq]"
-"""Stands for a complete answer: in random text it comes after some 25 tokens."""
+ANSWERED = "[0-9j]"
+"""Stands for a complete answer: in random text it comes after some 28 tokens, always within 140."""
 ANSWERED_TIMES, TO_THE_LIMIT = 4, -1
 TOLERANCE_NATS = {"fp32": 1e-3, "bf16": 1.0, "fp16": 0.25}
 """lm-eval takes its log-softmax in the dtype of the model, on a grid of 1/16 in bf16."""
