@@ -23,6 +23,7 @@ from pytest_slmsec.quantize.through_transformers import copy_support, stored_dty
 
 SCHEMES: Mapping[str, str] = {"w4a16": "W4A16", "w8a8": "INT8", "fp8": "FP8_DYNAMIC"}
 """llmcompressor's presets: `compressed_tensors.quantization.quant_scheme`."""
+HEAD = "lm_head"
 LITTER = ("recipe.yaml",)
 
 
@@ -35,7 +36,7 @@ def quantize_weights(
         rows: token ids of the calibration texts; not used by fp8.
 
     Raises:
-        QuantizeError: llmcompressor could not do it.
+        QuantizeError: llmcompressor could not do it, or the groups do not divide the columns.
     """
     settings.report(f"{recipe.quant}: quantising layers", 0.0)
     with attempt(base, recipe):
@@ -58,6 +59,7 @@ def _make(checkpoint: Checkpoint, out: Path, recipe: Recipe, rows: Sequence[Sequ
         trust_remote_code=False,
         local_files_only=True,
     )
+    _check_groups(model, recipe)
     calibration: dict[str, Any] = {}
     if rows:
         examples = [{"input_ids": list(row), "attention_mask": [1] * len(row)} for row in rows]
@@ -70,6 +72,17 @@ def _make(checkpoint: Checkpoint, out: Path, recipe: Recipe, rows: Sequence[Sequ
     model.save_pretrained(out, save_compressed=True)
 
 
+def _check_groups(model: Any, recipe: Recipe) -> None:
+    from torch.nn import Linear
+
+    for name, layer in model.named_modules():
+        if isinstance(layer, Linear) and name != HEAD and layer.in_features % recipe.group_size:
+            raise ValueError(
+                f"{name} has {layer.in_features} columns, which groups of {recipe.group_size} do not divide: name a "
+                "size that does with --group-size"
+            )
+
+
 def _modifier(recipe: Recipe) -> Any:
     from compressed_tensors.quantization import preset_name_to_scheme
     from llmcompressor.modifiers.quantization import GPTQModifier, QuantizationModifier
@@ -78,4 +91,4 @@ def _modifier(recipe: Recipe) -> Any:
     if recipe.group_size > 0:
         scheme.weights.group_size = recipe.group_size
     kind = QuantizationModifier if recipe.quant == "fp8" else GPTQModifier
-    return kind(config_groups={"group_0": scheme}, ignore=["lm_head"])
+    return kind(config_groups={"group_0": scheme}, ignore=[HEAD])

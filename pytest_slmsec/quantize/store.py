@@ -196,7 +196,9 @@ def _maker(order: Order, shelf: Path) -> str:
     made = (read_json(path) for path in sorted(shelf.glob(f"{order.stem}-*/{MANIFEST}"), key=_age))
     if packages := [manifest["recipe"]["package"] for manifest in made if order.is_made(manifest)]:
         return str(packages[-1])
-    making = f"tox run -e {quantizer.environment} -- slmsec quantize {_anywhere(order.spec)} {quantizer.name}"
+    size = order.recipe.group_size
+    group = f" --group-size {size}" if quantizer.group_size is None and size != order.spec.gptq_group_size else ""
+    making = f"tox run -e {quantizer.environment} -- slmsec quantize {_anywhere(order.spec)} {quantizer.name}{group}"
     remark = quantizer.environment and (
         f" That package does not go with all others: in a clone of pytest-slmsec `{making}` makes it in an "
         "environment of its own, and it is then found here."

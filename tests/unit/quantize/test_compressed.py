@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_slmsec.core.errors import MissingExtraError
+from pytest_slmsec.core.errors import MissingExtraError, QuantizeError
 from pytest_slmsec.core.models import parse_model, shipped_registry
 from pytest_slmsec.engines.registry import make_engine
 from pytest_slmsec.quantize import store
@@ -77,6 +77,19 @@ def test_what_was_made_of_other_weights_is_not_taken(shelved, spec, calibration,
     put("0.14.0", base_sha256="another")
     with pytest.raises(MissingExtraError):
         ensure_quantized(spec("w8a8"), settings, calibration)
+
+
+def test_the_tox_line_holds_the_group_size_that_was_asked_for(spec, settings, calibration, without_llmcompressor):
+    with pytest.raises(MissingExtraError, match="w4a16 --group-size 16`"):
+        ensure_quantized(spec("w4a16"), settings, calibration, group_size=16)
+
+
+def test_groups_that_do_not_divide_the_columns_are_refused(spec, settings, calibration):
+    pytest.importorskip("llmcompressor")
+    with pytest.raises(
+        QuantizeError, match=r"q_proj has 64 columns, which groups of 128 do not divide: .*--group-size"
+    ):
+        ensure_quantized(spec("w4a16"), settings, calibration, group_size=128)
 
 
 @pytest.mark.parametrize("quant", QUANTS)
