@@ -15,6 +15,7 @@ from pytest_slmsec.engines.loading import load_tokenizer
 from pytest_slmsec.engines.packed.attention import NotPackable
 from pytest_slmsec.engines.packed.check import checked_model
 from pytest_slmsec.engines.packed.chooser import PackedChooser
+from pytest_slmsec.engines.packed.linears import pack_linears
 from pytest_slmsec.engines.packed.model import PackedModel
 from pytest_slmsec.engines.prompts import Prompts
 from pytest_slmsec.engines.sharing import SharedPrefixes
@@ -58,9 +59,13 @@ def test_packed_equals_one_plain_forward_a_choice(name):
         assert got.logprobs == pytest.approx(plain(model, one), abs=1e-3)
 
 
+@pytest.mark.parametrize("laid_out", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_order_selection_and_budget_change_no_bit(dtype):
-    packed, _ = checked_model(made(PACKABLE["Llama"], dtype), 128)
+def test_order_selection_and_budget_change_no_bit(dtype, laid_out):
+    model = made(PACKABLE["Llama"], dtype)
+    if laid_out:
+        pack_linears(model)
+    packed, _ = checked_model(model, 128)
     chooser = PackedChooser(packed)
     asked = questions(30)
     whole = chooser.choose(asked)
@@ -69,6 +74,20 @@ def test_order_selection_and_budget_change_no_bit(dtype):
     assert chooser.choose(asked[4:7]) == whole[4:7]
     for batch in chooser.plan(asked, budget_tokens=256):
         assert chooser.choose([asked[index] for index in batch]) == [whole[index] for index in batch]
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_the_embedded_model_scores_a_question_alone_as_it_does_in_any_company(dtype, load):
+    engine = load(Path(parse_model("tinysec", shipped_registry(), ()).location), dtype)
+    task = find_task("cti-mcq-choice")
+    dataset = find(task, "fixture", True)
+    requests = [replace(task.request(item, Mode.STRICT), shared_chars=dataset.shared_chars) for item in dataset.items]
+    requests = requests[:70]
+    whole = engine.run(requests).outputs
+    order = random.Random(1).sample(range(len(requests)), len(requests))
+    assert engine.run([requests[index] for index in order]).outputs == tuple(whole[index] for index in order)
+    assert engine.run(requests[3:40]).outputs == whole[3:40]
+    assert engine.run(requests[7:8]).outputs == whole[7:8]
 
 
 def test_greedy_says_whether_the_model_would_write_the_choice():
