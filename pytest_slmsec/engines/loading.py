@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_slmsec.core.errors import ModelError, ModelUnavailable, UsageError
+from pytest_slmsec.core.hub import hub_answers
 from pytest_slmsec.core.identity import sha256_json, sha256_text
 from pytest_slmsec.core.models import COMMIT, DTYPES, GGUF, ModelSpec, is_place
 from pytest_slmsec.engines.checkpoint import Checkpoint
@@ -54,11 +55,10 @@ def _download(spec: ModelSpec, offline: bool) -> Path:
 def _fetched(hub_id: str, revision: str | None, local_files_only: bool, patterns: Sequence[str] = HUB_FILES) -> Path:
     from huggingface_hub import snapshot_download
 
+    there = local_files_only or not hub_answers()
     with quiet():
         return Path(
-            snapshot_download(
-                hub_id, revision=revision, allow_patterns=list(patterns), local_files_only=local_files_only
-            )
+            snapshot_download(hub_id, revision=revision, allow_patterns=list(patterns), local_files_only=there)
         )
 
 

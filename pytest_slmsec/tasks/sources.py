@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from pytest_slmsec.core.errors import DataError, DataUnavailable, UsageError
+from pytest_slmsec.core.hub import downloads_only_unless_it_answers
 from pytest_slmsec.core.identity import items_key
 from pytest_slmsec.core.items import Item, duplicates
 from pytest_slmsec.core.paths import fixtures_dir
@@ -183,7 +184,8 @@ def _from_hub(task: Task) -> Sequence[Item]:
     options = {"revision": hub.revision, "data_files": hub.data_files}
     splits = [hub.split, *([hub.shots_split] if hub.shots_split else [])]
     try:
-        rows = [list(datasets.load_dataset(hub.dataset, hub.config, split=split, **options)) for split in splits]
+        with downloads_only_unless_it_answers():
+            rows = [list(datasets.load_dataset(hub.dataset, hub.config, split=split, **options)) for split in splits]
     except Exception as error:  # the library raises many kinds, of which several are not its own
         raise DataUnavailable(
             f"{task.name}: {hub.dataset} could not be read from the Hugging Face hub "
