@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -129,6 +129,20 @@ def unfit_of(item: pytest.Item) -> Unfit | None:
     callspec = getattr(item, "callspec", None)
     left_out = callspec.params.get("answer") if callspec else None
     return left_out if isinstance(left_out, Unfit) else None
+
+
+class NoItems(NamedTuple):
+    """Stands for the cases of a benchmark whose items cannot be read: its name, and why."""
+
+    benchmark: str
+    why: str
+
+
+def no_items_of(item: pytest.Item) -> NoItems | None:
+    """Why a benchmark has no cases, or None."""
+    callspec = getattr(item, "callspec", None)
+    found = callspec.params.get("answer") if callspec else None
+    return found if isinstance(found, NoItems) else None
 
 
 def case_of(item: pytest.Item) -> Case | None:
@@ -256,12 +270,12 @@ def _cases(task: Task, model: ModelSpec, settings: Settings) -> list[Any]:
     try:
         return cases_of(make_group(task, model, settings))
     except DataUnavailable as error:
-        return [_skip(str(error), f"{model_id(model)}-{NO_DATA}")]
+        return [_skip(str(error), f"{model_id(model)}-{NO_DATA}", NoItems(task.name, str(error)))]
     except ModelUnavailable as error:
         return [_skip(str(error), f"{model_id(model)}-no-judge")]
     except MissingExtraError as error:
         return [_skip(str(error), f"{model_id(model)}-no-package")]
 
 
-def _skip(reason: str, name: str, unfit: Unfit | None = None) -> Any:
-    return pytest.param(unfit, marks=pytest.mark.skip(reason=reason), id=name)
+def _skip(reason: str, name: str, stands_for: Unfit | NoItems | None = None) -> Any:
+    return pytest.param(stands_for, marks=pytest.mark.skip(reason=reason), id=name)

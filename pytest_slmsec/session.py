@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import pytest
 
-from pytest_slmsec.cases import MARKER, Case, Group, case_of, unfit_of
+from pytest_slmsec.cases import MARKER, Case, Group, NoItems, case_of, no_items_of, unfit_of
 from pytest_slmsec.core.errors import DataUnavailable, EngineError, JournalError, SlmsecError, Unfit, UsageError
 from pytest_slmsec.core.items import Answer
 from pytest_slmsec.core.models import ModelSpec
@@ -54,6 +54,7 @@ class Session:
         self._metrics: dict[str, Any] = {}
         self._transcript: TextIO | None = None
         self._unfit: dict[tuple[str, str, str], None] = {}
+        self._without_items: dict[str, str] = {}  # benchmark to reason
         self._stopped_early = False
         self._reused = self._answered = 0
         self._problem: str | None = None
@@ -245,6 +246,8 @@ class Session:
             return self.run.answer(case)
         except SlmsecError as error:
             problem = error
+        if isinstance(problem, DataUnavailable):
+            self._without_items[case.group.label] = str(problem)
         if isinstance(problem, (ModelNotLoaded, DataUnavailable, Unfit)):
             pytest.skip(str(problem))
         if isinstance(problem, JournalError):
@@ -292,6 +295,8 @@ class Session:
         case = case_of(item)
         if report.skipped and (unfit := self.run.unfit(case.group) if case else unfit_of(item)):
             report.slmsec_unfit = [unfit.model, unfit.benchmark, unfit.why]
+        if report.skipped and (missing := self._no_items(case) if case else no_items_of(item)):
+            report.slmsec_no_items = list(missing)
         if case is None:
             return report  # type: ignore[no-any-return]
         if report.when == "setup":
@@ -299,6 +304,10 @@ class Session:
         elif report.when == "call" and (taken := self.run.take(case)):
             self._attach(report, item, case, *taken)
         return report  # type: ignore[no-any-return]
+
+    def _no_items(self, case: Case) -> NoItems | None:
+        why = self._without_items.get(case.group.label)
+        return None if why is None else NoItems(case.group.label, why)
 
     def _attach(self, report: Any, item: pytest.Item, case: Case, answer: Answer, batch: Any) -> None:
         report.slmsec = data = {"row": payload.row(case, answer), "reused": self.run.is_reused(batch)}
@@ -337,6 +346,8 @@ class Session:
         data = getattr(report, "slmsec", None)
         if (unfit := getattr(report, "slmsec_unfit", None)) and not self.is_worker:
             self._unfit[tuple(unfit)] = None
+        if missing := getattr(report, "slmsec_no_items", None):
+            self._without_items[missing[0]] = missing[1]
         if data is None or self.is_worker:
             return
         self.groups.add(data, self._metric(data), getattr(report, "item_index", 0))  # xdist's
@@ -378,6 +389,10 @@ class Session:
             self._compare_meanings()
         if getattr(option, "dist", "no") != "no" and not self.is_worker and session.testscollected:
             self._fail_idle(session)
+        if self._without_items and not self.groups and not self.is_worker and session.exitstatus == pytest.ExitCode.OK:
+            from pytest_slmsec.gating import NOTHING_JUDGED
+
+            session.exitstatus = NOTHING_JUDGED
         if not off and not self.is_worker:
             from pytest_slmsec.reports.benchmark_json import add_entries
 
@@ -424,10 +439,11 @@ class Session:
         finally:
             if self._problem is not None:
                 terminalreporter.write_line(f"ERROR: {self._problem}", red=True)
-            if self.groups or self._unfit:
+            if self.groups or self._unfit or self._without_items:
                 from pytest_slmsec.reports.terminal import write_summary
 
-                write_summary(terminalreporter, list(self.groups), self.settings, list(self._unfit), self._resumed())
+                write_summary(terminalreporter, list(self.groups), self.settings, list(self._unfit), self._resumed(),
+                              self._without_items)  # fmt: skip
 
     def _resumed(self) -> str | None:
         """How much an earlier run had measured already."""

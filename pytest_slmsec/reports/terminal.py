@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from typing import Any, NamedTuple
 
-from pytest_slmsec.core.wrap import counted
+from pytest_slmsec.core.wrap import counted, folded
 from pytest_slmsec.options import Settings
 from pytest_slmsec.reports.extras import extras
 from pytest_slmsec.reports.groups import Cost, Group
@@ -236,20 +236,30 @@ def left_out(unfit: Sequence[tuple[str, str, str]]) -> list[str]:
     return [f"{model} was not asked {', '.join(names)}: {why}." for (model, why), names in benchmarks.items()]
 
 
+def without_items(reasons: Mapping[str, str]) -> list[str]:
+    """Sentences on benchmarks whose items could not be read: their names, and why, of the first."""
+    if not reasons:
+        return []
+    first = next(iter(reasons.values()))
+    return [f"No items, so not measured: {folded(list(reasons), 6)}. {first}"]
+
+
 def write_summary(
     reporter: Any, groups: Sequence[Group], settings: Settings, unfit: Sequence[tuple[str, str, str]] = (),
-    resumed: str | None = None,
+    resumed: str | None = None, no_items: Mapping[str, str] | None = None,
 ) -> None:  # fmt: skip
     """The section at the end of a run.
 
     Args:
         unfit: model, benchmark and reason of each that was not asked. resumed: what an earlier run had measured.
+        no_items: benchmarks whose items could not be read, and why.
     """
     reporter.section("slmsec results")
     writer = reporter._tw
     for line in tables(groups, writer.fullwidth).splitlines() if groups else ():
         reporter.write_line(line)
+    missing = without_items(no_items or {})
     used = [f"items: {sources(groups)}; scoring {settings.mode.value}"] if groups else []
-    for text in (*notes(groups), *extras(groups), *left_out(unfit), *([resumed] if resumed else []), *used):
+    for text in (*notes(groups), *extras(groups), *left_out(unfit), *missing, *([resumed] if resumed else []), *used):
         for line in textwrap.wrap(text, writer.fullwidth, subsequent_indent="  ", break_long_words=False):
             reporter.write_line(line)
