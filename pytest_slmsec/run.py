@@ -275,5 +275,5 @@ def _seconds(output: Output, batch: StoredBatch) -> float | None:
 
 def _identity(info: EngineInfo) -> dict[str, str]:
     parts = ("engine", "kernel", "device", "dtype", "weights_sha256", "tokenizer_sha256", "template_sha256")
-    way = {part: str(info.extra[part]) for part in ("path", "fragile") if part in info.extra}
+    way = {part: str(info.extra[part]) for part in ("path", "linears", "fragile") if part in info.extra}
     return {part: str(getattr(info, part)) for part in parts} | way

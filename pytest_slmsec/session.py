@@ -247,7 +247,7 @@ class Session:
         except SlmsecError as error:
             problem = error
         if isinstance(problem, DataUnavailable):
-            self._without_items[case.group.label] = str(problem)
+            self._without_items[case.group.task.name] = str(problem)
         if isinstance(problem, (ModelNotLoaded, DataUnavailable, Unfit)):
             pytest.skip(str(problem))
         if isinstance(problem, JournalError):
@@ -306,8 +306,9 @@ class Session:
         return report  # type: ignore[no-any-return]
 
     def _no_items(self, case: Case) -> NoItems | None:
-        why = self._without_items.get(case.group.label)
-        return None if why is None else NoItems(case.group.label, why)
+        name = case.group.task.name
+        why = self._without_items.get(name)
+        return None if why is None else NoItems(name, why)
 
     def _attach(self, report: Any, item: pytest.Item, case: Case, answer: Answer, batch: Any) -> None:
         report.slmsec = data = {"row": payload.row(case, answer), "reused": self.run.is_reused(batch)}

@@ -138,7 +138,7 @@ def run_case(
     best = min(theirs, key=lambda size: wall[size] if args.device != "cpu" else median[size])
     return Row(case, dtype, vocabulary, ours.path, median[0], wall[0], best, median[best], wall[best], runs[0][0].fed,
                runs[best][0].fed, needed, None if flops is None else flops / wall_or_cpu(args, wall, median) / peak,
-               agreement), agrees  # fmt: skip
+               agreement, args.device == "cpu"), agrees  # fmt: skip
 
 
 def wall_or_cpu(args: argparse.Namespace, wall: dict[int, float], cpu: dict[int, float]) -> float:

@@ -29,6 +29,7 @@ class Row:
     needed: int | None
     peak_share: float | None
     agreement: str
+    on_cpu: bool
 
 
 def peak_flops(dtype: torch.dtype, device: str) -> float:
@@ -68,7 +69,7 @@ def print_rows(rows: Sequence[Row]) -> None:
         share = "" if row.needed is None else f"{row.fed / row.needed:8.3f} {row.their_fed / row.needed:7.2f}"
         peak = "" if row.peak_share is None else f"{row.peak_share:5.0%}"
         batch = row.batch_size if row.batch_size > 0 else LIMIT
-        ratio = row.their_cpu_s / row.cpu_s
+        ratio = row.their_cpu_s / row.cpu_s if row.on_cpu else row.their_wall_s / row.wall_s
         print(
             f"{row.case:16} {row.dtype:5} {row.vocabulary:6} {row.cpu_s:7.2f} {row.wall_s:7.2f} {row.their_cpu_s:8.2f} "
             f"{batch:>5} {ratio:5.1f}x {share:16} {peak:5}  {row.agreement} ({row.path})",

@@ -57,9 +57,7 @@ def _fetched(hub_id: str, revision: str | None, local_files_only: bool, patterns
 
     there = local_files_only or not hub_answers()
     with quiet():
-        return Path(
-            snapshot_download(hub_id, revision=revision, allow_patterns=list(patterns), local_files_only=there)
-        )
+        return Path(snapshot_download(hub_id, revision=revision, allow_patterns=list(patterns), local_files_only=there))
 
 
 def snapshot_revision(place: Path) -> str | None:

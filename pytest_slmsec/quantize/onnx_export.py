@@ -22,6 +22,7 @@ from pytest_slmsec.engines.encoders.kinds import Kind, find_kind
 from pytest_slmsec.engines.loading import first_line
 from pytest_slmsec.engines.onnx_.graph import CAUSAL, KIND, Graph, import_onnx
 from pytest_slmsec.engines.quiet import quiet
+from pytest_slmsec.engines.rotary import length_dependent
 from pytest_slmsec.engines.transformers_ import load_config, load_weights
 
 SHAPES = ((1, 13), (3, 29))
@@ -29,8 +30,6 @@ SHAPES = ((1, 13), (3, 29))
 TRACED = (2, 7)
 TOLERANCE = 1e-3
 """Largest difference of an output, as a share of the largest output (at least of 1). A frozen shape is off by more."""
-LENGTH_DEPENDENT = ("dynamic", "longrope")
-"""Rotary positions whose angles depend on the length of the whole text. A graph would keep those of the traced text."""
 
 
 class Decoder(torch.nn.Module):
@@ -119,9 +118,7 @@ def export(checkpoint: Checkpoint, out: Path) -> dict[str, float]:
 
 
 def _refuse_positions(checkpoint: Checkpoint, config: Any) -> None:
-    found = getattr(config.get_text_config(), "rope_parameters", None) or {}
-    kinds = {str(one.get("rope_type")) for one in (found, *found.values()) if isinstance(one, Mapping)}
-    if named := sorted(kinds.intersection(LENGTH_DEPENDENT)):
+    if named := sorted(length_dependent(config.get_text_config())):
         raise QuantizeError(
             f"{checkpoint.directory}: its rotary positions ({named[0]}) depend on the length of the text, which a "
             "graph cannot follow: use another engine."

@@ -42,7 +42,7 @@ def checked_model(model: Any, tile_tokens: int | None = None) -> tuple[PackedMod
     dtype = next(model.parameters()).dtype
     if not deviation <= TOLERANCE_NATS.get(dtype, TOLERANCE_NATS[torch.bfloat16]):
         raise NotPackable(f"packed and plain log-probabilities differ by {deviation:.3g} nats in {dtype}")
-    checked = PackedModel(model, tile_tokens)
+    checked = PackedModel(model, tile_tokens, made.head)
     checked.longest = made.longest
     return checked, deviation
 

@@ -67,9 +67,10 @@ class PackedChooser:
 
     def _read(self, hidden: Tensor, wanted: Sequence[Sequence[int]]) -> Iterator[dict[int, tuple[float, bool]]]:
         """For each position, by token wanted there: its log-probability, and whether it is the most probable one."""
-        rest = iter(wanted)
+        done = 0
         for logits in self.model.head.logits(hidden):
-            block = [next(rest) for _ in range(len(logits))]
+            block = wanted[done : done + len(logits)]
+            done += len(block)
             rows = [row for row, some in enumerate(block) for _ in some]
             tokens = [token for some in block for token in some]
             logprobs = iter((logits[rows, tokens] - logits.logsumexp(dim=-1)[rows]).tolist())

@@ -17,7 +17,7 @@ from pytest_slmsec.engines.packed.attention import KeysAndValues
 from pytest_slmsec.engines.packed.layout import Segment
 from pytest_slmsec.engines.packed.model import PackedModel
 from pytest_slmsec.engines.packed.slots import Slots
-from pytest_slmsec.engines.packed.steps import CudaGraphs, Recorder, Steps
+from pytest_slmsec.engines.packed.steps import Recorder, Steps
 from pytest_slmsec.engines.packed.tile import Tile
 
 SLOTS = {"cpu": 64, "cuda": 128}
@@ -63,14 +63,14 @@ class SlotGenerator:
 
     Args:
         slots: answers in work at a time, or None for the device's default.
-        recorder: how steps are recorded and replayed; on CUDA they are graphs unless another way is given.
+        recorder: how steps are recorded and replayed, or None to run them anew.
     """
 
     def __init__(self, model: PackedModel, slots: int | None = None, recorder: Recorder | None = None) -> None:
         self.model = model
         self.slots = slots or SLOTS.get(model.device.type, SLOTS["cuda"])
         self._shrink_below = SHRINK_BELOW.get(model.device.type, SHRINK_BELOW["cuda"])
-        self._recorder = recorder or (CudaGraphs() if model.device.type == "cuda" else None)
+        self._recorder = recorder
 
     @torch.inference_mode()
     def generate(self, rows: Sequence[Row], ends: Collection[int]) -> Spent:
@@ -109,7 +109,7 @@ class SlotGenerator:
                 spent.first_token_s = now - began
             live = [slot for slot, row in enumerate(running) if row is not None]
             if not live:
-                spent.unrecorded = spent.unrecorded or steps.refused
+                spent.unrecorded = None if self._recorder is None else self._recorder.refused
                 return
             if not waiting and not ready and len(live) <= self._shrink_below * cache.count:
                 cache.keep(live)
@@ -152,7 +152,8 @@ class SlotGenerator:
         """The next token of each row from the hidden states behind it ([rows, size])."""
         done = 0
         for logits in self.model.head.logits(hidden):
-            take(rows[done : done + len(logits)], logits, ends)
+            some = rows[done : done + len(logits)]
+            take(some, logits[: len(some)], ends)
             done += len(logits)
 
 

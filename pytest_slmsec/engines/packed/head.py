@@ -34,11 +34,15 @@ class Head:
         self._softcap: float | None = getattr(config, "final_logit_softcapping", None)
 
     def logits(self, hidden: Tensor) -> Iterator[Tensor]:
-        """Logits of hidden states ([positions, size]), a block of positions at a time ([block, vocabulary])."""
+        """Logits of hidden states ([positions, size]), a block of positions at a time ([ROWS, vocabulary]).
+
+        The last block is filled up with rows that mean nothing: what is computed of a row must have the same shape
+        however many there are.
+        """
         for block in torch.split(hidden, self._rows):
             missing = self._rows - len(block)
             full = torch.cat([block, block.new_zeros(missing, block.shape[1])]) if missing else block
-            yield self._apply(full)[: len(block)]
+            yield self._apply(full)
 
     def _apply(self, hidden: Tensor) -> Tensor:
         found = self._module(hidden).float() if self._product is None else self._product(hidden.float())

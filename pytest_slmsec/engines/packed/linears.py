@@ -8,11 +8,14 @@ own, made for its compiler and not public: where they are missing or say somethi
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
+
+from pytest_slmsec.engines.loading import first_line
 
 LINES_OF_TEXT, LINES_OF_HEAD = 512, 32
 """Rows of the products that the layouts are made for; others run as well."""
@@ -50,10 +53,15 @@ class PackedWeight:
 
 
 class PackedLinear(nn.Module):
-    """A linear layer over a packed weight. It has no parameters; a copy of it is a plain layer again.
+    """A linear layer over a packed weight, which is no parameter: it stays in its dtype and where it is.
+
+    A copy of it is a plain layer again.
 
     Args:
         layer: what it stands for. rows: of the products it is made for.
+
+    Attributes:
+        unpacked: how often its weights were asked for, each time as a plain matrix made anew.
     """
 
     def __init__(self, layer: nn.Linear, rows: int) -> None:
@@ -61,6 +69,7 @@ class PackedLinear(nn.Module):
         self.in_features, self.out_features = layer.in_features, layer.out_features
         self.bias = layer.bias
         self._product = PackedWeight(layer.weight, layer.bias, rows)
+        self.unpacked = 0
 
     def forward(self, rows: Tensor) -> Tensor:
         """[..., inputs] to [..., outputs]."""
@@ -69,11 +78,12 @@ class PackedLinear(nn.Module):
     @property
     def weight(self) -> Tensor:
         """The weights as a plain matrix, made for the caller ([outputs, inputs])."""
+        self.unpacked += 1
         return self._product.plain()
 
     def plain(self) -> nn.Linear:
         """A plain layer with the same weights."""
-        weight = self.weight
+        weight = self._product.plain()
         made = nn.Linear(self.in_features, self.out_features, bias=False, device="meta")
         made.weight = nn.Parameter(weight, requires_grad=False)
         made.bias = self.bias
@@ -103,26 +113,26 @@ def pack_linears(model: Any) -> str:
         if layer is head and layer.weight.dtype != torch.float32:
             continue  # it computes in fp32, from a copy of its own
         rows = LINES_OF_HEAD if layer is head else LINES_OF_TEXT
-        sort = (layer.in_features, layer.out_features, layer.weight.dtype, layer.bias is None, rows)
-        if not known.get(sort, True):
+        shape = (layer.in_features, layer.out_features, layer.weight.dtype, layer.bias is None, rows)
+        if not known.get(shape, True):
             continue
         try:
             made = PackedLinear(layer, rows)
-            known[sort] = known.get(sort) or _agrees(made, layer)
+            known[shape] = known.get(shape) or _agrees(made, layer)
         except TROUBLE as error:
             unpack_linears(model)
-            return f"plain: {type(error).__name__}: {str(error).splitlines()[0][:120]}"
-        if known[sort]:
+            return f"plain: {type(error).__name__}: {first_line(error)[:120]}"
+        if known[shape]:
             setattr(parent, name, made)
             changed += 1
     return PACKED if changed else f"plain: no layer {'agreed' if known else 'is an ordinary one'}"
 
 
-def unpack_linears(model: Any) -> None:
-    """Undo `pack_linears`."""
+def unpack_linears(model: Any, only_read: bool = False) -> None:
+    """Undo `pack_linears`; `only_read`: of layers whose weights the model has looked at while it ran."""
     for parent in list(model.modules()):
         for name, layer in list(parent.named_children()):
-            if isinstance(layer, PackedLinear):
+            if isinstance(layer, PackedLinear) and (layer.unpacked or not only_read):
                 setattr(parent, name, layer.plain())
 
 
@@ -151,18 +161,18 @@ def _refusal(device: torch.device, dtype: torch.dtype) -> str | None:
 
 def _candidates(model: Any) -> Iterator[tuple[nn.Module, str]]:
     """Parent and name of layers that are nothing but torch's own, share no weight and are watched by nothing else."""
-    seen: dict[int, int] = {}
-    for module in model.modules():
-        for parameter in module._parameters.values():
-            if parameter is not None:
-                seen[id(parameter)] = seen.get(id(parameter), 0) + 1
+    owners = Counter(id(one) for module in model.modules() for one in module._parameters.values() if one is not None)
+    layers = Counter(id(child) for parent in model.modules() for child in parent.children())
     for parent in model.modules():
-        for name, layer in parent.named_children():
-            if type(layer) is nn.Linear and name != "base_layer" and seen[id(layer.weight)] == 1 and _ordinary(layer):
+        adapter = isinstance(parent, nn.ModuleDict)  # parts of an adapter, whose weights are looked at in each step
+        for name, layer in () if adapter else parent.named_children():
+            if name != "base_layer" and _ordinary(layer) and owners[id(layer.weight)] == layers[id(layer)] == 1:
                 yield parent, name
 
 
-def _ordinary(layer: nn.Linear) -> bool:
+def _ordinary(layer: nn.Module) -> TypeGuard[nn.Linear]:
+    if type(layer) is not nn.Linear or not isinstance(layer._parameters.get("weight"), nn.Parameter):
+        return False
     hooks = layer._forward_hooks or layer._forward_pre_hooks
     plain = type(layer.weight.data) is torch.Tensor and layer.weight.dtype in TOLERANCE
     return plain and not hooks and not hasattr(layer, "_hf_hook") and "forward" not in layer.__dict__

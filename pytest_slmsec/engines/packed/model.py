@@ -17,6 +17,7 @@ from pytest_slmsec.engines.packed.attention import KeysAndValues, NotPackable, w
 from pytest_slmsec.engines.packed.head import Head
 from pytest_slmsec.engines.packed.layout import LONE_STEP_TOKENS, Segment, tile_tokens
 from pytest_slmsec.engines.packed.tile import Tile
+from pytest_slmsec.engines.rotary import length_dependent
 
 TILE_TOKENS = {"cpu": 512, "cuda": 8192}
 REMEMBERED_PREFIXES = 4
@@ -35,16 +36,18 @@ class PackedModel:
 
     Args:
         model: in eval mode, on its device. tile_tokens: tokens of a tile, or None for the device's default.
+        head: one that was made for the same model.
 
     Attributes:
         tile: tokens of a tile. counts: of all that was fed so far.
-        longest: tokens of the longest text that can be packed (the smallest sliding window), or None for no limit.
+        longest: tokens of the longest text that can be packed, or None for no limit: the smallest sliding window, or
+            what rotary positions bear that would change for everything in the tile with the longest text in it.
 
     Raises:
         NotPackable: the model has no decoder of the usual form.
     """
 
-    def __init__(self, model: Any, tile_tokens: int | None = None) -> None:
+    def __init__(self, model: Any, tile_tokens: int | None = None, head: Head | None = None) -> None:
         decoder = model.get_decoder() if hasattr(model, "get_decoder") else None
         if decoder is None or decoder is model or model.get_output_embeddings() is None:
             raise NotPackable("it has no decoder and output head of its own")
@@ -52,8 +55,8 @@ class PackedModel:
         self._model, self._decoder = model, decoder
         self.device: torch.device = next(model.parameters()).device
         self.tile = tile_tokens or TILE_TOKENS.get(self.device.type, TILE_TOKENS["cuda"])
-        self.head = Head(model)
-        self.longest: int | None = None
+        self.head = head or Head(model)
+        self.longest: int | None = min(length_dependent(model.config.get_text_config()).values(), default=None)
         self.counts = Counts()
         self._prefixes: dict[Tokens, KeysAndValues] = {}
 

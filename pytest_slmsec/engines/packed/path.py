@@ -15,6 +15,7 @@ from pytest_slmsec.engines.packed.chooser import PackedChooser
 from pytest_slmsec.engines.packed.generator import SLOTS, SlotGenerator, Spent
 from pytest_slmsec.engines.packed.linears import pack_linears, unpack_linears
 from pytest_slmsec.engines.packed.model import PackedModel
+from pytest_slmsec.engines.packed.steps import CudaGraphs
 
 
 class PackedPath:
@@ -31,6 +32,7 @@ class PackedPath:
     def __init__(self, model: PackedModel, deviation_nats: float, budget_tokens: int, linears: str = "plain") -> None:
         self.model, self.deviation_nats, self.linears = model, deviation_nats, linears
         self._chooser = PackedChooser(model)
+        self._recorder = CudaGraphs(model.device) if model.device.type == "cuda" else None
         self._budget_tokens = budget_tokens
 
     def takes(self, encoded: Encoded, new_tokens: int = 0) -> bool:
@@ -52,7 +54,7 @@ class PackedPath:
         longest = max(len(row.prompt) - row.shared + min(row.limit, RESERVED_NEW_TOKENS) for row in rows)
         most = SLOTS.get(self.model.device.type, SLOTS["cuda"])
         slots = max(1, min(most, self._budget_tokens // longest))
-        return SlotGenerator(self.model, slots).generate(rows, ends)
+        return SlotGenerator(self.model, slots, self._recorder).generate(rows, ends)
 
 
 def packed_path(model: Any, budget_tokens: int) -> PackedPath | str:
@@ -60,6 +62,7 @@ def packed_path(model: Any, budget_tokens: int) -> PackedPath | str:
     linears = pack_linears(model) if model.get_output_embeddings() is not None else "plain"
     try:
         packed, deviation = checked_model(model)
+        unpack_linears(model, only_read=True)
     except NotPackable as why:
         unpack_linears(model)
         return str(why)

@@ -85,7 +85,7 @@ class Slots:
     ) -> Tensor:
         """Attention of the newest token of every slot to the prefix and to its own slot; see `attention.InWork`.
 
-        Texts beyond a sliding window are never packed, so a window hides nothing.
+        Texts beyond a sliding window are not packed (`PackedPath.takes`), so a window hides nothing.
 
         Keys times queries, not queries times keys: the product over a view of the cache is several times faster that
         way round on a CPU.
@@ -107,13 +107,13 @@ class Slots:
         if layer not in self._prefix:
             out = torch.matmul(scores.softmax(-1).to(value.dtype), values)
             return out.reshape(slots, heads, 1, size)
-        before, says = self._prefix[layer]
-        ahead = grouped.transpose(0, 1).flatten(1, 2)  # [key-value heads, slots x group, size]
-        earlier = torch.matmul(ahead, before[0].transpose(1, 2)).reshape(len(ahead), slots, -1, before.shape[2])
+        prefix_keys, prefix_values = self._prefix[layer]
+        n = prefix_keys.shape[2]
+        asking = grouped.transpose(0, 1).flatten(1, 2)  # [key-value heads, slots x group, size]
+        earlier = torch.matmul(asking, prefix_keys[0].transpose(1, 2)).reshape(len(asking), slots, -1, n)
         weights = torch.cat([earlier.transpose(0, 1).float() * scaling, scores], dim=-1).softmax(-1).to(value.dtype)
-        n = before.shape[2]
-        shared = torch.matmul(weights[..., :n].transpose(0, 1).flatten(1, 2), says[0])
-        out = torch.matmul(weights[..., n:], values) + shared.reshape(len(ahead), slots, -1, size).transpose(0, 1)
+        shared = torch.matmul(weights[..., :n].transpose(0, 1).flatten(1, 2), prefix_values[0])
+        out = torch.matmul(weights[..., n:], values) + shared.reshape(len(asking), slots, -1, size).transpose(0, 1)
         return out.reshape(slots, heads, 1, size)
 
     def _room(self, layer: int, like: Tensor, tokens: int) -> None:

@@ -16,6 +16,11 @@ from torch.nn.functional import scaled_dot_product_attention
 from pytest_slmsec.engines.packed.attention import KeysAndValues
 from pytest_slmsec.engines.packed.layout import Segment
 
+Structure = tuple[int, int, tuple[int, ...]]
+"""See `layout.Segment.structure`."""
+REMEMBERED_SCORES = 1 << 15
+"""A mask of at most so many scores is remembered: 64 MB for all of them."""
+
 
 @dataclass
 class Tile:
@@ -31,6 +36,7 @@ class Tile:
     prefix: KeysAndValues = field(default_factory=dict)
     captured: KeysAndValues | None = None
     sliding_window: int | None = None
+    _large_masks: dict[Structure, Tensor] = field(default_factory=dict)
 
     def attend(
         self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float, window: int | None
@@ -58,16 +64,25 @@ class Tile:
             if segment.shared and before:
                 keys, values = torch.cat([before[0], keys], dim=2), torch.cat([before[1], values], dim=2)
             plain = not segment.shared and not segment.parents
-            mask = None if plain else mask_of(segment.structure, str(query.device), query.dtype)
+            mask = None if plain else self._mask(segment.structure, query)
             out[:, :, rows] = scaled_dot_product_attention(
                 query[:, :, rows], keys, values, attn_mask=mask, is_causal=plain, scale=scaling,
                 enable_gqa=query.shape[1] != key.shape[1],
             )  # fmt: skip
         return out
 
+    def _mask(self, structure: Structure, like: Tensor) -> Tensor:
+        """A mask, which is made once for all layers; small ones are remembered for other tiles as well."""
+        shared, own, parents = structure
+        tokens = own + len(parents)
+        if tokens * (shared + tokens) <= REMEMBERED_SCORES:
+            return remembered_mask(structure, str(like.device), like.dtype)
+        if structure not in self._large_masks:
+            self._large_masks[structure] = mask_of(structure, str(like.device), like.dtype)
+        return self._large_masks[structure]
 
-@lru_cache(maxsize=512)
-def mask_of(structure: tuple[int, int, tuple[int, ...]], device: str, dtype: torch.dtype) -> Tensor:
+
+def mask_of(structure: Structure, device: str, dtype: torch.dtype) -> Tensor:
     """What is added to the scores of a segment ([tokens, prefix + tokens]): nothing at the prefix, its ancestors and
     itself, minus infinity elsewhere."""
     shared, own, parents = structure
@@ -79,3 +94,6 @@ def mask_of(structure: tuple[int, int, tuple[int, ...]], device: str, dtype: tor
         seen[node] = seen[parent]
         seen[node, shared + node] = True
     return torch.zeros(seen.shape, dtype=dtype).masked_fill(~seen, float("-inf")).to(device)
+
+
+remembered_mask = lru_cache(maxsize=512)(mask_of)

@@ -17,6 +17,7 @@ from pytest_slmsec.engines.packed.check import checked_model
 from pytest_slmsec.engines.packed.chooser import PackedChooser
 from pytest_slmsec.engines.packed.linears import pack_linears
 from pytest_slmsec.engines.packed.model import PackedModel
+from pytest_slmsec.engines.packed.path import PackedPath
 from pytest_slmsec.engines.prompts import Prompts
 from pytest_slmsec.engines.sharing import SharedPrefixes
 from pytest_slmsec.scoring.base import Mode
@@ -139,6 +140,25 @@ def test_the_model_is_left_as_it_was():
 def test_the_smallest_sliding_window_is_the_longest_packed_text():
     packed, _ = checked_model(made(transformers.MistralConfig(**GROUPED, sliding_window=48)), 128)
     assert packed.longest == 48
+
+
+@pytest.mark.parametrize(
+    "rope",
+    [
+        {"rope_type": "longrope", "short_factor": [1.0] * 4, "long_factor": [4.0] * 4, "rope_theta": 1e4,
+         "original_max_position_embeddings": 64},
+        {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e4, "original_max_position_embeddings": 64},
+    ],
+    ids=lambda rope: rope["rope_type"],
+)  # fmt: skip
+def test_texts_that_would_move_the_positions_of_others_are_not_packed(rope):
+    config = transformers.LlamaConfig(**GROUPED | {"max_position_embeddings": 64}, rope_parameters=rope)
+    model, _ = checked_model(made(config), 256)
+    path = PackedPath(model, 0.0, 8192)
+    short, long = (Encoded((5,) * n, ((7,),), n) for n in (40, 80))
+    assert path.takes(short)
+    assert not path.takes(long)
+    assert not path.takes(short, new_tokens=40)
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,30 @@ def test_plain_weights_go_as_soon_as_they_are_laid_out(monkeypatch):
     assert all(there <= len(plain) - made_before + 1 for made_before, there in enumerate(left))
 
 
+def test_parts_of_adapters_and_layers_without_a_weight_of_their_own_stay_plain():
+    model = made(PACKABLE["Llama"])
+    first, second = model.get_decoder().layers
+    first.mlp.lora_A = torch.nn.ModuleDict({"default": torch.nn.Linear(4, 4)})
+    torch.nn.utils.parametrizations.weight_norm(first.mlp.up_proj)
+    second.mlp.twice = second.self_attn.q_proj
+    pack_linears(model)
+    names = packed(model)
+    assert names
+    assert not any("lora_A" in name or "layers.0.mlp.up_proj" in name for name in names)
+    assert names.isdisjoint({"model.layers.1.mlp.twice", "model.layers.1.self_attn.q_proj"})
+
+
+def test_layers_whose_weights_are_looked_at_are_plain_again():
+    model = made(PACKABLE["Llama"])
+    pack_linears(model)
+    layer = model.get_decoder().layers[0].mlp.up_proj
+    assert layer.weight.dtype == torch.float32
+    unpack_linears(model, only_read=True)
+    names = packed(model)
+    assert names
+    assert "model.layers.0.mlp.up_proj" not in names
+
+
 def test_other_dtypes_and_devices_stay_plain():
     assert "float16" in pack_linears(made(PACKABLE["Llama"]).to(torch.float16))
     assert "meta" in pack_linears(made(PACKABLE["Llama"]).to("meta"))
@@ -116,19 +140,26 @@ def test_without_onednn_layers_stay_plain(monkeypatch):
     assert not packed(model)
 
 
-def test_where_an_operator_fails_half_way_every_layer_is_plain_again(monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (RuntimeError("could not create it\nand more"), "could not create it"),
+        (MemoryError(), "MemoryError"),
+    ],
+)
+def test_where_an_operator_fails_half_way_every_layer_is_plain_again(error, said, monkeypatch):
     model = made(PACKABLE["Llama"])
     before = logits(model)
     made_so_far = []
 
     def failing(self, weight, bias, rows):
         if len(made_so_far) == 3:
-            raise RuntimeError("could not create a primitive\nand more")
+            raise error
         made_so_far.append(rows)
         self._weight, self._bias = torch.ops.mkldnn._reorder_linear_weight(weight.detach(), rows), bias
 
     monkeypatch.setattr("pytest_slmsec.engines.packed.linears.PackedWeight.__init__", failing)
-    assert pack_linears(model) == "plain: RuntimeError: could not create a primitive"
+    assert pack_linears(model) == f"plain: {type(error).__name__}: {said}"
     assert not packed(model)
     assert torch.equal(logits(model), before)
 

@@ -20,7 +20,10 @@ NOTHING = torch.empty(0)
 class Traces:
     """Records steps as traces, and counts them."""
 
-    def __init__(self):
+    refused = None
+
+    def __init__(self, after=0):
+        self.after = after
         self.recorded = self.replayed = 0
 
     def __call__(self, step):
@@ -62,14 +65,35 @@ def test_a_shape_is_recorded_once_until_the_cache_moves(traces):
     assert traces.recorded <= shrunk + 2  # each number of slots, and the cache that grew from 64 tokens to 128
 
 
-def test_what_cannot_be_recorded_runs_anew():
-    def refuse(step):
-        step()  # a capture that fails has run the step
-        raise RuntimeError("operation not permitted when stream is capturing\nand more")
+def test_a_shape_is_recorded_when_it_has_proved_to_come_often():
+    model = PackedModel(made(PACKABLE["Llama"]), 128)
+    asked, again = rows(6, 17), rows(6, 17)
+    traces = Traces(after=8)
+    SlotGenerator(model, slots=6).generate(asked, ENDS)
+    SlotGenerator(model, slots=6, recorder=traces).generate(again, ENDS)
+    assert [row.tokens for row in again] == [row.tokens for row in asked]
+    assert 0 < traces.replayed < max(len(row.tokens) for row in asked) - 8
 
+
+class Refusing(Traces):
+    """A capture that fails: it has run the step, and what ends it fails as well."""
+
+    def __call__(self, step):
+        self.recorded += 1
+        step()
+        try:
+            raise RuntimeError("operation not permitted when stream is capturing\nand more")
+        except RuntimeError:
+            raise RuntimeError("operation failed due to a previous error during capture")  # noqa: B904
+
+
+def test_what_cannot_be_recorded_runs_anew_and_is_tried_once():
     model = PackedModel(made(PACKABLE["Llama"]), 128)
     asked, again = rows(9, 17), rows(9, 17)
     SlotGenerator(model, slots=4).generate(asked, ENDS)
-    spent = SlotGenerator(model, slots=4, recorder=refuse).generate(again, ENDS)
+    recorder = Refusing()
+    spent = SlotGenerator(model, slots=4, recorder=recorder).generate(again, ENDS)
+    SlotGenerator(model, slots=4, recorder=recorder).generate(rows(9, 17), ENDS)
+    assert recorder.recorded == 1
     assert spent.unrecorded == "operation not permitted when stream is capturing"
     assert [row.tokens for row in again] == [row.tokens for row in asked]
