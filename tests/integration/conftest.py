@@ -5,6 +5,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import rich.progress
+import rich.table  # noqa: F401  an inner run would drop these afterwards, and the next mix old and new parts of them
 from gate_runs import runs  # noqa: F401
 
 TESTS = str(Path(__file__).parent.parent)

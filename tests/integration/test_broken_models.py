@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from fnmatch import fnmatchcase
+from importlib.util import find_spec
 
 import pytest
 import tinymodel
@@ -28,6 +29,7 @@ def test_ports(answer):
     assert answer.parsed
 """
 LIMIT = 6
+GGUF_IS_READ = find_spec("llama_cpp") is not None and find_spec("gguf") is not None
 WHY = {
     "m/truncated": "m/truncated/model.safetensors is damaged: it has * bytes where its header says *: fetch or make it",
     "m/header": "m/header/model.safetensors is no readable safetensors file (its header is damaged): fetch or make it",
@@ -38,7 +40,9 @@ WHY = {
     "m/no-weights": "m/no-weights has no [*].safetensors weights (*): complete the directory, fetch the model again",
     "m/shard": "m/shard lacks model-00001-of-00002.safetensors (1 of 2 weight files *): fetch the model again.",
     "m/pickle": "m/pickle has its weights only as a pickle (pytorch_model.bin), which can run code *: convert it to",
-    "m/cut.gguf": "m/cut.gguf is cut short or damaged: *: fetch or make it again.",
+    "m/cut.gguf": "m/cut.gguf is cut short or damaged: *: fetch or make it again."
+    if GGUF_IS_READ
+    else "A GGUF model needs the package '*', which is not installed: run `pip install",
     "openai:down": "openai:down: 127.0.0.1:*/v1 cannot be reached: *; start the server, or give its address with",
     "page": "page: 127.0.0.1:*/v1 answered HTML instead of JSON*",
 }

@@ -140,4 +140,4 @@ def test_prompts_that_do_not_fit_are_red_alone(toy):
     result = toy.run(models=("alpha",))
     assert outcomes(result) == {"failed": 1, "passed": 40, "wrong": 19}
     result.stdout.fnmatch_lines(["*ports-00009: the prompt has 9999 tokens and the model's context holds 4096*"])
-    result.stdout.fnmatch_lines(["*1 items could not be measured*"])
+    result.stdout.fnmatch_lines(["*1 item could not be measured*"])
