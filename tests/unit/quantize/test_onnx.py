@@ -17,9 +17,9 @@ from pytest_slmsec.engines.base import Capability
 from pytest_slmsec.engines.checkpoint import read_checkpoint
 from pytest_slmsec.engines.onnx_.graph import CAUSAL, Graph
 from pytest_slmsec.engines.registry import make_engine
+from pytest_slmsec.engines.rotary import LENGTH_DEPENDENT
 from pytest_slmsec.engines.transformers_ import load_config, load_weights
 from pytest_slmsec.quantize import onnx_export
-from pytest_slmsec.engines.rotary import LENGTH_DEPENDENT
 from pytest_slmsec.quantize.onnx_export import export, inputs, parity
 from pytest_slmsec.quantize.store import ensure_quantized
 
