@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 PREFIX = "slmsec-gate::"
 GATES_PASSED = "gates passed"
 """What pytest's closing line counts them as."""
-NOTHING_JUDGED = 6
-"""Exit status of a run that was to judge and could not; pytest's own end at 5 (no tests collected)."""
+NOTHING_JUDGED = 10
+"""Exit status of a run that was to judge and could not; pytest's own end at 6."""
 
 
 class Gating:

@@ -23,7 +23,7 @@ def test_a_run_that_measured_nothing_is_red(toy):
     result = toy.run("test_lost.py", "--slmsec-data=published", models=["alpha"])
     result.assert_outcomes(skipped=1)
     result.stdout.fnmatch_lines([SENTENCE])
-    assert result.ret == 6
+    assert result.ret == 10
 
 
 def test_beside_what_was_measured_they_are_named(toy):
@@ -39,4 +39,4 @@ def test_the_same_with_xdist(toy):
     toy.pytester.makepyfile(test_lost=SUITE)
     result = toy.run("test_lost.py", "--slmsec-data=published", "-n2", models=["alpha"], subprocess=True)
     result.stdout.fnmatch_lines([SENTENCE])
-    assert result.ret == 6
+    assert result.ret == 10

@@ -15,7 +15,7 @@ BASE, RECIPE = Path("models/phi3"), Recipe("nf4", 4, 64, "bitsandbytes 0.49.0")
 
 def test_a_failure_is_one_sentence_that_names_base_quantisation_and_package():
     with pytest.raises(QuantizeError) as caught, attempt(BASE, RECIPE):
-        raise ValueError("no kernel for this CPU:\n  a second line\n")
+        raise ValueError("no kernel for this CPU.\n  a second line\n")
     assert str(caught.value) == (
         f"{BASE} could not be quantised to nf4 by bitsandbytes 0.49.0: ValueError: no kernel for this CPU."
     )
