@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import pytest
 
@@ -126,9 +126,10 @@ class Case:
 
 def unfit_of(item: pytest.Item) -> Unfit | None:
     """Why a benchmark was left out at collection for a model that cannot be asked it, or None."""
-    callspec = getattr(item, "callspec", None)
-    left_out = callspec.params.get("answer") if callspec else None
-    return left_out if isinstance(left_out, Unfit) else None
+    return _answer_of(item, Unfit)
+
+
+Stood = TypeVar("Stood")
 
 
 class NoItems(NamedTuple):
@@ -140,16 +141,19 @@ class NoItems(NamedTuple):
 
 def no_items_of(item: pytest.Item) -> NoItems | None:
     """Why a benchmark has no cases, or None."""
-    callspec = getattr(item, "callspec", None)
-    found = callspec.params.get("answer") if callspec else None
-    return found if isinstance(found, NoItems) else None
+    return _answer_of(item, NoItems)
 
 
 def case_of(item: pytest.Item) -> Case | None:
     """The case of a collected test, or None for all other tests."""
+    return _answer_of(item, Case)
+
+
+def _answer_of(item: pytest.Item, kind: type[Stood]) -> Stood | None:
+    """What a collected test has as its parameter ``answer``, where it is of that kind."""
     callspec = getattr(item, "callspec", None)
-    case = callspec.params.get("answer") if callspec else None
-    return case if isinstance(case, Case) else None
+    found = callspec.params.get("answer") if callspec else None
+    return found if isinstance(found, kind) else None
 
 
 def safe_id(text: str) -> str:

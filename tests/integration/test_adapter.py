@@ -7,21 +7,9 @@ from pathlib import Path
 import peft
 import pytest
 import torch
+from ports import suite
 from tinymodel import build_tiny_llama
 from transformers import AutoModelForCausalLM
-
-SUITE = """
-import pytest
-from pytest_slmsec import Item, Task
-from pytest_slmsec.scoring.metrics import ACCURACY
-from pytest_slmsec.scoring.option_logprob import score_option
-
-ITEMS = [Item(f"ports-{n:05d}", f"Is port {n} open?", "A", labels=("A", "B"), choices=("A", "B")) for n in range(1, 41)]
-
-@pytest.mark.slmsec(Task("ports", score_option, ACCURACY, ITEMS, max_new_tokens=0))
-def test_ports(answer):
-    assert answer.parsed
-"""
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +28,7 @@ def run(pytester, monkeypatch, folders, tmp_path):
     monkeypatch.delenv("SLMSEC_DATA", raising=False)
     monkeypatch.setenv("SLMSEC_CACHE", str(tmp_path / "cache"))
     shutil.copytree(folders, pytester.path / "m")
-    pytester.makepyfile(test_ports=SUITE)
+    pytester.makepyfile(test_ports=suite(40))
 
     def inner(*args):
         result = pytester.runpytest_inprocess(

@@ -14,20 +14,9 @@ import pytest
 import tinymodel
 import torch
 from faultserver import FaultServer
+from ports import suite
 from transformers import T5Config, T5ForConditionalGeneration
 
-SUITE = """
-import pytest
-from pytest_slmsec import Item, Task
-from pytest_slmsec.scoring.metrics import ACCURACY
-from pytest_slmsec.scoring.option_logprob import score_option
-
-ITEMS = [Item(f"ports-{n:05d}", f"Is port {n} open?", "A", labels=("A", "B"), choices=("A", "B")) for n in range(1, 41)]
-
-@pytest.mark.slmsec(Task("ports", score_option, ACCURACY, ITEMS, max_new_tokens=0))
-def test_ports(answer):
-    assert answer.parsed
-"""
 LIMIT = 6
 GGUF_IS_READ = find_spec("llama_cpp") is not None and find_spec("gguf") is not None
 WHY = {
@@ -75,7 +64,7 @@ def broken(tmp_path_factory):
     weights["pickle"].unlink()
     torch.save({}, copies["pickle"] / "pytorch_model.bin")
     (home / "m" / "cut.gguf").write_bytes(b"GGUF\x03\x00\x00\x00" + b"\x01" * 20)
-    (home / "test_ports.py").write_text(SUITE)
+    (home / "test_ports.py").write_text(suite(40))
     return home
 
 

@@ -5,21 +5,9 @@ import shutil
 
 import pytest
 import torch
+from ports import suite
 from tinymodel import build_tiny_llama
 from transformers import AutoModelForCausalLM
-
-SUITE = """
-import pytest
-from pytest_slmsec import Item, Task
-from pytest_slmsec.scoring.metrics import ACCURACY
-from pytest_slmsec.scoring.option_logprob import score_option
-
-ITEMS = [Item(f"ports-{n:05d}", f"Is port {n} open?", "A", labels=("A", "B"), choices=("A", "B")) for n in range(1, 11)]
-
-@pytest.mark.slmsec(Task("ports", score_option, ACCURACY, ITEMS, max_new_tokens=0))
-def test_ports(answer):
-    assert answer.parsed
-"""
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +23,7 @@ def run(pytester, monkeypatch, tiny, tmp_path):
     monkeypatch.setenv("COLUMNS", "200")
     (pytester.path / "m").mkdir()
     (pytester.path / "m" / "tiny").symlink_to(tiny)
-    pytester.makepyfile(test_ports=SUITE)
+    pytester.makepyfile(test_ports=suite(10))
 
     def inner(*args):
         return pytester.runpytest_inprocess("-p", "no:cacheprovider", "--slmsec-sentinels=off", *args)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -30,18 +31,19 @@ class PackedChooser:
         segments = [segment(one) for one in asked]
         order: list[int] = []
         states: list[Tensor] = []
-        wanted: list[list[int]] = []
+        wanted = [one.wanted for one in segments]
         with self.model.packed():
             for tile in self._tiles(segments):
                 members = [segments[index] for index in tile]
                 hidden = self.model.feed(Tile(members, self.model.prefix(members[0].shared)))
-                places = _places(members)
-                states.append(hidden[list(places)])
-                wanted += places.values()
+                starts = accumulate((len(one.tokens) for one in members), initial=0)
+                places = [start + at for start, index in zip(starts, tile, strict=False) for at in wanted[index]]
+                states.append(hidden[places])
                 order += tile
         self.model.counts.needed += sum(len(one.tokens) for one in segments)
-        values = self._read(torch.cat(states), wanted) if states else iter(())
-        found = {index: _chosen(segments[index], values) for index in order}
+        tokens = [some for index in order for some in wanted[index].values()]
+        values = self._read(torch.cat(states), tokens) if states else iter(())
+        found = {index: _chosen(segments[index], dict(zip(wanted[index], values, strict=False))) for index in order}
         return [found[index] for index in range(len(asked))]
 
     def plan(self, asked: Sequence[Encoded], budget_tokens: int) -> list[list[int]]:
@@ -79,18 +81,8 @@ class PackedChooser:
                 yield {token: (next(logprobs), next(greedy)) for token in some}
 
 
-def _places(segments: Sequence[Segment]) -> dict[int, list[int]]:
-    """Positions in the tile at which something is read, in their order, and the tokens wanted at each."""
-    places: dict[int, list[int]] = {}
-    start = 0
-    for one in segments:
-        places |= {start + at: tokens for at, tokens in one.wanted.items()}
-        start += len(one.tokens)
-    return places
-
-
-def _chosen(one: Segment, values: Iterator[dict[int, tuple[float, bool]]]) -> Chosen:
-    known = {at: next(values) for at in one.wanted}
+def _chosen(one: Segment, known: Mapping[int, Mapping[int, tuple[float, bool]]]) -> Chosen:
+    """`known`: by place in the segment and token, its log-probability and whether it is the most probable one."""
     per_choice = [[known[at][token] for at, token in choice] for choice in one.reads]
     return Chosen(
         tuple(sum(logprob for logprob, _ in choice) for choice in per_choice),

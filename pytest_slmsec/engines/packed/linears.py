@@ -9,7 +9,7 @@ own, made for its compiler and not public: where they are missing or say somethi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, TypeGuard
 
 import torch
@@ -24,6 +24,7 @@ TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 2e-2}
 """Largest difference to a plain product, as a share of its largest value; other dtypes are left alone."""
 TROUBLE = (RuntimeError, AttributeError, NotImplementedError, MemoryError)
 """What torch raises where the operators, or the instructions they need, are not there."""
+Product = Callable[[Tensor], Tensor]
 PACKED = "oneDNN, laid out in advance"
 
 
@@ -118,7 +119,7 @@ def pack_linears(model: Any) -> str:
             continue
         try:
             made = PackedLinear(layer, rows)
-            known[shape] = known.get(shape) or _agrees(made, layer)
+            known[shape] = known.get(shape) or _agrees(made, layer, layer.weight)
         except TROUBLE as error:
             unpack_linears(model)
             return f"plain: {type(error).__name__}: {first_line(error)[:120]}"
@@ -142,8 +143,7 @@ def packed_weight(weight: Tensor, bias: Tensor | None, rows: int) -> PackedWeigh
         return None
     try:
         made = PackedWeight(weight, bias, rows)
-        probe = _probe(weight)
-        agrees = _near(made(probe), nn.functional.linear(probe, weight, bias))
+        agrees = _agrees(made, lambda rows: nn.functional.linear(rows, weight, bias), weight)
     except TROUBLE:
         return None
     return made if agrees else None
@@ -178,18 +178,14 @@ def _ordinary(layer: nn.Module) -> TypeGuard[nn.Linear]:
     return plain and not hooks and not hasattr(layer, "_hf_hook") and "forward" not in layer.__dict__
 
 
-def _agrees(made: PackedLinear, layer: nn.Linear) -> bool:
-    probe = _probe(layer.weight)
-    return _near(made(probe), layer(probe))
+def _agrees(packed: Product, plain: Product, weight: Tensor) -> bool:
+    """Whether two products with a weight say the same of random rows.
 
-
-def _probe(weight: Tensor) -> Tensor:
+    A matrix whose values are not finite gives the same trouble in both.
+    """
     draw = torch.Generator().manual_seed(0)
-    return torch.randn(PROBED_ROWS, weight.shape[1], generator=draw).to(weight.dtype)
-
-
-def _near(packed: Tensor, plain: Tensor) -> bool:
-    """Whether two products agree; the same matrix whose values are not finite gives the same trouble in both."""
-    largest = plain.abs().max().item()
-    off = (packed - plain).abs().max().item()
-    return not largest < float("inf") or off <= TOLERANCE[plain.dtype] * max(largest, 1e-6)
+    probe = torch.randn(PROBED_ROWS, weight.shape[1], generator=draw).to(weight.dtype)
+    expected = plain(probe)
+    largest = expected.abs().max().item()
+    off = (packed(probe) - expected).abs().max().item()
+    return not largest < float("inf") or off <= TOLERANCE[expected.dtype] * max(largest, 1e-6)
