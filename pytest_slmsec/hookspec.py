@@ -9,8 +9,8 @@ import pytest
 
 if TYPE_CHECKING:
     from pytest_slmsec.core.models import ModelSpec
-    from pytest_slmsec.engines.base import Engine
-    from pytest_slmsec.engines.settings import EngineSettings
+    from pytest_slmsec.engines.common.base import Engine
+    from pytest_slmsec.engines.common.settings import EngineSettings
 
 
 @pytest.hookspec

@@ -14,8 +14,8 @@ from pytest_slmsec import hookspec
 
 if TYPE_CHECKING:
     from pytest_slmsec.core.items import Answer
-    from pytest_slmsec.pairs import SlmPair
-    from pytest_slmsec.session import Session
+    from pytest_slmsec.gating.pair_fixture import SlmPair
+    from pytest_slmsec.session.plugin import Session
 
 SESSION: pytest.StashKey[Session] = pytest.StashKey()
 
@@ -27,7 +27,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare every option. A conftest that already has ``--model`` keeps it; ours is then ``--slmsec-model``."""
-    from pytest_slmsec.options import MODEL, PLUGIN_OPTIONS
+    from pytest_slmsec.config.options import MODEL, PLUGIN_OPTIONS
 
     group = parser.getgroup("slmsec", "small language models for security (pytest-slmsec)")
     for option in PLUGIN_OPTIONS:
@@ -40,11 +40,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Read the settings: conftests are in by now, and pytest-benchmark, which asks for machine facts, comes later."""
-    from pytest_slmsec.cases import MARKER_HELP
+    from pytest_slmsec.collection.cases import MARKER_HELP
+    from pytest_slmsec.config.usage_error import usage_error
     from pytest_slmsec.core.errors import UsageError
-    from pytest_slmsec.gatemarks import GATE_MARKER_HELP
-    from pytest_slmsec.session import Session
-    from pytest_slmsec.usage import usage_error
+    from pytest_slmsec.gating.marker import GATE_MARKER_HELP
+    from pytest_slmsec.session.plugin import Session
 
     config.addinivalue_line("markers", MARKER_HELP)
     config.addinivalue_line("markers", GATE_MARKER_HELP)
@@ -62,7 +62,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """``-n auto`` with a model: one worker a GPU. Asked before anything is configured."""
     from pytest_slmsec.core.errors import UsageError
     from pytest_slmsec.distribute.hooks import auto_workers
-    from pytest_slmsec.session import Session
+    from pytest_slmsec.session.plugin import Session
 
     try:
         return auto_workers(Session.from_config(config).settings)
@@ -72,8 +72,8 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Parametrise marked test functions over models and items."""
-    from pytest_slmsec.cases import parametrize
-    from pytest_slmsec.pairs import parametrize_pairs
+    from pytest_slmsec.collection.cases import parametrize
+    from pytest_slmsec.gating.pair_fixture import parametrize_pairs
 
     settings = metafunc.config.stash[SESSION].settings
     parametrize(metafunc, settings)
@@ -86,7 +86,7 @@ def answer(request: pytest.FixtureRequest) -> Answer | None:
 
     Only for tests marked ``slmsec``. None under ``--setup-only``, which must not run a model.
     """
-    from pytest_slmsec.cases import Case
+    from pytest_slmsec.collection.cases import Case
 
     case = getattr(request, "param", None)
     if not isinstance(case, Case):
@@ -101,8 +101,8 @@ def slm_pair(request: pytest.FixtureRequest) -> SlmPair | None:
     """One benchmark on a candidate and its base, for a test marked ``slmsec_gate("cti-rcm", ...)``: `slm_pair.run()`
     measures both, judges the candidate, and fails where it is worse. None under ``--setup-only``.
     """
-    from pytest_slmsec.opponents import PairCase
-    from pytest_slmsec.pairs import SlmPair
+    from pytest_slmsec.gating.pair_fixture import SlmPair
+    from pytest_slmsec.gating.pairing import PairCase
 
     case, option = getattr(request, "param", None), request.config.option
     if not isinstance(case, PairCase) or option.setuponly or option.setupplan:
@@ -120,7 +120,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Benchmarks that were skipped for want of a model say so, also without ``-rs``."""
     if not config.stash[SESSION].active:
-        from pytest_slmsec.cases import NO_MODEL
+        from pytest_slmsec.collection.cases import NO_MODEL
 
         skipped = terminalreporter.stats.get("skipped", ())
         if any(NO_MODEL in str(report.longrepr) for report in skipped if "no-model" in report.nodeid):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_slmsec.core.identity import sha256_text
-from pytest_slmsec.gates.arm import arm_from_plain
+from pytest_slmsec.gates.records.benchmark_run import arm_from_plain
 
 MACHINE = {"cpu": "a cpu", "cpus_usable": 2, "gpu": None, "packages": {}}
 

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from pytest_slmsec.core.items import Choose, Output
-from pytest_slmsec.engines.base import Batch, Capability, EngineInfo, Timing
+from pytest_slmsec.engines.common.base import Batch, Capability, EngineInfo, Timing
 
 BATCH = 8
 

@@ -2,7 +2,7 @@
 
 import random
 
-from pytest_slmsec.engines.decoding import Row
+from pytest_slmsec.engines.decoding.greedy import Row
 
 
 def _never(tokens):

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from asked import Question, choose_requests, generate_requests
 
-from pytest_slmsec.engines.base import EngineInfo
-from pytest_slmsec.engines.causal import CausalEngine
+from pytest_slmsec.engines.causal_lm.causal import CausalEngine
+from pytest_slmsec.engines.common.base import EngineInfo
+from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.engines.packed.layout import needed_tokens, segment
-from pytest_slmsec.engines.settings import EngineSettings
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_slmsec.config.options import Settings
 from pytest_slmsec.core.errors import SharedGpuWarning
 from pytest_slmsec.distribute.gpus import ON_GPU, PINNED, Pins, crowded, gpus_for
 from pytest_slmsec.distribute.units import SHARED_BY, Sharing
-from pytest_slmsec.options import Settings
 
 if TYPE_CHECKING:
     from xdist.remote import Producer

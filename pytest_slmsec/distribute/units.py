@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from pytest_slmsec.cases import Case, case_of, model_id
-from pytest_slmsec.options import Settings
-from pytest_slmsec.plan import cut
+from pytest_slmsec.collection.cases import Case, case_of, model_id
+from pytest_slmsec.collection.windows import cut
+from pytest_slmsec.config.options import Settings
 
 PARTS = 4
 """Into how many units a worker's share of the ordinary tests is cut, so that slow ones even out."""

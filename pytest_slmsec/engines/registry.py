@@ -9,16 +9,16 @@ from pathlib import Path
 
 from pytest_slmsec.core.errors import UsageError
 from pytest_slmsec.core.models import ModelSpec
-from pytest_slmsec.engines.base import Capability, Engine
-from pytest_slmsec.engines.settings import EngineSettings
+from pytest_slmsec.engines.common.base import Capability, Engine
+from pytest_slmsec.engines.common.settings import EngineSettings
 
 ENGINES: Mapping[str, str] = {
-    "transformers": "pytest_slmsec.engines.transformers_",
-    "gptq": "pytest_slmsec.engines.gptq",
+    "transformers": "pytest_slmsec.engines.causal_lm.transformers_",
+    "gptq": "pytest_slmsec.engines.causal_lm.gptq",
     "encoders": "pytest_slmsec.engines.encoders.weights",
     "llamacpp": "pytest_slmsec.engines.llamacpp.engine",
     "onnx": "pytest_slmsec.engines.onnx_.engine",
-    "replay": "pytest_slmsec.engines.replay",
+    "replay": "pytest_slmsec.replay.engine",
     "openai": "pytest_slmsec.engines.server.openai_",
     "ollama": "pytest_slmsec.engines.server.ollama",
 }
@@ -43,7 +43,7 @@ def make_engine(spec: ModelSpec, settings: EngineSettings) -> Engine:
     """
     if spec.source in ("replay", "server"):
         return load_directory(Path(spec.location), spec.engine, spec, settings)
-    from pytest_slmsec.engines.loading import locate, snapshot_revision
+    from pytest_slmsec.engines.common.loading import locate, snapshot_revision
     from pytest_slmsec.quantize.registry import QUANTIZERS
 
     if spec.quant is not None and spec.quant in QUANTIZERS:
@@ -69,7 +69,7 @@ def without_adapter(spec: ModelSpec) -> ModelSpec:
 def engine_for(spec: ModelSpec, directory: Path) -> str:
     """The engine of a model that is loaded as it is: by its format where it is in GGUF or ONNX, by its quantisation
     where it is a quantised checkpoint, and by its architecture where it is an encoder."""
-    from pytest_slmsec.engines.checkpoint import find_gguf, is_onnx, read_checkpoint
+    from pytest_slmsec.engines.common.checkpoint import find_gguf, is_onnx, read_checkpoint
     from pytest_slmsec.engines.encoders.kinds import find_kind
 
     if find_gguf(directory) is not None:

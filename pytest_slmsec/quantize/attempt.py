@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pytest_slmsec.core.errors import QuantizeError
-from pytest_slmsec.engines.loading import first_line
-from pytest_slmsec.engines.quiet import quiet
+from pytest_slmsec.engines.common.loading import first_line
+from pytest_slmsec.engines.common.quiet import quiet
 from pytest_slmsec.quantize.manifest import Recipe
 
 

@@ -16,10 +16,10 @@ from typing import Any
 
 import transformers
 
-from pytest_slmsec.engines.bitsandbytes_ import import_bitsandbytes
-from pytest_slmsec.engines.checkpoint import read_checkpoint
-from pytest_slmsec.engines.loading import pick_device
-from pytest_slmsec.engines.settings import EngineSettings
+from pytest_slmsec.engines.causal_lm.bitsandbytes_ import import_bitsandbytes
+from pytest_slmsec.engines.common.checkpoint import read_checkpoint
+from pytest_slmsec.engines.common.loading import pick_device
+from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.quantize.manifest import Recipe
 from pytest_slmsec.quantize.through_transformers import save_quantised, stored_dtype
 

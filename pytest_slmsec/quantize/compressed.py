@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pytest_slmsec.engines.checkpoint import Checkpoint, read_checkpoint
-from pytest_slmsec.engines.settings import EngineSettings
-from pytest_slmsec.engines.transformers_ import load_config
+from pytest_slmsec.engines.causal_lm.transformers_ import load_config
+from pytest_slmsec.engines.common.checkpoint import Checkpoint, read_checkpoint
+from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.quantize.attempt import attempt
 from pytest_slmsec.quantize.manifest import Recipe
 from pytest_slmsec.quantize.through_transformers import copy_support, stored_dtype

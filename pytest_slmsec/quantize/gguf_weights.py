@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 
 from pytest_slmsec.core.errors import QuantizeError
-from pytest_slmsec.engines.checkpoint import Checkpoint
+from pytest_slmsec.engines.common.checkpoint import Checkpoint
 from pytest_slmsec.engines.llamacpp.library import import_gguf
 
 ARCHITECTURES = ("LlamaForCausalLM", "MistralForCausalLM")

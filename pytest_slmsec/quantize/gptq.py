@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 
-from pytest_slmsec.engines.checkpoint import read_checkpoint
-from pytest_slmsec.engines.gptq import import_gptqmodel
-from pytest_slmsec.engines.loading import pick_device
-from pytest_slmsec.engines.settings import EngineSettings
+from pytest_slmsec.engines.causal_lm.gptq import import_gptqmodel
+from pytest_slmsec.engines.common.checkpoint import read_checkpoint
+from pytest_slmsec.engines.common.loading import pick_device
+from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.quantize.attempt import attempt
 from pytest_slmsec.quantize.manifest import Recipe
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_slmsec.core.identity import sha256_json
-from pytest_slmsec.engines.checkpoint import MANIFEST
+from pytest_slmsec.engines.common.checkpoint import MANIFEST
 
 PACKAGES = (
     "gptqmodel", "optimum", "llama-cpp-python", "gguf", "torchao", "onnx", "onnxruntime", "onnxscript",

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from pytest_slmsec.core.errors import QuantizeError
-from pytest_slmsec.engines.checkpoint import ONNX, ONNX_DATA, read_checkpoint
+from pytest_slmsec.engines.common.checkpoint import ONNX, ONNX_DATA, read_checkpoint
+from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.engines.onnx_.graph import import_onnx, operators
-from pytest_slmsec.engines.settings import EngineSettings
 from pytest_slmsec.quantize.attempt import attempt
 from pytest_slmsec.quantize.manifest import Recipe
 from pytest_slmsec.quantize.onnx_export import export

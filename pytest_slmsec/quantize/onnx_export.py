@@ -16,14 +16,14 @@ import torch
 from torch import Tensor
 
 from pytest_slmsec.core.errors import QuantizeError
-from pytest_slmsec.engines.checkpoint import ONNX, Checkpoint
+from pytest_slmsec.engines.causal_lm.transformers_ import load_config, load_weights
+from pytest_slmsec.engines.common.checkpoint import ONNX, Checkpoint
+from pytest_slmsec.engines.common.loading import first_line
+from pytest_slmsec.engines.common.quiet import quiet
+from pytest_slmsec.engines.decoding.rotary import length_dependent
 from pytest_slmsec.engines.encoders import weights as encoder_weights
 from pytest_slmsec.engines.encoders.kinds import Kind, find_kind
-from pytest_slmsec.engines.loading import first_line
 from pytest_slmsec.engines.onnx_.graph import CAUSAL, KIND, Graph, import_onnx
-from pytest_slmsec.engines.quiet import quiet
-from pytest_slmsec.engines.rotary import length_dependent
-from pytest_slmsec.engines.transformers_ import load_config, load_weights
 
 SHAPES = ((1, 13), (3, 29))
 """Rows and tokens at which the export is compared; it is traced at another shape, `TRACED`."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 from pytest_slmsec.core.errors import MissingExtraError, QuantizeError
 from pytest_slmsec.core.identity import sha256_files
 from pytest_slmsec.core.models import ModelSpec
-from pytest_slmsec.engines.checkpoint import (
+from pytest_slmsec.engines.common.checkpoint import (
     MANIFEST,
     Checkpoint,
     find_gguf,
@@ -27,12 +27,12 @@ from pytest_slmsec.engines.checkpoint import (
     read_json,
     support_files,
 )
-from pytest_slmsec.engines.digests import weights_sha256
+from pytest_slmsec.engines.common.digests import weights_sha256
+from pytest_slmsec.engines.common.loading import load_tokenizer, locate
+from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.engines.encoders.kinds import find_kind
-from pytest_slmsec.engines.loading import load_tokenizer, locate
-from pytest_slmsec.engines.prompts import Prompts
+from pytest_slmsec.engines.prompting.prompts import Prompts
 from pytest_slmsec.engines.registry import engine_for, load_directory
-from pytest_slmsec.engines.settings import EngineSettings
 from pytest_slmsec.quantize.calibration import Calibration, check_overlap, default_calibration, read_calibration
 from pytest_slmsec.quantize.manifest import (
     Manifest,

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 import transformers
 
-from pytest_slmsec.engines.checkpoint import Checkpoint, read_checkpoint, support_files
+from pytest_slmsec.engines.causal_lm.transformers_ import load_config
+from pytest_slmsec.engines.common.checkpoint import Checkpoint, read_checkpoint, support_files
 from pytest_slmsec.engines.encoders.kinds import find_kind
 from pytest_slmsec.engines.encoders.weights import LOADERS
-from pytest_slmsec.engines.transformers_ import load_config
 from pytest_slmsec.quantize.attempt import attempt
 from pytest_slmsec.quantize.manifest import Recipe
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import transformers
 
-from pytest_slmsec.engines.checkpoint import read_checkpoint
+from pytest_slmsec.engines.causal_lm.torchao_ import import_torchao
+from pytest_slmsec.engines.common.checkpoint import read_checkpoint
+from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.engines.encoders.kinds import find_kind
-from pytest_slmsec.engines.settings import EngineSettings
-from pytest_slmsec.engines.torchao_ import import_torchao
 from pytest_slmsec.quantize.manifest import Recipe
 from pytest_slmsec.quantize.through_transformers import HEADS, save_quantised
 

@@ -12,9 +12,9 @@ import torch
 
 from pytest_slmsec.core.errors import QuantizeError
 from pytest_slmsec.core.items import Generate, Message
-from pytest_slmsec.engines.answering import Answering
+from pytest_slmsec.engines.decoding.answering import Answering
 from pytest_slmsec.engines.encoders.engine import EncoderEngine
-from pytest_slmsec.engines.prompts import Prompts
+from pytest_slmsec.engines.prompting.prompts import Prompts
 from pytest_slmsec.quantize.calibration import conversation, plain_text
 from pytest_slmsec.quantize.manifest import NEXT_TOKENS, Verification
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from pytest_slmsec.core.errors import CompareError, ReplayError
 from pytest_slmsec.core.items import Output, Reply, Score
-from pytest_slmsec.gates.arm import Arm
-from pytest_slmsec.gates.stored import arms_from_json
+from pytest_slmsec.gates.records.benchmark_run import Arm
+from pytest_slmsec.gates.records.saved_runs import arms_from_json
 from pytest_slmsec.replay.base import Recorded, Recording
 from pytest_slmsec.replay.files import json_of, text_of
 

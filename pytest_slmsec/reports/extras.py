@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pytest_slmsec.options import RULE
+from pytest_slmsec.config.options import RULE
 from pytest_slmsec.reports.groups import Group
 from pytest_slmsec.scoring.metrics import SIMILARITY
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_slmsec.core.items import Score
-from pytest_slmsec.engines.base import FRAGILE_DEVIATIONS
+from pytest_slmsec.engines.common.base import FRAGILE_DEVIATIONS
 from pytest_slmsec.scoring.base import Metric, Mode, Result
 from pytest_slmsec.sentinels.base import Finding
 

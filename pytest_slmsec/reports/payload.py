@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from pytest_slmsec.cases import Case, Group
+from pytest_slmsec.collection.cases import Case, Group
 from pytest_slmsec.core.identity import sha256_json
 from pytest_slmsec.core.items import Answer, Item
 from pytest_slmsec.core.journal import StoredBatch
 from pytest_slmsec.core.models import ModelSpec
-from pytest_slmsec.engines.base import EngineInfo
-from pytest_slmsec.followups import judge_identity
+from pytest_slmsec.engines.common.base import EngineInfo
+from pytest_slmsec.execution.model_grading import judge_identity
 from pytest_slmsec.replay.match import Replayed
 
 

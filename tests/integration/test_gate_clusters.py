@@ -43,7 +43,7 @@ def test_items_of_one_passage_count_for_less(runs):
 
 
 def test_clusters_are_stored_with_the_answers(runs):
-    from pytest_slmsec.cli import main
+    from pytest_slmsec.cli.main import main
 
     clustered(runs, 600, 6)
     lose_whole_passages(runs, 6)

@@ -90,7 +90,7 @@ def test_a_stored_base(runs, toy, method):
 
 
 def test_the_verdict_equals_its_recomputation_from_the_stored_prefix(runs):
-    from pytest_slmsec.cli import main
+    from pytest_slmsec.cli.main import main
 
     runs.suite(500)
     runs.run("--model=alpha", "--benchmark-json=base.json")
@@ -115,11 +115,11 @@ def test_the_verdict_equals_its_recomputation_from_the_stored_prefix(runs):
 
 def test_no_look_before_the_last_one_would_have_decided(runs):
     """The prefix is the shortest one at a look that decides: the same data, cut at every earlier look, stay open."""
-    from pytest_slmsec.gates.comparable import pair, restricted
-    from pytest_slmsec.gates.config import GateConfig
-    from pytest_slmsec.gates.judge import settled
-    from pytest_slmsec.gates.scores import score_gates
-    from pytest_slmsec.gates.stored import read_arms
+    from pytest_slmsec.gates.decision.decide import settled
+    from pytest_slmsec.gates.decision.score_gates import score_gates
+    from pytest_slmsec.gates.policy.config import GateConfig
+    from pytest_slmsec.gates.records.comparability import pair, restricted
+    from pytest_slmsec.gates.records.saved_runs import read_arms
 
     runs.suite(500)
     runs.run("--model=alpha", "--benchmark-json=base.json")

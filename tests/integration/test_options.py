@@ -183,7 +183,7 @@ def on_a_terminal(command, folder):
     [
         (("-m", "pytest", "--model=tinysec-gptq5"), 4, "ERROR: --model=tinysec-gptq5: 'gptq5' is no known"),
         (
-            ("-m", "pytest_slmsec.cli", "list", "tinysec-gptq5"),
+            ("-m", "pytest_slmsec.cli.main", "list", "tinysec-gptq5"),
             2,
             "slmsec: error: --model=tinysec-gptq5: 'gptq5' is no",
         ),

@@ -82,7 +82,7 @@ def test_the_record_holds_every_finding_and_the_stored_run_has_them_again(half_s
     ]
     (latency,) = (entry for entry in stored["benchmarks"] if "latency" in entry["name"])
     assert latency["extra_info"]["sentinels"] == ["empty-answers", "low-parse-rate"]
-    from pytest_slmsec.cli import main
+    from pytest_slmsec.cli.main import main
 
     monkeypatch.chdir(half_silent.pytester.path)
     assert main(["sentinels", "run.json"]) == 1

@@ -6,7 +6,7 @@ import pytest
 
 CONFTEST = """
 from free_engine import FreeEngine
-from pytest_slmsec.engines.base import Capability
+from pytest_slmsec.engines.common.base import Capability
 
 class Ranker(FreeEngine):
     capabilities = Capability.OPTIONS

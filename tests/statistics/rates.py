@@ -5,7 +5,7 @@ python tests/statistics/rates.py
 
 from __future__ import annotations
 
-from pytest_slmsec.gates.plan import rates_at
+from pytest_slmsec.gates.statistics.power import rates_at
 
 SIZES = (100, 378, 1000)
 CHURNS = (0.0, 0.01, 0.03, 0.06, 0.12, 0.25)

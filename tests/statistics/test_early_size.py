@@ -5,12 +5,12 @@ import pytest
 from scipy.signal import fftconvolve
 from scipy.special import gammaln, xlogy
 
-from pytest_slmsec.gates.binary import binary_gate, cluster_ratio, fail_z, tango_z
-from pytest_slmsec.gates.real import real_gate
-from pytest_slmsec.gates.sequential import benchmark_gate
-from pytest_slmsec.gates.spending import boundary, group_sequential_gate, obf_spent, pocock_spent
-from pytest_slmsec.gates.verdict import Verdict
-from pytest_slmsec.gates.visit import obf_looks
+from pytest_slmsec.gates.statistics.alpha_spending import boundary, group_sequential_gate, obf_spent, pocock_spent
+from pytest_slmsec.gates.statistics.betting import benchmark_gate
+from pytest_slmsec.gates.statistics.paired_binary import binary_gate, cluster_ratio, fail_z, tango_z
+from pytest_slmsec.gates.statistics.paired_real import real_gate
+from pytest_slmsec.gates.statistics.result import Verdict
+from pytest_slmsec.gates.statistics.sequential_design import obf_looks
 
 pytestmark = pytest.mark.statistics
 
@@ -93,7 +93,7 @@ def test_what_looks_save_and_what_they_cost():
 
 
 def binary_rates_once(n, drop, churn=0.06):
-    from pytest_slmsec.gates.plan import rates_at
+    from pytest_slmsec.gates.statistics.power import rates_at
 
     found = rates_at(n, drop, churn, MARGIN)
     return found.passed, found.failed

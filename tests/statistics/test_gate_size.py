@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
-from pytest_slmsec.gates.binary import binary_gate, fail_z, tango_z
-from pytest_slmsec.gates.fidelity import fidelity_gate
-from pytest_slmsec.gates.plan import rates_at
-from pytest_slmsec.gates.real import real_gate
-from pytest_slmsec.gates.sequential import anytime_binary_gate, benchmark_gate, hybrid_gate
-from pytest_slmsec.gates.spending import OBF_BOUNDARIES, group_sequential_gate
-from pytest_slmsec.gates.suite import Member, suite_verdict
-from pytest_slmsec.gates.throughput import throughput_gate
-from pytest_slmsec.gates.verdict import Verdict
-from pytest_slmsec.gates.visit import obf_looks
+from pytest_slmsec.gates.policy.suite import Member, suite_verdict
+from pytest_slmsec.gates.statistics.alpha_spending import OBF_BOUNDARIES, group_sequential_gate
+from pytest_slmsec.gates.statistics.betting import anytime_binary_gate, benchmark_gate, hybrid_gate
+from pytest_slmsec.gates.statistics.kl_bound import fidelity_gate
+from pytest_slmsec.gates.statistics.paired_binary import binary_gate, fail_z, tango_z
+from pytest_slmsec.gates.statistics.paired_real import real_gate
+from pytest_slmsec.gates.statistics.paired_throughput import throughput_gate
+from pytest_slmsec.gates.statistics.power import rates_at
+from pytest_slmsec.gates.statistics.result import Verdict
+from pytest_slmsec.gates.statistics.sequential_design import obf_looks
 
 pytestmark = pytest.mark.statistics
 

@@ -10,13 +10,13 @@ from typing import Protocol
 import torch
 
 from pytest_slmsec.core.items import Choose, Output, Request
-from pytest_slmsec.engines.answering import NOT_FINITE
-from pytest_slmsec.engines.base import Batch, Capability, EngineInfo, Timing, lacking
-from pytest_slmsec.engines.batching import Size, cut
-from pytest_slmsec.engines.causal import BATCH_TOKENS
+from pytest_slmsec.engines.causal_lm.causal import BATCH_TOKENS
+from pytest_slmsec.engines.common.base import Batch, Capability, EngineInfo, Timing, lacking
+from pytest_slmsec.engines.common.settings import EngineSettings
+from pytest_slmsec.engines.decoding.answering import NOT_FINITE
 from pytest_slmsec.engines.encoders.network import Encoder
 from pytest_slmsec.engines.encoders.texts import Text
-from pytest_slmsec.engines.settings import EngineSettings
+from pytest_slmsec.engines.prompting.batching import Size, cut
 
 
 class Scorer(Protocol):

@@ -6,7 +6,7 @@ import re
 from enum import Enum
 
 from pytest_slmsec.core.errors import ModelError
-from pytest_slmsec.engines.checkpoint import Checkpoint
+from pytest_slmsec.engines.common.checkpoint import Checkpoint
 
 MODULES = "modules.json"
 """Written by sentence-transformers beside the weights: what follows the encoder."""

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pytest_slmsec.engines.batching import Size, cut
+from pytest_slmsec.engines.prompting.batching import Size, cut
 
 Row = Sequence[int]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pytest_slmsec.core.errors import ModelError
-from pytest_slmsec.engines.checkpoint import read_json
+from pytest_slmsec.engines.common.checkpoint import read_json
 from pytest_slmsec.engines.encoders.kinds import MODULES
 
 MODES: Mapping[str, Literal["mean", "cls"]] = {

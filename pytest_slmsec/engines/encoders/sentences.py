@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from pytest_slmsec.core.errors import ModelError
 from pytest_slmsec.core.models import ModelSpec
-from pytest_slmsec.engines.base import EngineInfo
+from pytest_slmsec.engines.common.base import EngineInfo
+from pytest_slmsec.engines.common.loading import locate
+from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.engines.encoders.embeddings import EmbeddingScorer
 from pytest_slmsec.engines.encoders.engine import EncoderEngine
 from pytest_slmsec.engines.encoders.weights import load
-from pytest_slmsec.engines.loading import locate
-from pytest_slmsec.engines.settings import EngineSettings
 
 
 class SentenceVectors:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_slmsec.core.errors import ModelError
-from pytest_slmsec.engines.raw_texts import encodable
+from pytest_slmsec.engines.prompting.raw_texts import encodable
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,17 @@ import transformers
 
 from pytest_slmsec.core.errors import ModelError
 from pytest_slmsec.core.models import ModelSpec
-from pytest_slmsec.engines import stored
-from pytest_slmsec.engines.checkpoint import Checkpoint, read_checkpoint
+from pytest_slmsec.engines.causal_lm.transformers_ import (
+    check_keys,
+    describe,
+    import_architecture,
+    load_config,
+    load_with,
+)
+from pytest_slmsec.engines.common import stored
+from pytest_slmsec.engines.common.checkpoint import Checkpoint, read_checkpoint
+from pytest_slmsec.engines.common.loading import check_vocabulary, load_tokenizer, pick_device, pick_dtype
+from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.engines.encoders.discriminator import DiscriminatorScorer
 from pytest_slmsec.engines.encoders.embeddings import EmbeddingScorer
 from pytest_slmsec.engines.encoders.engine import EncoderEngine, Scorer, batch_tokens
@@ -24,15 +33,6 @@ from pytest_slmsec.engines.encoders.masked import MaskedScorer
 from pytest_slmsec.engines.encoders.network import Encoder
 from pytest_slmsec.engines.encoders.pooling import read_pooling
 from pytest_slmsec.engines.encoders.texts import Texts
-from pytest_slmsec.engines.loading import check_vocabulary, load_tokenizer, pick_device, pick_dtype
-from pytest_slmsec.engines.settings import EngineSettings
-from pytest_slmsec.engines.transformers_ import (
-    check_keys,
-    describe,
-    import_architecture,
-    load_config,
-    load_with,
-)
 
 LOADERS: Mapping[Kind, str] = {
     Kind.MASKED: "AutoModelForMaskedLM",

@@ -23,21 +23,21 @@ import torch
 from pytest_slmsec.core.errors import EngineError, ModelError, UsageError
 from pytest_slmsec.core.items import Choose, Generate, Output, Request
 from pytest_slmsec.core.models import DTYPES, ModelSpec
-from pytest_slmsec.engines.answering import Answering, Tally, chosen_output
-from pytest_slmsec.engines.base import EngineInfo
-from pytest_slmsec.engines.batching import continuation_rows
-from pytest_slmsec.engines.causal import end_ids
-from pytest_slmsec.engines.checkpoint import MANIFEST, find_gguf, read_json
-from pytest_slmsec.engines.choosing import Chosen, put_together, read
-from pytest_slmsec.engines.digests import weights_sha256
-from pytest_slmsec.engines.encoded import Encoded, Tokens
+from pytest_slmsec.engines.causal_lm.causal import end_ids
+from pytest_slmsec.engines.common.base import EngineInfo
+from pytest_slmsec.engines.common.checkpoint import MANIFEST, find_gguf, read_json
+from pytest_slmsec.engines.common.digests import weights_sha256
+from pytest_slmsec.engines.common.loading import load_tokenizer, template_sha256, tokenizer_sha256
+from pytest_slmsec.engines.common.settings import EngineSettings
+from pytest_slmsec.engines.decoding.answering import Answering, Tally, chosen_output
+from pytest_slmsec.engines.decoding.choice_scoring import Chosen, put_together, read
 from pytest_slmsec.engines.llamacpp.context import BF16, F16, F32, Context, LlamaModel, Logits
 from pytest_slmsec.engines.llamacpp.gguf_file import GgufFile, read_gguf, shards
 from pytest_slmsec.engines.llamacpp.library import import_llama, kernel, n_threads, system_info
 from pytest_slmsec.engines.llamacpp.probe import check_loads
 from pytest_slmsec.engines.llamacpp.vocabulary import GgufTokenizer, check_tokens
-from pytest_slmsec.engines.loading import load_tokenizer, template_sha256, tokenizer_sha256
-from pytest_slmsec.engines.settings import EngineSettings
+from pytest_slmsec.engines.prompting.batching import continuation_rows
+from pytest_slmsec.engines.prompting.encoded import Encoded, Tokens
 
 MOST_REQUESTS = 16
 """In a batch. They run one after the other; what is finished is journaled when the batch ends."""

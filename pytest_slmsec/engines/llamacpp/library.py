@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from pytest_slmsec.core.extras import require
-from pytest_slmsec.engines.quiet import quiet
+from pytest_slmsec.engines.common.quiet import quiet
 
 ERROR, CONTINUED = 4, 5
 """ggml's log levels (``ggml.h``)."""

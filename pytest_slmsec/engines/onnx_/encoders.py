@@ -11,14 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pytest_slmsec.engines.base import EngineInfo
+from pytest_slmsec.engines.common.base import EngineInfo
+from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.engines.encoders.engine import EncoderEngine
 from pytest_slmsec.engines.encoders.kinds import Kind
 from pytest_slmsec.engines.encoders.network import Encoder, Row
 from pytest_slmsec.engines.encoders.texts import Texts
 from pytest_slmsec.engines.encoders.weights import make_scorer, readable_tokens
 from pytest_slmsec.engines.onnx_.graph import Graph
-from pytest_slmsec.engines.settings import EngineSettings
 
 OUTPUTS = {Kind.MASKED: "logits", Kind.DISCRIMINATOR: "logits", Kind.EMBEDDING: "last_hidden_state"}
 

@@ -19,19 +19,19 @@ from transformers import GenerationConfig
 from pytest_slmsec.core.errors import EngineError, UsageError
 from pytest_slmsec.core.items import Choose, Generate, Output, Request
 from pytest_slmsec.core.models import DTYPES, ModelSpec
-from pytest_slmsec.engines.answering import Answering, Tally, chosen_output
-from pytest_slmsec.engines.base import Engine, EngineInfo
-from pytest_slmsec.engines.batching import continuation_rows
-from pytest_slmsec.engines.causal import end_ids
-from pytest_slmsec.engines.checkpoint import MANIFEST, Checkpoint, onnx_files, read_config, read_json
-from pytest_slmsec.engines.choosing import Chosen, put_together, read
-from pytest_slmsec.engines.decoding import Row
-from pytest_slmsec.engines.digests import weights_sha256
-from pytest_slmsec.engines.encoded import Encoded
-from pytest_slmsec.engines.loading import context_tokens, load_tokenizer, template_sha256, tokenizer_sha256
+from pytest_slmsec.engines.causal_lm.causal import end_ids
+from pytest_slmsec.engines.causal_lm.transformers_ import load_config
+from pytest_slmsec.engines.common.base import Engine, EngineInfo
+from pytest_slmsec.engines.common.checkpoint import MANIFEST, Checkpoint, onnx_files, read_config, read_json
+from pytest_slmsec.engines.common.digests import weights_sha256
+from pytest_slmsec.engines.common.loading import context_tokens, load_tokenizer, template_sha256, tokenizer_sha256
+from pytest_slmsec.engines.common.settings import EngineSettings
+from pytest_slmsec.engines.decoding.answering import Answering, Tally, chosen_output
+from pytest_slmsec.engines.decoding.choice_scoring import Chosen, put_together, read
+from pytest_slmsec.engines.decoding.greedy import Row
 from pytest_slmsec.engines.onnx_.graph import CAUSAL, Graph
-from pytest_slmsec.engines.settings import EngineSettings
-from pytest_slmsec.engines.transformers_ import load_config
+from pytest_slmsec.engines.prompting.batching import continuation_rows
+from pytest_slmsec.engines.prompting.encoded import Encoded
 
 MOST_REQUESTS = 16
 """In a batch. They run one after the other; what is finished is journaled when the batch ends."""

@@ -17,9 +17,9 @@ import torch
 
 from pytest_slmsec.core.errors import ModelError
 from pytest_slmsec.core.extras import require
-from pytest_slmsec.engines.checkpoint import ONNX
-from pytest_slmsec.engines.loading import first_line
-from pytest_slmsec.engines.quiet import quiet
+from pytest_slmsec.engines.common.checkpoint import ONNX
+from pytest_slmsec.engines.common.loading import first_line
+from pytest_slmsec.engines.common.quiet import quiet
 
 PROVIDER = "CPUExecutionProvider"
 KIND = "slmsec.kind"

@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
-from pytest_slmsec.engines.choosing import Chosen
-from pytest_slmsec.engines.encoded import Encoded
+from pytest_slmsec.engines.decoding.choice_scoring import Chosen
 from pytest_slmsec.engines.packed.attention import NotPackable
 from pytest_slmsec.engines.packed.chooser import PackedChooser
 from pytest_slmsec.engines.packed.layout import LONE_STEP_TOKENS
 from pytest_slmsec.engines.packed.model import PackedModel
+from pytest_slmsec.engines.prompting.encoded import Encoded
 
 TOLERANCE_NATS = {torch.float32: 2e-3, torch.float16: 0.1, torch.bfloat16: 0.5}
 """Largest difference of a choice's log-probability to the plain forward. A wrong mask or position is off by more."""

@@ -8,11 +8,11 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-from pytest_slmsec.engines.choosing import Chosen
-from pytest_slmsec.engines.encoded import Encoded
+from pytest_slmsec.engines.decoding.choice_scoring import Chosen
 from pytest_slmsec.engines.packed.layout import Segment, pack, segment, tile_tokens
 from pytest_slmsec.engines.packed.model import PackedModel
 from pytest_slmsec.engines.packed.tile import Tile
+from pytest_slmsec.engines.prompting.encoded import Encoded
 
 
 class PackedChooser:

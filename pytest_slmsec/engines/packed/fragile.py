@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
-from pytest_slmsec.engines.base import FRAGILE_DEVIATIONS
-from pytest_slmsec.engines.choosing import Chosen, choose
-from pytest_slmsec.engines.encoded import Encoded
-from pytest_slmsec.engines.network import Network
+from pytest_slmsec.engines.common.base import FRAGILE_DEVIATIONS
+from pytest_slmsec.engines.decoding.choice_scoring import Chosen, choose
+from pytest_slmsec.engines.decoding.network import Network
 from pytest_slmsec.engines.packed.linears import PackedLinear
+from pytest_slmsec.engines.prompting.encoded import Encoded
 
 
 def margin_nats(chosen: Chosen) -> float:

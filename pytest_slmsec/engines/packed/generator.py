@@ -10,15 +10,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pytest_slmsec.engines.decoding import Row, take
-from pytest_slmsec.engines.encoded import Tokens
-from pytest_slmsec.engines.network import PAD
+from pytest_slmsec.engines.decoding.greedy import Row, take
+from pytest_slmsec.engines.decoding.network import PAD
 from pytest_slmsec.engines.packed.attention import KeysAndValues
 from pytest_slmsec.engines.packed.layout import Segment
 from pytest_slmsec.engines.packed.model import PackedModel
 from pytest_slmsec.engines.packed.slots import Slots
 from pytest_slmsec.engines.packed.steps import Recorder, Steps
 from pytest_slmsec.engines.packed.tile import Tile
+from pytest_slmsec.engines.prompting.encoded import Tokens
 
 SLOTS = {"cpu": 64, "cuda": 128}
 SHRINK_BELOW = {"cpu": 0.8, "cuda": 0.5}

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pytest_slmsec.engines.encoded import Encoded, Tokens
+from pytest_slmsec.engines.prompting.encoded import Encoded, Tokens
 
 LONE_STEP_TOKENS = 64
 """A segment longer than a tile has a tile of its own, rounded up to this many tokens."""

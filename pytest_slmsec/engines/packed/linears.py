@@ -15,7 +15,7 @@ from typing import Any, TypeGuard
 import torch
 from torch import Tensor, nn
 
-from pytest_slmsec.engines.loading import first_line
+from pytest_slmsec.engines.common.loading import first_line
 
 LINES_OF_TEXT, LINES_OF_HEAD = 512, 32
 """Rows of the products that the layouts are made for; others run as well."""

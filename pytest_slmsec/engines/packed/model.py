@@ -10,14 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pytest_slmsec.engines.encoded import Tokens
-from pytest_slmsec.engines.network import PAD
+from pytest_slmsec.engines.decoding.network import PAD
+from pytest_slmsec.engines.decoding.rotary import length_dependent
 from pytest_slmsec.engines.packed import attention
 from pytest_slmsec.engines.packed.attention import KeysAndValues, NotPackable, working_on
 from pytest_slmsec.engines.packed.head import Head
 from pytest_slmsec.engines.packed.layout import LONE_STEP_TOKENS, Segment, tile_tokens
 from pytest_slmsec.engines.packed.tile import Tile
-from pytest_slmsec.engines.rotary import length_dependent
+from pytest_slmsec.engines.prompting.encoded import Tokens
 
 TILE_TOKENS = {"cpu": 512, "cuda": 8192}
 REMEMBERED_PREFIXES = 4

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from pytest_slmsec.engines.batching import RESERVED_NEW_TOKENS
-from pytest_slmsec.engines.choosing import Chosen
-from pytest_slmsec.engines.decoding import Row
-from pytest_slmsec.engines.encoded import Encoded
+from pytest_slmsec.engines.decoding.choice_scoring import Chosen
+from pytest_slmsec.engines.decoding.greedy import Row
 from pytest_slmsec.engines.packed.attention import NotPackable
 from pytest_slmsec.engines.packed.check import checked_model
 from pytest_slmsec.engines.packed.chooser import PackedChooser
@@ -16,6 +14,8 @@ from pytest_slmsec.engines.packed.generator import SLOTS, SlotGenerator, Spent
 from pytest_slmsec.engines.packed.linears import pack_linears, unpack_linears
 from pytest_slmsec.engines.packed.model import PackedModel
 from pytest_slmsec.engines.packed.steps import CudaGraphs
+from pytest_slmsec.engines.prompting.batching import RESERVED_NEW_TOKENS
+from pytest_slmsec.engines.prompting.encoded import Encoded
 
 
 class PackedPath:

@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from pytest_slmsec.engines.loading import first_line
+from pytest_slmsec.engines.common.loading import first_line
 from pytest_slmsec.engines.packed.attention import working_on
 from pytest_slmsec.engines.packed.model import PackedModel
 from pytest_slmsec.engines.packed.slots import Slots

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from pytest_slmsec.core.errors import UsageError
 from pytest_slmsec.core.models import ModelSpec
-from pytest_slmsec.engines.settings import ServerSettings
+from pytest_slmsec.engines.common.settings import ServerSettings
 
 KEY_VARIABLES = ("SLMSEC_API_KEY", "OPENAI_API_KEY")
 SHORTEST_SECRET = 8

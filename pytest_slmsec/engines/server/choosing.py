@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from pytest_slmsec.core.items import Choose, Output
-from pytest_slmsec.engines.raw_texts import pairs
+from pytest_slmsec.engines.prompting.raw_texts import pairs
 from pytest_slmsec.engines.server.dialect import Ask, Dialect, Echoed, Nonsense, Top
 
 BLANKS = " \t\r\n\u2581\u0120\u010a"

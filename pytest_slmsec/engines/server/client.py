@@ -19,8 +19,8 @@ from typing import Any
 import httpx2
 
 from pytest_slmsec.core.errors import EngineError
+from pytest_slmsec.engines.common.settings import ServerSettings
 from pytest_slmsec.engines.server.address import Address, Key
-from pytest_slmsec.engines.settings import ServerSettings
 
 LONGEST_QUOTE = 200
 RARELY_TRIED = 2

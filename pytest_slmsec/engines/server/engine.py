@@ -16,15 +16,15 @@ from pytest_slmsec.core.errors import ModelError, ModelUnavailable
 from pytest_slmsec.core.identity import sha256_json
 from pytest_slmsec.core.items import Choose, Generate, Output, Request
 from pytest_slmsec.core.models import ModelSpec
-from pytest_slmsec.engines.base import Batch, Capability, EngineInfo, Interrupted, Timing
-from pytest_slmsec.engines.raw_texts import joined
+from pytest_slmsec.engines.common.base import Batch, Capability, EngineInfo, Interrupted, Timing
+from pytest_slmsec.engines.common.settings import EngineSettings
+from pytest_slmsec.engines.prompting.raw_texts import joined
 from pytest_slmsec.engines.server.address import Address, Key
 from pytest_slmsec.engines.server.choosing import by_echo, by_first_token, is_lettered
 from pytest_slmsec.engines.server.client import Client, GaveUp, ServerError
 from pytest_slmsec.engines.server.dialect import Ask, Dialect, Nonsense, Said, Spent
 from pytest_slmsec.engines.server.loop import Loop
 from pytest_slmsec.engines.server.probe import Facts, probe, same_model
-from pytest_slmsec.engines.settings import EngineSettings
 
 BATCHES_IN_FLIGHT = 4
 """Requests of a batch are this many times those in flight: the slots stay full, and a killed run loses little."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_slmsec.core.models import ModelSpec
+from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.engines.server.address import address_of, key_of
 from pytest_slmsec.engines.server.client import Answered, Client, Refused
 from pytest_slmsec.engines.server.dialect import (
@@ -28,7 +29,6 @@ from pytest_slmsec.engines.server.dialect import (
 )
 from pytest_slmsec.engines.server.engine import ServerEngine, start
 from pytest_slmsec.engines.server.openai_ import token_pairs
-from pytest_slmsec.engines.settings import EngineSettings
 
 DEFAULT_URL = "http://localhost:11434"
 CONTEXT_TOKENS = 8192

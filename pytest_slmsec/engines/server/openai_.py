@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_slmsec.core.models import ModelSpec
+from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.engines.server.address import KEY_VARIABLES, address_of, key_of
 from pytest_slmsec.engines.server.client import Answered, Client, GaveUp, KeyRefused, Refused
 from pytest_slmsec.engines.server.dialect import (
@@ -28,7 +29,6 @@ from pytest_slmsec.engines.server.dialect import (
     text_of,
 )
 from pytest_slmsec.engines.server.engine import ServerEngine, start
-from pytest_slmsec.engines.settings import EngineSettings
 
 MOST_STOPS = 4
 """More are refused by the API; the engine cuts at all of them itself."""

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from pytest_slmsec.core.errors import DataError
 from pytest_slmsec.core.items import Item
-from pytest_slmsec.engines.quiet import quiet
+from pytest_slmsec.engines.common.quiet import quiet
 from pytest_slmsec.tasks.harness.definition import Definition
 from pytest_slmsec.tasks.harness.loading import Splits, load_task
 from pytest_slmsec.tasks.records import Record

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_slmsec.core.errors import DataError, UsageError
-from pytest_slmsec.engines.quiet import quiet
+from pytest_slmsec.engines.common.quiet import quiet
 from pytest_slmsec.tasks.harness.definition import Definition
 from pytest_slmsec.tasks.records import Record
 from pytest_slmsec.tasks.tsv import FRESH_COPY

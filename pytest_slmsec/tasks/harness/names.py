@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from pytest_slmsec.core.errors import UsageError
-from pytest_slmsec.engines.quiet import quiet
+from pytest_slmsec.engines.common.quiet import quiet
 from pytest_slmsec.tasks.harness.definition import tasks_folder
 
 OPTION = "--slmsec-lm-eval"

@@ -6,8 +6,8 @@ import pytest
 import tinymodel
 
 from pytest_slmsec.core.models import ModelSpec
+from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.engines.registry import make_engine
-from pytest_slmsec.engines.settings import EngineSettings
 
 
 def spec_of(path, quant=None):

@@ -4,7 +4,7 @@ import pytest
 import tinymodel
 
 from pytest_slmsec.core.models import ModelSpec
-from pytest_slmsec.engines.settings import EngineSettings
+from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.quantize.store import ensure_quantized
 
 THINGS = ("a new service", "an LSASS dump", "a macro document", "a failed logon", "a scheduled task", "a shadow copy")

@@ -12,10 +12,10 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from pytest_slmsec.cli.quantize import print_manifest
 from pytest_slmsec.core.errors import MissingExtraError, ModelError, QuantizeError
 from pytest_slmsec.core.items import Choose, Generate, Message
 from pytest_slmsec.engines.registry import make_engine
-from pytest_slmsec.quantize.command import print_manifest
 from pytest_slmsec.quantize.store import ensure_quantized
 
 pytest.importorskip("bitsandbytes")
@@ -162,7 +162,7 @@ def test_without_bitsandbytes_the_pip_line_is_named(own, settings, monkeypatch):
 def test_importing_it_fetches_no_kernels(tmp_path):
     """A package `kernels` that says when somebody asks it for one stands in the path."""
     (tmp_path / "kernels.py").write_text("def get_kernel(*args, **options):\n    raise SystemExit('fetched')\n")
-    code = "from pytest_slmsec.engines.bitsandbytes_ import import_bitsandbytes as get; get(); import kernels"
+    code = "from pytest_slmsec.engines.causal_lm.bitsandbytes_ import import_bitsandbytes as get; get(); import kernels"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -8,15 +8,15 @@ import tinymodel
 import torch
 import transformers
 
+from pytest_slmsec.cli.quantize import print_manifest
 from pytest_slmsec.core.errors import MissingExtraError, QuantizeError
 from pytest_slmsec.core.items import Choose, Generate, Message
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.core.paths import fixtures_dir
-from pytest_slmsec.engines.checkpoint import read_checkpoint
-from pytest_slmsec.engines.loading import load_tokenizer
+from pytest_slmsec.engines.common.checkpoint import read_checkpoint
+from pytest_slmsec.engines.common.loading import load_tokenizer
 from pytest_slmsec.engines.registry import load_directory, make_engine
 from pytest_slmsec.quantize import store
-from pytest_slmsec.quantize.command import print_manifest
 from pytest_slmsec.quantize.registry import QUANTIZERS
 from pytest_slmsec.quantize.store import ensure_quantized
 

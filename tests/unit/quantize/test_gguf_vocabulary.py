@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from pytest_slmsec.core.errors import QuantizeError
-from pytest_slmsec.engines.checkpoint import read_checkpoint
-from pytest_slmsec.engines.loading import load_tokenizer
+from pytest_slmsec.engines.common.checkpoint import read_checkpoint
+from pytest_slmsec.engines.common.loading import load_tokenizer
 
 pytest.importorskip("gguf")
 pytest.importorskip("llama_cpp")

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from pytest_slmsec.core.errors import MissingExtraError, ModelError, QuantizeError
 from pytest_slmsec.core.items import Choose, Generate, Message
-from pytest_slmsec.engines import gptq
+from pytest_slmsec.engines.causal_lm import gptq
 from pytest_slmsec.engines.registry import load_directory, make_engine
 from pytest_slmsec.quantize import store
 from pytest_slmsec.quantize.store import ensure_quantized
@@ -208,7 +208,7 @@ def test_nothing_is_printed_and_nothing_is_written_where_the_user_is(spec, calib
 from pathlib import Path
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.registry import load_directory
-from pytest_slmsec.engines.settings import EngineSettings
+from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.quantize.store import ensure_quantized
 spec = {spec("gptq4")!r}
 settings = EngineSettings(device="cpu", cache_dir=Path({str(tmp_path / "cache")!r}))

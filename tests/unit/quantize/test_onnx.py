@@ -13,12 +13,12 @@ import torch
 from pytest_slmsec.core.errors import MissingExtraError, ModelError, QuantizeError, UsageError
 from pytest_slmsec.core.items import Choose, Generate, Message
 from pytest_slmsec.core.models import Adapter, ModelSpec
-from pytest_slmsec.engines.base import Capability
-from pytest_slmsec.engines.checkpoint import read_checkpoint
+from pytest_slmsec.engines.causal_lm.transformers_ import load_config, load_weights
+from pytest_slmsec.engines.common.base import Capability
+from pytest_slmsec.engines.common.checkpoint import read_checkpoint
+from pytest_slmsec.engines.decoding.rotary import LENGTH_DEPENDENT
 from pytest_slmsec.engines.onnx_.graph import CAUSAL, Graph
 from pytest_slmsec.engines.registry import make_engine
-from pytest_slmsec.engines.rotary import LENGTH_DEPENDENT
-from pytest_slmsec.engines.transformers_ import load_config, load_weights
 from pytest_slmsec.quantize import onnx_export
 from pytest_slmsec.quantize.onnx_export import export, inputs, parity
 from pytest_slmsec.quantize.store import ensure_quantized

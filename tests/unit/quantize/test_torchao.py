@@ -10,11 +10,11 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from pytest_slmsec.cli.quantize import print_manifest
 from pytest_slmsec.core.errors import MissingExtraError, ModelError, QuantizeError
 from pytest_slmsec.core.items import Choose, Generate, Message
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.registry import make_engine
-from pytest_slmsec.quantize.command import print_manifest
 from pytest_slmsec.quantize.store import ensure_quantized, place_order
 
 ASKED = [

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from lmeval import DATA, definition
 
-from pytest_slmsec.recorded import group_of, recorded_answers
+from pytest_slmsec.cli.recorded_runs import group_of, recorded_answers
 from pytest_slmsec.replay.registry import read_recordings
 from pytest_slmsec.scoring.base import Mode
 from pytest_slmsec.tasks.registry import find_task

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_slmsec.recorded import read_recorded
-from pytest_slmsec.watching import evidence_of_arm, look, look_at_stored
+from pytest_slmsec.cli.recorded_runs import read_recorded
+from pytest_slmsec.session.sentinel_plugin import evidence_of_arm, look, look_at_stored
 
 DATA = os.environ.get("SLMSEC_DATA", "")
 RUNS = Path(DATA, "recorded-runs")

@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 
 from pytest_slmsec.core.errors import ModelError
 from pytest_slmsec.core.items import Choose, Generate, Message
-from pytest_slmsec.engines.base import Capability, lacking
-from pytest_slmsec.engines.checkpoint import read_checkpoint
+from pytest_slmsec.engines.common.base import Capability, lacking
+from pytest_slmsec.engines.common.checkpoint import read_checkpoint
 from pytest_slmsec.engines.encoders.kinds import Kind, find_kind
 
 REQUEST = Choose("cti-mcq-00007", (), ("A", "B"), question="Which technique?", options=("Phishing", "Injection"))

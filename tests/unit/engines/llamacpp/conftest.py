@@ -6,7 +6,7 @@ import pytest
 import tinymodel
 
 from pytest_slmsec.core.models import ModelSpec
-from pytest_slmsec.engines.checkpoint import read_checkpoint, support_files
+from pytest_slmsec.engines.common.checkpoint import read_checkpoint, support_files
 
 CONTEXT = 2048
 

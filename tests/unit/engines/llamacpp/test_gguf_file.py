@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_slmsec.core.errors import ModelError
-from pytest_slmsec.engines.checkpoint import find_gguf
+from pytest_slmsec.engines.common.checkpoint import find_gguf
 from pytest_slmsec.engines.llamacpp.gguf_file import read_gguf, shards
 
 gguf = pytest.importorskip("gguf")

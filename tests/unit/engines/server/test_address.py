@@ -9,9 +9,9 @@ from serverasks import QUICK, connect, question
 
 from pytest_slmsec.core.errors import ModelError, UsageError
 from pytest_slmsec.core.models import parse_model
+from pytest_slmsec.engines.common.settings import EngineSettings, ServerSettings
 from pytest_slmsec.engines.registry import make_engine
 from pytest_slmsec.engines.server.address import Address, Key, address_of
-from pytest_slmsec.engines.settings import EngineSettings, ServerSettings
 
 SECRET = "sk-test-4f9a8b7c6d5e"
 

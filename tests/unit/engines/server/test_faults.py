@@ -9,7 +9,7 @@ from faultserver import FaultServer
 from serverasks import connect, on_items, question
 
 from pytest_slmsec.core.errors import ModelError, ModelUnavailable
-from pytest_slmsec.engines.base import Interrupted
+from pytest_slmsec.engines.common.base import Interrupted
 
 
 def run_one(serve, fault, **options):

@@ -9,10 +9,10 @@ from tinymodel import build_tiny_llama
 
 from pytest_slmsec.core.items import Choose, Message
 from pytest_slmsec.core.models import ModelSpec, parse_model
-from pytest_slmsec.engines.base import unable
-from pytest_slmsec.engines.checkpoint import read_checkpoint
+from pytest_slmsec.engines.common.base import unable
+from pytest_slmsec.engines.common.checkpoint import read_checkpoint
+from pytest_slmsec.engines.common.settings import EngineSettings, ServerSettings
 from pytest_slmsec.engines.registry import make_engine
-from pytest_slmsec.engines.settings import EngineSettings, ServerSettings
 
 for package in ("llama_cpp", "gguf", "fastapi", "uvicorn", "sse_starlette", "starlette_context", "pydantic_settings"):
     pytest.importorskip(package)

@@ -6,9 +6,9 @@ from serverasks import connect, letters, on_items, question
 
 from pytest_slmsec.core.errors import ModelError
 from pytest_slmsec.core.models import parse_model
-from pytest_slmsec.engines.base import Capability
+from pytest_slmsec.engines.common.base import Capability
+from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.engines.registry import make_engine
-from pytest_slmsec.engines.settings import EngineSettings
 
 
 def test_its_durations_give_load_prefill_and_decode_time(serve):

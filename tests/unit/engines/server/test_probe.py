@@ -5,7 +5,7 @@ from faultserver import prompt_of
 from serverasks import letters, question
 
 from pytest_slmsec.core.items import Choose, Message
-from pytest_slmsec.engines.base import Capability, unable
+from pytest_slmsec.engines.common.base import Capability, unable
 from pytest_slmsec.engines.server.probe import same_model
 
 

@@ -8,9 +8,9 @@ from serverasks import QUICK, letters, question
 from tinymodel import build_tiny_llama
 
 from pytest_slmsec.core.models import ModelSpec, parse_model
-from pytest_slmsec.engines.base import unable
+from pytest_slmsec.engines.common.base import unable
+from pytest_slmsec.engines.common.settings import EngineSettings, ServerSettings
 from pytest_slmsec.engines.registry import make_engine
-from pytest_slmsec.engines.settings import EngineSettings, ServerSettings
 
 for package in ("fastapi", "uvicorn", "openai"):
     pytest.importorskip(package)

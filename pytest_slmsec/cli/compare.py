@@ -1,0 +1,85 @@
+"""``slmsec compare BASE CANDIDATE``: the verdict on two stored runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+from pytest_slmsec.cli.recorded_runs import read_recorded
+from pytest_slmsec.config.options import read_gate
+from pytest_slmsec.core.errors import CompareError, SlmsecError
+from pytest_slmsec.core.wrap import columns
+from pytest_slmsec.gates.decision.decide import Judgement, judge
+from pytest_slmsec.gates.records.benchmark_run import Arm
+from pytest_slmsec.gates.records.saved_runs import read_arms, stored_path
+from pytest_slmsec.gates.statistics.result import Verdict
+from pytest_slmsec.gating.score_check import Rescorer
+from pytest_slmsec.replay import benchmark_json
+from pytest_slmsec.replay.registry import CHOOSE
+from pytest_slmsec.reports.gate.json_files import write_results
+from pytest_slmsec.reports.gate.text import report
+from pytest_slmsec.tasks.registry import tasks
+
+
+def compare(
+    base: str, candidate: str, root: Path, *, preset: str | None = None, data: str | None = None,
+    json_file: Path | None = None, flips_file: Path | None = None,
+) -> int:  # fmt: skip
+    """Compare two runs, print what was found, and write what was asked for.
+
+    Args:
+        base, candidate: a file of ours, its number in the storage, or a recorded run; ``FILE::MODEL`` chooses a model.
+        root: folder whose configuration and storage count.
+
+    Returns:
+        0, 1, 2, 3 for PASS, FAIL, INCONCLUSIVE, ERROR; an input that cannot be used is ERROR, and says why.
+    """
+    try:
+        judgement = _judged(base, candidate, root, preset, data or os.environ.get("SLMSEC_DATA") or None)
+        print(report(judgement, columns()))
+        write_results([judgement], json_file, flips_file)
+    except SlmsecError as error:
+        print(f"slmsec: error: {error}", file=sys.stderr)
+        return Verdict.ERROR.exit_code
+    return judgement.verdict.exit_code
+
+
+def _judged(base: str, candidate: str, root: Path, preset: str | None, data: str | None) -> Judgement:
+    config = read_gate(root, preset)
+    arms = [read_side(side, root, data) for side in (base, candidate)]
+    config.check_benchmarks({*tasks(), *(arm.benchmark for side in arms for arm in side)})
+    scored_now = {arm.where for side in arms for arm in side if not benchmark_json.reads(Path(arm.where))}
+    rescorer = Rescorer(data)
+    return judge(arms[0], arms[1], config, date.today(), lambda arm: [] if arm.where in scored_now else rescorer(arm))
+
+
+def read_side(text: str, root: Path, data: str | None) -> list[Arm]:
+    """All arms of one model.
+
+    Raises:
+        CompareError: several models and none chosen, or the chosen one is not there, or the file cannot be used.
+    """
+    name, _, model = text.rpartition(CHOOSE) if CHOOSE in text else (text, "", "")
+    path = root / Path(name).expanduser()
+    if path.exists() and not benchmark_json.reads(path):
+        return read_recorded(path, data, model or None)
+    return choose(read_arms(stored_path(name, root)), model or None, name)
+
+
+def choose(arms: Sequence[Arm], model: str | None, where: str) -> list[Arm]:
+    """The arms of `model`, or of the only model there is.
+
+    Raises:
+        CompareError: there is no such model, or several.
+    """
+    models = list(dict.fromkeys(arm.model for arm in arms))
+    if model is None and len(models) > 1:
+        raise CompareError(f"{where} holds {len(models)} models ({', '.join(models)}): choose one, for example "
+                           f"{where}{CHOOSE}{models[0]}.")  # fmt: skip
+    chosen = [arm for arm in arms if model in (None, arm.model)]
+    if not chosen:
+        raise CompareError(f"{where} holds no model {model!r}; it holds {', '.join(models)}.")
+    return chosen

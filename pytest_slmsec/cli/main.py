@@ -1,0 +1,212 @@
+"""The command `slmsec`: what is known, quantising by hand, and comparing stored runs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pytest_slmsec import __version__
+from pytest_slmsec.cli.listing import list_lines, model_lines
+from pytest_slmsec.config.options import DEVICE, PRESET, engine_settings, load_config, read_gate
+from pytest_slmsec.core.errors import SlmsecError, UsageError
+from pytest_slmsec.core.models import DTYPES, Registry, parse_model, shipped_registry
+from pytest_slmsec.core.wrap import columns, for_stderr
+from pytest_slmsec.quantize.registry import QUANTIZERS
+from pytest_slmsec.tasks.registry import tasks
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point. Returns 0, or 2 for an error, which is one sentence on standard error; 130 after Ctrl-C,
+    141 where nobody reads on."""
+    given = sys.argv[1:] if argv is None else argv
+    if not given:
+        _parser().print_help(sys.stderr)
+        return 2
+    args = _parser().parse_args(given)
+    try:
+        return int(args.run(args))
+    except SlmsecError as error:
+        print(for_stderr(f"slmsec: error: {error}"), file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nslmsec: interrupted; nothing half-made was kept.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader has seen enough: `slmsec list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose exit status for a mistake can be chosen, so that it looks like no verdict."""
+
+    error_status = 2
+
+    def error(self, message: str) -> NoReturn:
+        """Print usage and message, and exit."""
+        self.print_usage(sys.stderr)
+        self.exit(self.error_status, f"{self.prog}: error: {message}\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="slmsec",
+        description="Small language models for security: what can be evaluated, and quantising it. "
+        "Evaluation itself is pytest: pytest benchmarks/ --model=tinysec --model=tinysec-gptq4",
+    )
+    parser.add_argument("--version", action="version", version=f"pytest-slmsec {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    listing = commands.add_parser("list", help="known models, quantisations and benchmarks, and what of them is here")
+    listing.add_argument("names", nargs="*", metavar="NAME", help="say all that is known of these models")
+    listing.set_defaults(run=_list)
+
+    quantize = commands.add_parser(
+        "quantize",
+        help="make a quantised model and check it against its base",
+        description="Quantise BASE, reload the result, compare it with its base (KL divergence, same top token, "
+        "garbled text), and keep it where --model=BASE-QUANT finds it.",
+        epilog="example: slmsec quantize tinysec gptq4",
+    )
+    quantize.add_argument("base", metavar="BASE", help="a known model, a local directory, or hf:org/name")
+    quantize.add_argument("quant", metavar="QUANT", help=f"one of {', '.join(QUANTIZERS)}")
+    quantize.add_argument(
+        "--calibration", type=Path, metavar="FILE", help="UTF-8 text, one sample a line (default: our own lines)"
+    )
+    quantize.add_argument("--group-size", type=int, metavar="N", help="columns that share a scale (default: 128)")
+    quantize.add_argument("--data", metavar="DIR", help="also refuse calibration text that overlaps the items in DIR")
+    quantize.add_argument(DEVICE.flag, dest="device", help=DEVICE.help, **DEVICE.kwargs)
+    quantize.set_defaults(run=_quantize)
+    _add_compare(commands)
+    _add_rescore(commands)
+    _add_sentinels(commands)
+    plan = commands.add_parser(
+        "plan",
+        help="what the gate can show with the items there are, before anything runs",
+        description="For every benchmark: the limit, whether its items can prove it, and how many would be needed.",
+    )
+    plan.add_argument("--preset", help=PRESET.help, **PRESET.kwargs)
+    plan.add_argument("--items", type=int, metavar="N", help="as if each benchmark had N items (default: as published)")
+    plan.set_defaults(run=_plan)
+    return parser
+
+
+def _add_compare(commands: Any) -> None:
+    comparison = commands.add_parser(
+        "compare",
+        help="judge a candidate against its base from two stored runs",
+        description="Judge CANDIDATE against BASE, item by item. Both are files written by --benchmark-json or "
+        "--benchmark-autosave, the number (0001) of such a run, or other recorded answers (docs/replay.md); "
+        "FILE::MODEL chooses one of several models. "
+        "Exit status: 0 PASS, 1 FAIL, 2 INCONCLUSIVE, 3 ERROR.",
+        epilog="example: slmsec compare 0001::phi3 0002::phi3-gptq4 --flips lost.jsonl",
+    )
+    comparison.error_status = 3
+    comparison.add_argument("base", metavar="BASE")
+    comparison.add_argument("candidate", metavar="CANDIDATE")
+    comparison.add_argument("--preset", help=PRESET.help, **PRESET.kwargs)
+    _add_data(comparison)
+    comparison.add_argument("--json", type=Path, metavar="FILE", help="write every number to FILE")
+    comparison.add_argument("--flips", type=Path, metavar="FILE", help="write each item that changed as a JSON line")
+    comparison.set_defaults(run=_compare)
+
+
+def _add_rescore(commands: Any) -> None:
+    again = commands.add_parser(
+        "rescore",
+        help="score a stored run again with today's scorers and say what changed",
+        description="Score the stored answers of RUN again, and count for each benchmark what changed. RUN is a file "
+        "of --benchmark-json or its number (0001), a transcript, or any other recorded answers that --model=replay:RUN "
+        "takes; RUN::MODEL chooses a model. "
+        "Exit status: 0 every stored score is found again, 1 some are not, 3 RUN cannot be scored.",
+        epilog="example: slmsec rescore run.jsonl --json changes.json",
+    )
+    again.error_status = 3
+    again.add_argument("recorded", metavar="RUN")
+    _add_data(again)
+    again.add_argument("--json", type=Path, metavar="FILE", help="write every changed score to FILE")
+    again.add_argument("-v", "--verbose", action="store_true", help="show the first changed answers of each benchmark")
+    again.set_defaults(run=_rescore)
+
+
+def _add_sentinels(commands: Any) -> None:
+    looking = commands.add_parser(
+        "sentinels",
+        help="look for signs that the numbers of a stored run are wrong",
+        description="Look at a stored RUN as every run is looked at (docs/sentinels.md): empty, equal or garbled "
+        "answers, one letter for everything, cut prompts, broken log-probabilities. RUN is a file of --benchmark-json "
+        "or its number (0001), or other recorded answers. "
+        "Exit status: 0 nothing found, 1 something, 3 RUN cannot be read.",
+        epilog="example: slmsec sentinels 0001",
+    )
+    looking.error_status = 3
+    looking.add_argument("recorded", metavar="RUN")
+    _add_data(looking)
+    looking.set_defaults(run=_sentinels)
+
+
+def _add_data(command: argparse.ArgumentParser) -> None:
+    """Where a command finds the published files of the answers that it reads."""
+    command.add_argument("--data", metavar="DIR", help="folder of the published files (default: SLMSEC_DATA)")
+
+
+def _registry() -> Registry:
+    """The models known by name here: ours, and those of the configuration in this folder."""
+    return {**shipped_registry(), **load_config(Path.cwd()).get("models", {})}
+
+
+def _list(args: argparse.Namespace) -> int:
+    registry = _registry()
+    parts = [model_lines(name, registry) for name in args.names] or [list_lines(registry)]
+    print("\n\n".join("\n".join(lines) for lines in parts))
+    return 0
+
+
+def _plan(args: argparse.Namespace) -> int:
+    from pytest_slmsec.reports.gate.power_table import Planned, plan_table
+
+    if args.items is not None and args.items < 1:
+        raise UsageError(f"--items={args.items}: must be a whole number of at least 1.")
+    planned = [Planned(task.name, task, args.items or task.n_items) for task in tasks().values()]
+    print("\n".join(plan_table(planned, read_gate(Path.cwd(), args.preset), columns())))
+    return 0
+
+
+def _compare(args: argparse.Namespace) -> int:
+    from pytest_slmsec.cli.compare import compare
+
+    return compare(
+        args.base, args.candidate, Path.cwd(),
+        preset=args.preset, data=args.data, json_file=args.json, flips_file=args.flips,
+    )  # fmt: skip
+
+
+def _rescore(args: argparse.Namespace) -> int:
+    from pytest_slmsec.cli.rescore import rescore
+
+    return rescore(args.recorded, Path.cwd(), args.data, args.json, args.verbose)
+
+
+def _sentinels(args: argparse.Namespace) -> int:
+    from pytest_slmsec.session.sentinel_plugin import look_at_stored
+
+    return look_at_stored(args.recorded, Path.cwd(), args.data)
+
+
+def _quantize(args: argparse.Namespace) -> int:
+    if args.quant in DTYPES:
+        raise UsageError(
+            f"{args.quant} is a dtype, nothing to be made: evaluate it as --model={args.base}-{args.quant}."
+        )
+    from pytest_slmsec.cli.quantize import quantize
+
+    registry = _registry()
+    spec = parse_model(f"{args.base}-{args.quant}", registry, tuple(QUANTIZERS))
+    return quantize(spec, engine_settings(args.device, None), args.calibration, args.group_size, args.data)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

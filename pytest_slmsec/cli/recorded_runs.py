@@ -1,0 +1,99 @@
+"""Recorded answers scored outside of a pytest run: for a comparison, and to see what today's scorers find."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pytest_slmsec.collection.cases import Case, Group, cases_of, make_group
+from pytest_slmsec.config.options import Settings, engine_settings
+from pytest_slmsec.core.errors import CompareError
+from pytest_slmsec.core.items import Answer
+from pytest_slmsec.core.models import REPLAY_PREFIX, ModelSpec
+from pytest_slmsec.gates.records.benchmark_run import Arm
+from pytest_slmsec.replay.base import Recording, some
+from pytest_slmsec.replay.engine import load
+from pytest_slmsec.replay.registry import read_recordings
+from pytest_slmsec.reports import payload
+from pytest_slmsec.reports.gate.live_runs import live_arm
+from pytest_slmsec.reports.groups import Groups
+from pytest_slmsec.scoring.base import Mode
+from pytest_slmsec.tasks.base import Task
+from pytest_slmsec.tasks.registry import find_task, tasks
+
+NAME_DATA = "name the folder of the published files with --data=DIR or the variable SLMSEC_DATA"
+
+
+def read_recorded(path: Path, data: str | None, member: str | None = None) -> list[Arm]:
+    """The arms of a file or folder of recorded answers, scored strictly with today's scorers.
+
+    Args:
+        data: folder of the published files. member: which of several models.
+
+    Raises:
+        CompareError, ReplayError: it cannot be compared; says why. DataError: the published file is damaged.
+    """
+    recordings = read_recordings(path, member)
+    return [_arm(recording, task, data) for recording in recordings for task in tasks_of(recording)]
+
+
+def tasks_of(recording: Recording) -> list[Task]:
+    """The benchmarks whose answers a recording holds.
+
+    Raises:
+        UsageError: there is no such benchmark.
+    """
+    return [task for task in tasks().values() if recording.covers(task.name)] or [find_task(recording.benchmark)]
+
+
+def group_of(recording: Recording, task: Task, data: str | None, mode: Mode) -> Group:
+    """The group of recorded answers.
+
+    Raises:
+        CompareError: the items are not known here. ReplayError: the answers belong to other items.
+    """
+    if recording.source != "fixture" and data in (None, "hub", "fixture"):
+        raise CompareError(f"{recording.path}: its answers are scored with the published items: {NAME_DATA}.")
+    name = recording.model or f"{REPLAY_PREFIX}{recording.path.name}"
+    spec = ModelSpec(name, name, source="replay", location=str(recording.path), member=recording.model, engine="replay")
+    settings = Settings(
+        models=(spec,), data=data, mode=mode, limit=None, max_new_tokens=None, stop_when_answered=False, window=1,
+        engine=engine_settings(None, None), journal=Path(), resume=False, transcript=None, wrong="pass",
+    )  # fmt: skip
+    return make_group(task, spec, settings)
+
+
+def recorded_answers(group: Group) -> list[tuple[Case, Answer]]:
+    """Every recorded answer of a group with its score."""
+    found = []
+    for case in cases_of(group):
+        output = group.replayed.request(case.item).output if group.replayed else None
+        assert output is not None
+        score = None if output.error else group.task.scorer(
+            case.item, group.task.as_scored(output, group.mode), group.mode)  # fmt: skip
+        found.append((case, Answer(case.item, group.model.name, output, score, output.seconds)))
+    return found
+
+
+def _arm(recording: Recording, task: Task, data: str | None) -> Arm:
+    group = group_of(recording, task, data, Mode.STRICT)
+    answers = recorded_answers(group)
+    _check_complete(recording, group, answers)
+    info = load(Path(group.model.location), group.model, engine_settings(None, None)).info
+    groups = Groups()
+    header = payload.plain(payload.header(group, lambda model: info, recording.path.name))
+    for case, answer in answers:
+        groups.add({"row": payload.row(case, answer), "header": header}, group.metric)
+    (collected,) = groups
+    return live_arm(collected, {}, str(recording.path))
+
+
+def _check_complete(recording: Recording, group: Group, answers: list[tuple[Case, Answer]]) -> None:
+    """A part is never compared."""
+    assert group.replayed is not None
+    if missing := group.replayed.missing(group.items):
+        raise CompareError(f"{recording.path}: {len(missing)} items are missing ({some(missing)}); a part is never "
+                           "compared: record the run again.")  # fmt: skip
+    if failed := [answer for _, answer in answers if answer.error]:
+        names = some([answer.item.id for answer in failed])
+        raise CompareError(f"{recording.path}: {len(failed)} of {len(answers)} answers are errors and no answers "
+                           f"({names}; {failed[0].error}); record the run again.")  # fmt: skip

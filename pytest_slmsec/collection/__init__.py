@@ -1,0 +1,1 @@
+"""Test cases, their ids, and the windows they are answered in."""

@@ -1,0 +1,1 @@
+"""Options, the settings of a run, and configuration files."""

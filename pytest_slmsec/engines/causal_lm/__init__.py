@@ -1,0 +1,1 @@
+"""Causal language models in memory, in every weight format."""

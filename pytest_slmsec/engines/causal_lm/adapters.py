@@ -1,0 +1,300 @@
+"""LoRA adapters over a loaded model, live beside its layers or merged into its weights, through peft.
+
+LoRA: Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021 (arXiv:2106.09685).
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+
+from pytest_slmsec.core.errors import ModelError
+from pytest_slmsec.core.extras import require
+from pytest_slmsec.core.identity import sha256_json
+from pytest_slmsec.core.models import ModelSpec
+from pytest_slmsec.engines.common.base import EngineInfo
+from pytest_slmsec.engines.common.checkpoint import (
+    PICKLE_SUFFIXES,
+    Checkpoint,
+    read_checkpoint,
+    read_json,
+    tensor_dtypes,
+)
+from pytest_slmsec.engines.common.digests import weights_sha256
+from pytest_slmsec.engines.common.loading import first_line, load_tokenizer, locate_adapter, template_sha256
+from pytest_slmsec.engines.common.quiet import quiet
+from pytest_slmsec.engines.common.settings import EngineSettings
+
+CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+TOKENIZER = "tokenizer_config.json"
+NAMED = 3
+REFUSED = {
+    "megatron_config": "names code to be imported",
+    "alora_invocation_tokens": "acts only behind certain tokens",
+}
+"""Keys of adapter_config.json that are not taken, and what such an adapter does."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterFiles:
+    """An adapter's directory whose files are complete.
+
+    Attributes:
+        config: adapter_config.json. shapes: name and shape of every stored tensor.
+    """
+
+    directory: Path
+    config: Mapping[str, Any]
+    shapes: Mapping[str, tuple[int, ...]]
+
+    @property
+    def weights(self) -> Path:
+        """The file of its tensors."""
+        return self.directory / WEIGHTS
+
+    def sha256(self, cache_dir: Path) -> str:
+        """Identity of weights and configuration: the scale of an adapter stands in the latter."""
+        return weights_sha256((self.weights, self.directory / CONFIG), cache_dir)
+
+
+def import_peft() -> Any:
+    """The package peft.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    require("A LoRA adapter", "lora", "peft")
+    with quiet():
+        import peft
+    return peft
+
+
+def read_adapter(directory: Path) -> AdapterFiles:
+    """Look at an adapter's directory.
+
+    Raises:
+        ModelError: it is empty, lacks a file, holds its weights as a pickle, is damaged, or is no LoRA adapter.
+    """
+    if not (directory / CONFIG).is_file():
+        raise ModelError(
+            f"{directory} has no {CONFIG}, so it is no adapter: name a directory that holds it and {WEIGHTS}."
+        )
+    config = read_json(directory / CONFIG)
+    if not (directory / WEIGHTS).is_file():
+        pickles = sorted(path.name for path in directory.iterdir() if path.suffix in PICKLE_SUFFIXES)
+        if pickles:
+            raise ModelError(
+                f"{directory} has its weights only as a pickle ({pickles[0]}), which can run code when it is opened: "
+                "convert it to safetensors (load it where you trust it, then save_pretrained) and name that directory."
+            )
+        raise ModelError(f"{directory} has no {WEIGHTS}: complete the directory or fetch the adapter again.")
+    if config.get("peft_type") != "LORA":
+        raise ModelError(f"{directory} is an adapter of the sort {config.get('peft_type')!r}; only LORA is loaded.")
+    for key, what in REFUSED.items():
+        if config.get(key):
+            raise ModelError(f"{directory}: the adapter {what} ({key} in {CONFIG}), which is not supported.")
+    tensor_dtypes(directory / WEIGHTS)  # refuses a damaged file
+    with safe_open(directory / WEIGHTS, "pt") as file:
+        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 - no mapping
+    return AdapterFiles(directory, config, shapes)
+
+
+def with_adapter(
+    model: Any, tokenizer: Any, info: EngineInfo, spec: ModelSpec, settings: EngineSettings, checkpoint: Checkpoint
+) -> tuple[Any, EngineInfo]:
+    """The model with the adapter of its name, and the facts that then hold; both as they were where it has none.
+
+    Where the adapter brings a chat template of its own, the tokenizer gets it: the adapter was trained with it.
+
+    Args:
+        model: in eval mode on its device; it is changed. checkpoint: what it was loaded from.
+
+    Raises:
+        ModelError: the adapter is damaged, or made for another base. MissingExtraError: peft is not installed.
+    """
+    if spec.adapter is None:
+        return model, info
+    peft = import_peft()
+    files = read_adapter(locate_adapter(spec, settings))
+    check_base(files, spec, settings)
+    began = time.perf_counter()
+    config = _config(peft, files)
+    adapted = _load(peft, model, config, files)
+    kernel = info.kernel
+    if settings.merge_adapter:
+        model = _merged(adapted, files, checkpoint)
+    else:
+        model = adapted.get_base_model()
+        kernel = f"{kernel}+{lora_layers(model)}"
+    load_s = None if info.load_s is None else info.load_s + time.perf_counter() - began
+    own_template = _take_template(tokenizer, files)
+    mode, digest = "merged" if settings.merge_adapter else "live", files.sha256(settings.cache_dir)
+    facts = {
+        "name": spec.adapter.name, "mode": mode, "sha256": digest, "base_sha256": info.weights_sha256,
+        "made_for": files.config.get("base_model_name_or_path"), "rank": config.r, "alpha": config.lora_alpha,
+        "own_template": own_template, "peft": peft.__version__,
+    }  # fmt: skip
+    return model.eval(), replace(
+        info,
+        kernel=kernel,
+        load_s=load_s,
+        model_bytes=(info.model_bytes or 0) + files.weights.stat().st_size,
+        weights_sha256=sha256_json([info.weights_sha256, digest, mode]),
+        template_sha256=template_sha256(tokenizer),
+        extra={**info.extra, "adapter": facts},
+    )
+
+
+def check_base(files: AdapterFiles, spec: ModelSpec, settings: EngineSettings) -> None:
+    """Refuse an adapter that says it was made for another base. Local copies go by any name: there, weights are
+    compared where the directory that the adapter names is there, and else its tensors must fit.
+
+    Raises:
+        ModelError: naming both.
+    """
+    named = files.config.get("base_model_name_or_path")
+    if not isinstance(named, str) or not named:
+        return
+    if spec.source == "hub":
+        if named.casefold() != spec.location.casefold() and not Path(named).expanduser().is_absolute():
+            raise ModelError(
+                f"{files.directory} is an adapter for {named}, not for {spec.location}: name that base; or, where both "
+                "hold the same weights, a local directory with them."
+            )
+    elif _other_weights(Path(named).expanduser(), Path(spec.location), settings.cache_dir):
+        raise ModelError(
+            f"{files.directory} is an adapter for the model in {named}, whose weights are not those in "
+            f"{spec.location}: name the base that it was made for."
+        )
+
+
+def _other_weights(named: Path, own: Path, cache_dir: Path) -> bool:
+    """Whether a directory is a model that is known to differ. A quantised copy of a base counts as the base."""
+    try:
+        theirs, ours = read_checkpoint(named), read_checkpoint(own)
+    except (ModelError, OSError):
+        return False  # there is nothing to compare with
+    if theirs.quant_method != ours.quant_method:
+        return False
+    return weights_sha256(theirs.weights, cache_dir) != weights_sha256(ours.weights, cache_dir)
+
+
+def _config(peft: Any, files: AdapterFiles) -> Any:
+    """The configuration as peft reads it.
+
+    Raises:
+        ModelError: it cannot, or would leave out a key that means something.
+    """
+    known = set(peft.LoraConfig.__dataclass_fields__) | {"auto_mapping", "peft_version"}
+    if unknown := sorted(key for key, value in files.config.items() if value and key not in known):
+        raise ModelError(
+            f"{files.directory}: peft {peft.__version__} does not know {unknown[0]!r} of {CONFIG}: use a newer peft."
+        )
+    try:
+        with quiet():
+            return peft.PeftConfig.from_pretrained(str(files.directory))
+    except Exception as error:
+        raise ModelError(f"{files.directory}: {CONFIG} cannot be used ({first_line(error)}).") from error
+
+
+def _load(peft: Any, model: Any, config: Any, files: AdapterFiles) -> Any:
+    """peft's wrapper of the model, every tensor of the adapter in its place.
+
+    Raises:
+        ModelError: tensors and model do not fit.
+    """
+    device = str(next(model.parameters()).device)
+    try:
+        with quiet():
+            adapted = peft.PeftModel.from_pretrained(
+                model, str(files.directory), config=config, torch_device=device, ignore_mismatched_sizes=True
+            )
+            wanted = peft.get_peft_model_state_dict(adapted, save_embedding_layers=False)
+            allowed = peft.get_peft_model_state_dict(adapted, save_embedding_layers=True)
+    except Exception as error:
+        raise ModelError(_misfit(files, first_line(error))) from error
+    shapes = {name: tuple(tensor.shape) for name, tensor in allowed.items()}
+    kinds = {
+        "missing": [name for name in wanted if name not in files.shapes],
+        "unexpected": [name for name in files.shapes if name not in shapes],
+        "of another shape": [name for name, shape in files.shapes.items() if shapes.get(name, shape) != shape],
+    }
+    parts = [f"{len(names)} {kind} ({_some(sorted(names))})" for kind, names in kinds.items() if names]
+    if parts:
+        raise ModelError(_misfit(files, "; ".join(parts)))
+    if bad := sorted(name for name, tensor in wanted.items() if not bool(torch.isfinite(tensor).all())):
+        raise ModelError(f"{files.weights} holds numbers that are not finite ({_some(bad)}): make the adapter again.")
+    return adapted
+
+
+def _misfit(files: AdapterFiles, why: str) -> str:
+    named = files.config.get("base_model_name_or_path") or "an unknown base"
+    return (
+        f"{files.directory}: the adapter does not fit this model: {why}. It was made for {named}: name that base, or "
+        "fetch the adapter again."
+    )
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
+
+
+def _merged(adapted: Any, files: AdapterFiles, checkpoint: Checkpoint) -> Any:
+    """The model with the adapter's products added to its weights.
+
+    Raises:
+        ModelError: the weights cannot be added to, or come out not finite.
+    """
+    model = adapted.get_base_model()
+    if tied := _tied(model):
+        raise ModelError(
+            f"{files.directory} changes {tied}, whose weights another layer of the model uses as well: merged, it "
+            "would change both. Load it live (--slmsec-adapter=live)."
+        )
+    quantised = f" of a model quantised with {checkpoint.quant_method}" if checkpoint.quant_method else ""
+    try:
+        with quiet():
+            model = adapted.merge_and_unload(safe_merge=True)
+    except Exception as error:
+        raise ModelError(
+            f"{files.directory} cannot be merged into the weights{quantised} ({first_line(error)}): load it live "
+            "(--slmsec-adapter=live)."
+        ) from error
+    return model
+
+
+def _tied(model: Any) -> str | None:
+    """A layer with an adapter that shares its weights with a layer without, or None."""
+    users: dict[int, set[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        users.setdefault(id(parameter), set()).add(name.rpartition(".")[0].removesuffix(".base_layer"))
+    shared = {name for names in users.values() if len(names) > 1 for name in names}
+    return next((name for name, module in model.named_modules() if name in shared and hasattr(module, "lora_A")), None)
+
+
+def lora_layers(model: Any) -> str:
+    """The classes of the layers that an adapter added, most frequent first."""
+    counts = Counter(type(module).__name__ for module in model.modules() if hasattr(module, "lora_A"))
+    return "+".join(f"peft.lora.{name}" for name, _ in counts.most_common())
+
+
+def _take_template(tokenizer: Any, files: AdapterFiles) -> bool:
+    """Give the tokenizer the chat template that the adapter brings. Returns whether that is another one.
+
+    Raises:
+        ModelError: the adapter's tokenizer cannot be read.
+    """
+    if not (files.directory / TOKENIZER).is_file():
+        return False
+    own = load_tokenizer(files.directory).chat_template
+    if own is None or own == tokenizer.chat_template:
+        return False
+    tokenizer.chat_template = own
+    return True

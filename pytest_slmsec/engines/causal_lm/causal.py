@@ -1,0 +1,214 @@
+"""The engine over any causal language model in memory: transformers' own, or one with quantised layers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from pytest_slmsec.core.errors import EngineError
+from pytest_slmsec.core.items import Choose, Output, Request
+from pytest_slmsec.engines.common.base import EngineInfo
+from pytest_slmsec.engines.common.settings import EngineSettings
+from pytest_slmsec.engines.decoding.answering import Answering, Tally, chosen_output
+from pytest_slmsec.engines.decoding.choice_scoring import Chosen, choose
+from pytest_slmsec.engines.decoding.greedy import Row, generate
+from pytest_slmsec.engines.decoding.network import Network
+from pytest_slmsec.engines.packed.fragile import FragileItems
+from pytest_slmsec.engines.packed.generator import Spent
+from pytest_slmsec.engines.packed.path import PackedPath, packed_path
+from pytest_slmsec.engines.prompting.batching import cut, size
+from pytest_slmsec.engines.prompting.encoded import Encoded
+
+BATCH_TOKENS = {"cpu": 8192, "cuda": 65536}
+OOM_PHRASES = ("out of memory", "can't allocate memory", "not enough memory")
+UNRECORDED = "answers were written without CUDA graphs, more slowly"
+RESCORED = "items that hang on numeric noise were scored again in fp32"
+
+
+class CausalEngine(Answering):
+    """Answers requests with a loaded model; see `engines.base.Engine`. When memory runs out, a batch is halved and goes
+    on, and a note says so.
+
+    Args:
+        model: a transformers causal language model in eval mode, on its device.
+        tokenizer: its tokenizer. info: facts for the record. settings: the user's.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, info: EngineInfo, settings: EngineSettings) -> None:
+        super().__init__(tokenizer, end_ids(model, tokenizer), info)
+        self.network = Network(model)
+        default = BATCH_TOKENS.get(self.network.device.type, BATCH_TOKENS["cpu"])
+        self._budget_tokens = settings.batch_tokens or default
+        self._max_batch = settings.max_batch
+        found = packed_path(model, self._budget_tokens) if settings.packing else "switched off"
+        self._packed = None if isinstance(found, str) else found
+        self._shares = self._packed is not None
+        rescoring = fragile_items(model, found) if settings.rescore_fragile else None
+        self._fragile = rescoring if isinstance(rescoring, FragileItems) else None
+        self.info = replace(self.info, extra={**self.info.extra, **_path_facts(found, rescoring)})
+
+    def plan(self, requests: Sequence[Request]) -> list[list[int]]:
+        """Cut a window into batches of similar length under the token budget, generation and choice apart."""
+        encoded = self._encode(requests)
+        packed = [at for at, (request, one) in enumerate(zip(requests, encoded, strict=True))
+                  if isinstance(request, Choose) and self._packs(one)]  # fmt: skip
+        rest = sorted(set(range(len(requests))) - set(packed))
+        batches = cut([size(requests[at], encoded[at]) for at in rest], self._budget_tokens, self._max_batch)
+        tiles = self._packed.plan([encoded[at] for at in packed]) if self._packed is not None else []
+        return [[packed[at] for at in tile] for tile in tiles] + [[rest[at] for at in batch] for batch in batches]
+
+    @torch.inference_mode()
+    def logits(self, tokens: Sequence[int], start: int = 0) -> torch.Tensor:
+        """Logits of a text's next tokens at its positions from `start` on, (positions, vocabulary)."""
+        ids = torch.tensor([list(tokens)], device=self.network.device)
+        found: torch.Tensor = self.network.model(input_ids=ids, use_cache=False).logits[0]
+        return found[start:]
+
+    def close(self) -> None:
+        """Free the model's memory."""
+        del self.network, self._tokenizer, self.prompts, self._packed, self._shared, self._fragile
+        self._encoded.clear()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _answers(
+        self, asked: list[int], requests: Sequence[Request], encoded: Sequence[Encoded], tally: Tally
+    ) -> dict[int, Output]:
+        """Halved when memory runs out.
+
+        Raises:
+            EngineError: a single request does not fit into memory.
+        """
+        try:
+            return self._answer(asked, requests, encoded, tally)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            if len(asked) == 1:
+                raise EngineError(
+                    f"{requests[asked[0]].id}: {encoded[asked[0]].prompt_tokens} prompt tokens do not fit into the "
+                    "memory of this machine even alone: use a larger machine or a smaller model."
+                ) from error
+        # Only here, after the handler, are the tensors of the failed attempt free.
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        half = len(asked) // 2
+        tally.notes.append(f"out of memory: batch of {len(asked)} halved to {len(asked) - half}")
+        return self._answers(asked[:half], requests, encoded, tally) | self._answers(
+            asked[half:], requests, encoded, tally
+        )
+
+    @torch.inference_mode()
+    def _answer(
+        self, asked: list[int], requests: Sequence[Request], encoded: Sequence[Encoded], tally: Tally
+    ) -> dict[int, Output]:
+        chosen = [(requests[index], encoded[index]) for index in asked]
+        outputs = self._choose(chosen, tally) if isinstance(chosen[0][0], Choose) else self._generate(chosen, tally)
+        return dict(zip(asked, outputs, strict=True))
+
+    def _packs(self, encoded: Encoded, new_tokens: int = 0) -> bool:
+        return self._packed is not None and self._packed.takes(encoded, new_tokens)
+
+    def _choose(self, chosen: Sequence[tuple[Any, Encoded]], tally: Tally) -> list[Output]:
+        began = self._now()
+
+        def prompts_done() -> None:
+            tally.prefill_s += self._now() - began
+
+        trees = [one.trees() for _, one in chosen]
+        flat = [tree for some in trees for tree in some]
+        if self._packed is not None and all(map(self._packs, flat)):
+            scored = self._packed.choose(flat)
+            found = iter(self._fragile_again(flat, scored, tally))
+            prompts_done()
+        else:
+            found = iter(choose(self.network, flat, prompts_done))
+        return [
+            chosen_output(request, one, [next(found) for _ in some])
+            for (request, one), some in zip(chosen, trees, strict=True)
+        ]
+
+    def _fragile_again(self, asked: Sequence[Encoded], found: list[Chosen], tally: Tally) -> list[Chosen]:
+        """What hangs on numeric noise is scored again in fp32, where that is wanted."""
+        if self._fragile is None:
+            return found
+        results, count = self._fragile.again(asked, found)
+        if count:
+            tally.notes.append(RESCORED)
+        return results
+
+    def _generate(self, chosen: Sequence[tuple[Any, Encoded]], tally: Tally) -> list[Output]:
+        rows = [self._row(request, one) for request, one in chosen]
+        if self._packed is not None and all(
+            self._packs(one, row.limit) for (_, one), row in zip(chosen, rows, strict=True)
+        ):
+            self._note(self._packed.generate(rows, self._ends), tally)
+        else:
+            self._generate_padded(rows, tally)
+        return [self._generated(request, one, row) for (request, one), row in zip(chosen, rows, strict=True)]
+
+    def _note(self, spent: Spent, tally: Tally) -> None:
+        tally.prefill_s += spent.prefill_s
+        tally.decode_s = (tally.decode_s or 0.0) + spent.decode_s
+        if tally.first_token_s is None:
+            tally.first_token_s = spent.first_token_s
+        if spent.unrecorded is not None:
+            tally.notes.append(f"{UNRECORDED} ({spent.unrecorded})")
+
+    def _generate_padded(self, rows: Sequence[Row], tally: Tally) -> None:
+        began = self._now()
+        first = began
+
+        def first_token() -> None:
+            nonlocal first
+            first = self._now()
+            if tally.first_token_s is None:
+                tally.first_token_s = first - tally.began
+
+        generate(self.network, rows, self._ends, first_token)
+        tally.prefill_s += first - began
+        tally.decode_s = (tally.decode_s or 0.0) + self._now() - first
+
+    def _now(self) -> float:
+        """The clock, read when the device has done all it was given."""
+        if self.network.device.type == "cuda":
+            torch.cuda.synchronize(self.network.device)
+        return time.perf_counter()
+
+
+def fragile_items(model: Any, found: PackedPath | str) -> FragileItems | str:
+    """What scores fragile choices again, or why they are only counted."""
+    if isinstance(found, str):
+        return "only counted: their noise is measured on the packed path"
+    refusal = FragileItems.refusal(model)
+    return FragileItems(model, found.deviation_nats) if refusal is None else f"only counted: {refusal}"
+
+
+def _path_facts(found: PackedPath | str, rescoring: FragileItems | str | None) -> dict[str, object]:
+    """For the record: which path scores and generates, why not the fast one, and how exact that is."""
+    fragile = {} if rescoring is None else {"fragile": rescoring if isinstance(rescoring, str) else "rescored in fp32"}
+    if isinstance(found, str):
+        return {"path": "padded", "not_packed": found, **fragile}
+    facts = {"deviation_nats": found.deviation_nats, "tile_tokens": found.model.tile, "linears": found.linears}
+    return {"path": "packed", **facts, **fragile}
+
+
+def end_ids(model: Any, tokenizer: Any) -> frozenset[int]:
+    """Every id that the generation configuration, the configuration or the tokenizer names as the end of a text."""
+    text = model.config.get_text_config() if hasattr(model.config, "get_text_config") else model.config
+    ids: set[int] = set()
+    for place in (model.generation_config, model.config, text, tokenizer):
+        named = getattr(place, "eos_token_id", None)
+        ids.update(named if isinstance(named, list | tuple) else [] if named is None else [named])
+    return frozenset(ids)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an exception means that memory ran out, on whatever device."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(phrase in str(error).lower() for phrase in OOM_PHRASES)

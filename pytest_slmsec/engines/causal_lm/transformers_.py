@@ -1,0 +1,236 @@
+"""Models through transformers, in the dtype asked for: unquantised, or quantised in a way that it loads itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+
+from pytest_slmsec.core.errors import ModelError
+from pytest_slmsec.core.models import ModelSpec
+from pytest_slmsec.engines.causal_lm.adapters import with_adapter
+from pytest_slmsec.engines.causal_lm.causal import CausalEngine
+from pytest_slmsec.engines.common import stored
+from pytest_slmsec.engines.common.base import EngineInfo
+from pytest_slmsec.engines.common.checkpoint import Checkpoint, read_checkpoint
+from pytest_slmsec.engines.common.digests import weights_sha256
+from pytest_slmsec.engines.common.loading import (
+    check_vocabulary,
+    context_tokens,
+    first_line,
+    load_tokenizer,
+    pick_device,
+    pick_dtype,
+    template_sha256,
+    tokenizer_sha256,
+)
+from pytest_slmsec.engines.common.quiet import quiet
+from pytest_slmsec.engines.common.settings import EngineSettings
+
+NAMED_KEYS = 3
+
+
+def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> CausalEngine:
+    """Load a model directory.
+
+    Raises:
+        ModelError: one sentence on what is wrong with it; see `read_checkpoint` for its files. Any weight that is
+            missing, left over or of another shape is an error.
+    """
+    checkpoint = read_checkpoint(directory)
+    method = stored.method_of(checkpoint)
+    device = pick_device(settings.device)
+    if method is not None:
+        method.check(checkpoint, device)
+        settings = method.settings(checkpoint, settings)
+    dtype = pick_dtype(spec, settings, device, checkpoint)
+    config = load_config(checkpoint)
+    tokenizer = load_tokenizer(directory)
+    import_architecture(config)
+    began = time.perf_counter()
+    model = load_weights(checkpoint, config, dtype, device, method)
+    load_s = time.perf_counter() - began
+    check_vocabulary(directory, tokenizer, model.get_input_embeddings().num_embeddings)
+    engine = f"transformers {transformers.__version__}"
+    kernel, facts = stored.kernel_of(method, model), stored.facts_of(method, checkpoint)
+    info = describe(spec, settings, checkpoint, model, tokenizer, engine, kernel, load_s, **facts)
+    model, info = with_adapter(model, tokenizer, info, spec, settings, checkpoint)
+    return CausalEngine(model, tokenizer, info, settings)
+
+
+def load_config(checkpoint: Checkpoint) -> Any:
+    """The configuration as transformers reads it.
+
+    Raises:
+        ModelError: the architecture is unknown, or needs code of its own.
+    """
+    from transformers import AutoConfig
+
+    kind = checkpoint.config.get("model_type")
+    if kind not in transformers.CONFIG_MAPPING:
+        own = " and brings code of its own, which is never run" if "auto_map" in checkpoint.config else ""
+        raise ModelError(
+            f"{checkpoint.directory}: its architecture {kind!r} is not known to transformers {transformers.__version__}"
+            f"{own}: use a newer transformers, or another model."
+        )
+    try:
+        with quiet():
+            return AutoConfig.from_pretrained(checkpoint.directory, trust_remote_code=False, local_files_only=True)
+    except Exception as error:
+        raise ModelError(
+            f"{checkpoint.directory}: config.json cannot be used ({first_line(error)}): fetch or write it again."
+        ) from error
+
+
+def import_architecture(config: Any) -> None:
+    """Import the model's class, which takes seconds the first time and is no part of loading weights."""
+    with quiet():
+        for name in config.architectures or ():
+            getattr(transformers, name, None)
+
+
+def load_weights(
+    checkpoint: Checkpoint, config: Any, dtype: torch.dtype, device: torch.device, method: stored.Method | None = None
+) -> Any:
+    """The model in eval mode on its device, every one of its weights read from the checkpoint.
+
+    Args:
+        method: what knows how the checkpoint is quantised; None: it is not.
+
+    Raises:
+        ModelError: it is no causal language model, or weights and architecture do not fit.
+    """
+    check_causal(checkpoint.directory, config)
+
+    def check(loaded: Mapping[str, Any]) -> None:
+        check_keys(checkpoint.directory, loaded["missing_keys"], loaded["unexpected_keys"], loaded["mismatched_keys"])
+
+    return load_with("AutoModelForCausalLM", "causal language model", check, checkpoint, config, dtype, device, method)
+
+
+def check_causal(directory: Path, config: Any) -> None:
+    """Refuse an architecture that continues no text.
+
+    Raises:
+        ModelError: it has an encoder and a decoder, or transformers knows no causal language model of it.
+    """
+    if getattr(config, "is_encoder_decoder", False):
+        why = "has an encoder and a decoder, which are not evaluated here"
+    elif type(config) not in transformers.MODEL_FOR_CAUSAL_LM_MAPPING:
+        why = "is no causal language model"
+    else:
+        return
+    raise ModelError(
+        f"{directory}: its architecture {config.model_type!r} {why}: name a causal language model, or an encoder with "
+        "the head that it was trained with."
+    )
+
+
+def load_with(
+    loader: str,
+    sort: str,
+    check: Callable[[Mapping[str, Any]], None],
+    checkpoint: Checkpoint,
+    config: Any,
+    dtype: torch.dtype,
+    device: torch.device,
+    method: stored.Method | None = None,
+) -> Any:
+    """The model of one class of transformers, in eval mode on its device.
+
+    Args:
+        loader: name of the class. sort: what the model is to be, for messages.
+        check: refuses what it is told of the keys: missing, unexpected and mismatched ones (`check_keys`).
+        method: what knows how the checkpoint is quantised; None: it is not.
+
+    Raises:
+        ModelError: transformers cannot load it, or what `check` raises.
+    """
+    options = method.load_options(checkpoint, device) if method else {}
+    try:
+        with quiet():
+            made: Any = getattr(transformers, loader).from_pretrained(
+                checkpoint.directory,
+                config=config,
+                dtype=dtype,
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+                **options,
+            )
+    except Exception as error:
+        raise ModelError(
+            f"{checkpoint.directory} cannot be loaded as a {sort} ({first_line(error)}): fetch or make it again, or "
+            "name another model."
+        ) from error
+    model, loaded = made
+    check(loaded)
+    if "device_map" not in options:
+        model = model.to(device)
+    if method is not None:
+        method.settle(model, dtype)
+    return model.eval()
+
+
+def check_keys(directory: Path, missing: Iterable[Any], unexpected: Iterable[Any], mismatched: Iterable[Any]) -> None:
+    """Refuse weights that are not exactly the architecture's: the rest would run on random numbers.
+
+    Raises:
+        ModelError: naming the first few keys of each kind.
+    """
+    kinds = {"missing": missing, "unexpected": unexpected, "of another shape": mismatched}
+    found = {kind: sorted(_name(key) for key in keys) for kind, keys in kinds.items()}
+    parts = [f"{len(names)} {kind} ({_some(names)})" for kind, names in found.items() if names]
+    if parts:
+        raise ModelError(
+            f"{directory}: the weights are not those of its architecture: {'; '.join(parts)}. Loaded like this "
+            "it would answer with random numbers: fetch or make the checkpoint again."
+        )
+
+
+def _name(key: Any) -> str:
+    return str(key[0]) if isinstance(key, tuple) else str(key)
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:NAMED_KEYS]) + (", ..." if len(names) > NAMED_KEYS else "")
+
+
+def describe(
+    spec: ModelSpec,
+    settings: EngineSettings,
+    checkpoint: Checkpoint,
+    model: Any,
+    tokenizer: Any,
+    engine: str,
+    kernel: str,
+    load_s: float,
+    **extra: object,
+) -> EngineInfo:
+    """Facts about a loaded model, for the record."""
+    parameter = next(model.parameters())
+    return EngineInfo(
+        engine=engine,
+        kernel=kernel,
+        device=str(parameter.device),
+        dtype=str(parameter.dtype).removeprefix("torch."),
+        load_s=load_s,
+        model_bytes=checkpoint.weight_bytes,
+        context_tokens=context_tokens(spec, model.config),
+        weights_sha256=weights_sha256(checkpoint.weights, settings.cache_dir),
+        tokenizer_sha256=tokenizer_sha256(tokenizer),
+        template_sha256=template_sha256(tokenizer),
+        extra={
+            "architecture": type(model).__name__,
+            "attention": getattr(model.config, "_attn_implementation", None),
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+            **extra,
+        },
+    )

@@ -1,0 +1,1 @@
+"""What every engine needs: the protocol, checkpoints, loading, digests."""

@@ -1,0 +1,237 @@
+"""Finding a model's directory, its device and dtype, and its tokenizer."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_slmsec.core.errors import ModelError, ModelUnavailable, UsageError
+from pytest_slmsec.core.hub import hub_answers
+from pytest_slmsec.core.identity import sha256_json, sha256_text
+from pytest_slmsec.core.models import COMMIT, DTYPES, GGUF, ModelSpec, is_place
+from pytest_slmsec.engines.common.checkpoint import Checkpoint
+from pytest_slmsec.engines.common.quiet import quiet
+from pytest_slmsec.engines.common.settings import EngineSettings
+
+if TYPE_CHECKING:
+    import torch
+
+HUB_FILES = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
+"""What is downloaded of a hub model: no pickles, no code."""
+SHARDS = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
+TOKENIZER_FILES = ("tokenizer*", "vocab*", "*.model")
+UNBOUNDED_TOKENS = 1 << 60
+TORCH_NAMES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+
+
+def locate(spec: ModelSpec, settings: EngineSettings) -> Path:
+    """The directory or GGUF file of a model; one of the hub is downloaded, or found among the downloads.
+
+    Raises:
+        ModelUnavailable: it is neither on disk nor reachable; says what to do.
+    """
+    if spec.source == "path":
+        if not is_place(Path(spec.location)):
+            what = "file" if spec.location.endswith(GGUF) else "directory"
+            raise ModelUnavailable(f"{spec.name}: there is no {what} {spec.location}.")
+        return Path(spec.location)
+    return _download(spec, settings.offline)
+
+
+def _download(spec: ModelSpec, offline: bool) -> Path:
+    patterns = HUB_FILES if spec.file is None else (SHARDS.sub("-*-of-*.gguf", spec.file),)
+    try:
+        directory = _fetched(spec.location, spec.revision, offline, patterns)
+    except Exception as error:
+        raise ModelUnavailable(unavailable(spec, _why(error, spec.revision, offline))) from error
+    if spec.file is not None and not (directory / spec.file).is_file():
+        raise ModelUnavailable(unavailable(spec, f"the hub has no file {spec.file} of it, or it was not downloaded"))
+    return directory / (spec.file or "")
+
+
+def _fetched(hub_id: str, revision: str | None, local_files_only: bool, patterns: Sequence[str] = HUB_FILES) -> Path:
+    from huggingface_hub import snapshot_download
+
+    there = local_files_only or not hub_answers()
+    with quiet():
+        return Path(snapshot_download(hub_id, revision=revision, allow_patterns=list(patterns), local_files_only=there))
+
+
+def snapshot_revision(place: Path) -> str | None:
+    """The commit of the hub that a directory or file among the downloads is of, or None.
+
+    Source: huggingface_hub keeps files under ``models--ORG--NAME/snapshots/COMMIT/``.
+    """
+    found = (folder.name for folder in (place, *place.parents) if folder.parent.name == "snapshots")
+    return next((name for name in found if COMMIT.fullmatch(name)), None)
+
+
+def locate_adapter(spec: ModelSpec, settings: EngineSettings) -> Path:
+    """The directory of a model's adapter, as `locate` finds that of a model.
+
+    Raises:
+        ModelUnavailable: it is neither on disk nor reachable; says what to do.
+    """
+    assert spec.adapter is not None
+    place = spec.adapter
+    if place.source == "path":
+        if not Path(place.location).is_dir():
+            raise ModelUnavailable(f"{spec.name}: there is no directory {place.location} with its adapter.")
+        return Path(place.location)
+    try:
+        return _fetched(place.location, place.revision, settings.offline)
+    except Exception as error:
+        raise ModelUnavailable(
+            f"{spec.name}: the adapter {place.location} is missing ({_why(error, place.revision, settings.offline)}): "
+            f"name a local directory that holds it, such as --model={spec.base}+./ADAPTER."
+        ) from error
+
+
+def _why(error: Exception, revision: str | None, offline: bool) -> str:
+    from huggingface_hub import errors
+
+    if isinstance(error, errors.GatedRepoError):
+        return "its licence has to be accepted on its hub page first, and the environment needs your HF_TOKEN"
+    if isinstance(error, errors.RevisionNotFoundError):
+        return f"the hub has no revision {revision!r} of it"
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return "the hub has no such model, or it is private"
+    if offline:
+        return "it is not among the downloads on this machine, and the hub was not to be asked"
+    return "it is not among the downloads on this machine, and the Hugging Face hub cannot be reached"
+
+
+def unavailable(spec: ModelSpec, why: str) -> str:
+    """One sentence: what is missing, why, and the remedies."""
+    if spec.file is not None:
+        return (
+            f"{spec.name}: {spec.file} of {spec.location} is missing ({why}): name a local copy "
+            f"(--model=./{Path(spec.file).name}), or another model such as --model=tinysec."
+        )
+    quant = spec.quant if spec.quant and spec.quant not in DTYPES else "gptq4"
+    revision = f"@{spec.revision}" if spec.revision else ""
+    suffix = f"-{spec.quant}" if spec.quant else ""
+    return (
+        f"{spec.name}: the weights of {spec.location}{revision} are missing ({why}): name a local directory that holds "
+        f"them (--model=./DIR{suffix}), or another model such as --model=tinysec{suffix}, or run `slmsec quantize "
+        f"{spec.base} {quant}` on a machine that has the hub, copy the directory it prints and name that."
+    )
+
+
+def pick_device(name: str) -> torch.device:
+    """The device to run on.
+
+    Raises:
+        UsageError: no such device, or it is not there.
+    """
+    import torch
+
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"--slmsec-device={name}: no such device; say auto, cpu, cuda, cuda:1 or mps.") from error
+    if not _is_present(device):
+        raise UsageError(f"--slmsec-device={name}: torch {torch.__version__} sees no such device here; say cpu.")
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # so that memory counters read the GPU in use
+    return device
+
+
+def _is_present(device: torch.device) -> bool:
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count()
+    return device.type == "cpu" or (device.type == "mps" and torch.backends.mps.is_available())
+
+
+def pick_dtype(spec: ModelSpec, settings: EngineSettings, device: torch.device, checkpoint: Checkpoint) -> torch.dtype:
+    """The dtype to compute in: the model name's, else the user's, else fp32 on a CPU and the checkpoint's elsewhere.
+
+    Raises:
+        UsageError: the user's is no dtype.
+    """
+    import torch
+
+    named = spec.quant if spec.quant in DTYPES else settings.dtype
+    if named != "auto":
+        if named not in DTYPES:
+            raise UsageError(f"dtype {named!r} is not known; say auto, {', '.join(DTYPES)}.")
+        return getattr(torch, TORCH_NAMES[named])  # type: ignore[no-any-return]
+    if device.type == "cpu":
+        return torch.float32
+    own = checkpoint.config.get("dtype") or checkpoint.config.get("torch_dtype")
+    dtype = getattr(torch, str(own), None)
+    return dtype if isinstance(dtype, torch.dtype) else torch.bfloat16
+
+
+def load_tokenizer(directory: Path) -> Any:
+    """The tokenizer of a model directory.
+
+    Raises:
+        ModelError: there is none, or it cannot be read without running the model's own code.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        with quiet():
+            tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False, local_files_only=True)
+    except Exception as error:
+        found = any(True for pattern in TOKENIZER_FILES for _ in directory.glob(pattern))
+        why = first_line(error) if found else "none of its files is there"
+        raise ModelError(
+            f"{directory} has no usable tokenizer ({why}): put tokenizer.json and tokenizer_config.json beside the "
+            "weights."
+        ) from error
+    # Longer prompts are refused by this package, item by item; the tokenizer need not warn about them.
+    tokenizer.model_max_length = UNBOUNDED_TOKENS
+    return tokenizer
+
+
+def check_vocabulary(directory: Path, tokenizer: Any, rows: int) -> None:
+    """Refuse a tokenizer with ids beyond the embedding's `rows`.
+
+    Raises:
+        ModelError: naming the largest id and the rows.
+    """
+    largest = max(tokenizer.get_vocab().values(), default=-1)
+    if largest >= rows:
+        raise ModelError(
+            f"{directory}: the tokenizer has ids up to {largest}, but the model embeds only {rows} tokens: tokenizer "
+            "and weights do not belong together; fetch both from one place."
+        )
+
+
+def tokenizer_sha256(tokenizer: Any) -> str:
+    """Identity of a tokenizer: its vocabulary and rules, and which tokens are special."""
+    special = {name: str(token) for name, token in tokenizer.special_tokens_map.items()}
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    rules = json.loads(backend.to_str()) if backend is not None else tokenizer.get_vocab()
+    return sha256_json([type(tokenizer).__name__, rules, special])
+
+
+def template_sha256(tokenizer: Any) -> str:
+    """Identity of the chat template ("" where there is none)."""
+    return sha256_text(str(tokenizer.chat_template or ""))
+
+
+def context_tokens(spec: ModelSpec, config: Any) -> int | None:
+    """Longest prompt plus answer: what the registry says, but no more than the configuration."""
+    text = config.get_text_config() if hasattr(config, "get_text_config") else config
+    own = getattr(text, "max_position_embeddings", None)
+    known = [n for n in (spec.context_tokens, own) if n]
+    return min(known) if known else None
+
+
+def first_line(error: Exception) -> str:
+    """The first line of a library's message, short enough to stand inside a sentence; where it only announces the next
+    one, both."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if len(lines) > 1 and lines[0].endswith(":"):
+        lines[0] += f" {lines[1]}"
+    return lines[0].rstrip(".:")[:200] if lines else type(error).__name__

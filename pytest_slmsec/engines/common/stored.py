@@ -1,0 +1,89 @@
+"""Checkpoints that are stored quantised and that transformers loads itself: what each sort needs, and what runs it.
+
+GPTQ is not among them: it has an engine of its own. A sort is added with a module that has the functions of `Method`,
+and one line in `METHODS`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any, Protocol, cast
+
+import torch
+
+from pytest_slmsec.core.errors import ModelError
+from pytest_slmsec.engines.common.checkpoint import MANIFEST, Checkpoint, read_json
+from pytest_slmsec.engines.common.settings import EngineSettings
+
+METHODS: Mapping[str, str] = {
+    "torchao": "pytest_slmsec.engines.causal_lm.torchao_",
+    "bitsandbytes": "pytest_slmsec.engines.causal_lm.bitsandbytes_",
+    "compressed-tensors": "pytest_slmsec.engines.causal_lm.compressed",
+}
+"""`quant_method` in config.json to the module that knows it."""
+PLAIN_KERNEL = "torch.nn.Linear"
+
+
+class Method(Protocol):
+    """What a module says about one sort of stored quantisation."""
+
+    @staticmethod
+    def check(checkpoint: Checkpoint, device: torch.device) -> None:
+        """Refuse what cannot run here.
+
+        Raises:
+            ModelError: it lacks something, or would compute wrongly on `device`.
+            MissingExtraError: a package is missing.
+        """
+
+    @staticmethod
+    def load_options(checkpoint: Checkpoint, device: torch.device) -> dict[str, Any]:
+        """Further arguments of `from_pretrained`."""
+
+    @staticmethod
+    def settle(model: Any, dtype: torch.dtype) -> None:
+        """Make the loaded layers compute in `dtype`."""
+
+    @staticmethod
+    def kernel(model: Any) -> str | None:
+        """What computes the quantised layers, most frequent first; None where none is quantised."""
+
+    @staticmethod
+    def facts(checkpoint: Checkpoint) -> dict[str, object]:
+        """The quantisation as it is stored."""
+
+    @staticmethod
+    def settings(checkpoint: Checkpoint, settings: EngineSettings) -> EngineSettings:
+        """The user's settings, or stricter ones that this quantisation needs."""
+
+
+def method_of(checkpoint: Checkpoint) -> Method | None:
+    """What knows the quantisation of a checkpoint; None where it is not quantised.
+
+    Raises:
+        ModelError: nothing here loads it faithfully.
+    """
+    name = checkpoint.quant_method
+    if name is None:
+        return None
+    if name not in METHODS:
+        raise ModelError(
+            f"{checkpoint.directory} is quantised with {name}, which is not loaded here (known: gptq, "
+            f"{', '.join(METHODS)}): name the unquantised model, or a checkpoint of one of these."
+        )
+    return cast("Method", importlib.import_module(METHODS[name]))
+
+
+def kernel_of(method: Method | None, model: Any) -> str:
+    """What computes the linear layers."""
+    return (method and method.kernel(model)) or PLAIN_KERNEL
+
+
+def facts_of(method: Method | None, checkpoint: Checkpoint) -> dict[str, object]:
+    """For the record: the quantisation, and how it was verified where this project made it; {} where there is none."""
+    if method is None:
+        return {}
+    manifest = checkpoint.directory / MANIFEST
+    found = {"method": checkpoint.quant_method, **method.facts(checkpoint)}
+    return {"quantization": found | ({"manifest": read_json(manifest)} if manifest.is_file() else {})}

@@ -1,0 +1,1 @@
+"""Padded batches: forward passes, greedy generation, scored choices."""

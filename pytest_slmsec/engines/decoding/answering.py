@@ -1,0 +1,153 @@
+"""What all engines over tokens and logits share: requests as token ids, rows to generate, outputs and timings."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from pytest_slmsec.core.items import Choose, Generate, Output, Request
+from pytest_slmsec.engines.common.base import Batch, Capability, EngineInfo, Timing
+from pytest_slmsec.engines.decoding.choice_scoring import Chosen
+from pytest_slmsec.engines.decoding.greedy import RawStopStrings, Row, StopStrings
+from pytest_slmsec.engines.prompting.begin_of_text import begin_of_text
+from pytest_slmsec.engines.prompting.encoded import Encoded
+from pytest_slmsec.engines.prompting.prompts import Prompts, refusal
+from pytest_slmsec.engines.prompting.sharing import SharedPrefixes
+
+if TYPE_CHECKING:
+    import torch
+
+NOT_FINITE = "{id}: the model gave logits that are not finite (NaN or infinity): its weights are damaged or overflow."
+REMEMBERED_WINDOWS = 2
+
+
+@dataclass
+class Tally:
+    """What one batch took, summed over the parts it ran in."""
+
+    began: float
+    prefill_s: float = 0.0
+    decode_s: float | None = None
+    first_token_s: float | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+class Answering(ABC):
+    """An engine that feeds tokens and reads logits, short of how it does so; see `engines.base.Engine`.
+
+    Args:
+        tokenizer: the model's. ends: ids that end a text. info: facts for the record.
+    """
+
+    capabilities = Capability.CHOICE | Capability.GENERATE | Capability.PROMPT_TOKENS | Capability.TIMINGS
+
+    _shares = True
+
+    def __init__(self, tokenizer: Any, ends: frozenset[int], info: EngineInfo) -> None:
+        self.prompts = Prompts(tokenizer)
+        self.info = replace(info, extra={**info.extra, "begin_of_text": begin_of_text(self.prompts)})
+        self._tokenizer = tokenizer
+        self._ends = ends
+        self._shared = SharedPrefixes(self.prompts)
+        self._encoded: list[dict[Request, Encoded]] = []
+
+    def run(self, requests: Sequence[Request]) -> Batch:
+        """Answer one batch.
+
+        Raises:
+            EngineError: inference failed, and not for one request alone.
+        """
+        tally = Tally(self._now())
+        encoded = self._encode(requests)
+        context = self.info.context_tokens
+        outputs: dict[int, Output] = {}
+        for index, (request, one) in enumerate(zip(requests, encoded, strict=True)):
+            if why := refusal(request, one, context):
+                outputs[index] = Output(prompt_tokens=one.prompt_tokens, error=why)
+        for kind in (Choose, Generate):
+            asked = [i for i, request in enumerate(requests) if i not in outputs and isinstance(request, kind)]
+            if asked:
+                outputs.update(self._answers(asked, requests, encoded, tally))
+        ordered = tuple(outputs[index] for index in range(len(requests)))
+        return Batch(ordered, self._timing(ordered, tally), tuple(tally.notes))
+
+    @abstractmethod
+    def close(self) -> None:
+        """Free the model's memory."""
+
+    @abstractmethod
+    def logits(self, tokens: Sequence[int], start: int = 0) -> torch.Tensor:
+        """Logits of a text's next tokens at its positions from `start` on, (positions, vocabulary)."""
+
+    @abstractmethod
+    def _answers(
+        self, asked: list[int], requests: Sequence[Request], encoded: Sequence[Encoded], tally: Tally
+    ) -> dict[int, Output]:
+        """Outputs of those requests, all of one kind, whose indices are `asked`."""
+
+    def _row(self, request: Generate, encoded: Encoded) -> Row:
+        context = self.info.context_tokens
+        room = request.max_new_tokens if context is None else context - len(encoded.prompt)
+        return Row(encoded.prompt, min(request.max_new_tokens, room), self._stop(request), shared=encoded.shared)
+
+    def _stop(self, request: Generate) -> StopStrings:
+        if request.raw:
+            return RawStopStrings(self._tokenizer, request.stop)
+        return StopStrings(self._tokenizer, request.stop, request.answered)
+
+    def _generated(self, request: Generate, encoded: Encoded, row: Row) -> Output:
+        if not row.finite:
+            return Output(prompt_tokens=encoded.prompt_tokens, error=NOT_FINITE.format(id=request.id))
+        spoken = row.tokens[:-1] if row.tokens and row.tokens[-1] in self._ends else row.tokens
+        text = self._tokenizer.decode(spoken, skip_special_tokens=True)
+        return Output(
+            text=self._stop(request).cut(text),
+            prompt_tokens=encoded.prompt_tokens,
+            new_tokens=len(row.tokens),
+            hit_limit=not row.ended,
+        )
+
+    def _encode(self, requests: Sequence[Request]) -> list[Encoded]:
+        """Token ids of requests; those of the last windows are remembered: batches come out of a planned window."""
+        known = {request: one for window in self._encoded for request, one in window.items()}
+        fresh = [request for request in dict.fromkeys(requests) if request not in known]
+        if fresh:
+            encoded = self.prompts.encode(fresh)
+            window = {request: self._marked(request, one) for request, one in zip(fresh, encoded, strict=True)}
+            self._encoded = [*self._encoded, window][-REMEMBERED_WINDOWS:]
+            known.update(window)
+        return [known[request] for request in requests]
+
+    def _marked(self, request: Request, encoded: Encoded) -> Encoded:
+        """`encoded` with its tokens that are shared by the whole benchmark, where this engine computes them once."""
+        if not self._shares or not isinstance(request, Choose | Generate):
+            return encoded
+        return self._shared.mark(request, encoded)
+
+    def _timing(self, outputs: Sequence[Output], tally: Tally) -> Timing:
+        sound = [output for output in outputs if output.error is None]
+        return Timing(
+            seconds=self._now() - tally.began,
+            items=len(outputs),
+            prefill_s=tally.prefill_s,
+            decode_s=tally.decode_s,
+            prompt_tokens=sum(output.prompt_tokens or 0 for output in sound),
+            new_tokens=sum(output.new_tokens or 0 for output in sound),
+            time_to_first_token_s=tally.first_token_s,
+        )
+
+    def _now(self) -> float:
+        """The clock, read when everything before is done."""
+        return time.perf_counter()
+
+
+def chosen_output(request: Choose, encoded: Encoded, parts: Sequence[Chosen]) -> Output:
+    """The output of a question from what was found in each of its trees."""
+    values = tuple(value for part in parts for value in part.logprobs)
+    if any(value != value or value in (float("inf"), float("-inf")) for value in values):
+        return Output(prompt_tokens=encoded.prompt_tokens, error=NOT_FINITE.format(id=request.id))
+    greedy = tuple(best for part in parts for best in part.greedy)
+    return Output(choice_logprobs=values, choice_greedy=greedy, prompt_tokens=encoded.prompt_tokens)

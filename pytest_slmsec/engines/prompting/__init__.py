@@ -1,0 +1,1 @@
+"""From conversations and raw texts to token ids."""

@@ -1,0 +1,62 @@
+"""Cutting a window into batches under a token budget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import zip_longest
+from typing import NamedTuple
+
+from pytest_slmsec.core.items import Generate, Request
+from pytest_slmsec.engines.prompting.encoded import Encoded
+
+RESERVED_NEW_TOKENS = 128
+"""Of a generation limit, at most this much counts against the budget: the cache grows with what is generated, answers
+seldom run to limits of thousands of tokens, and a batch that runs out of memory is halved."""
+
+
+class Size(NamedTuple):
+    """What one request takes: rows of a padded batch, and tokens a row."""
+
+    kind: str
+    rows: int
+    tokens: int
+
+
+def size(request: Request, encoded: Encoded) -> Size:
+    """Rows and tokens of a request. Choices of one token share the prompt's row; longer ones have a row each."""
+    if isinstance(request, Generate):
+        return Size("generate", 1, len(encoded.prompt) + min(request.max_new_tokens, RESERVED_NEW_TOKENS))
+    rows = sum(len(continuation_rows(tree.choices)) or 1 for tree in encoded.trees())
+    return Size("choose", rows, encoded.longest)
+
+
+def cut(sizes: Sequence[Size], budget_tokens: int, max_requests: int) -> list[list[int]]:
+    """Batches of indices: one kind each, longest first, padded length times rows within the budget.
+
+    Longest first, so that a budget too large for the machine shows at once. What is larger than the budget runs alone.
+    """
+    order = sorted(range(len(sizes)), key=lambda index: (sizes[index].kind, -sizes[index].tokens, index))
+    batches: list[list[int]] = []
+    rows = 0
+    for index in order:
+        batch = batches[-1] if batches else []
+        fits = (
+            bool(batch)
+            and sizes[batch[0]].kind == sizes[index].kind
+            and len(batch) < max_requests
+            and (rows + sizes[index].rows) * sizes[batch[0]].tokens <= budget_tokens
+        )
+        if not fits:
+            batches.append([])
+            rows = 0
+        batches[-1].append(index)
+        rows += sizes[index].rows
+    return batches
+
+
+def continuation_rows(choices: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
+    """What must be fed after the prompt to score every token of every choice: all but the last token of each, without
+    those that are the beginning of another. Empty where every choice is one token."""
+    fed = sorted({choice[:-1] for choice in choices} - {()})
+    # Sorted, a row that begins others stands right before one of them.
+    return [row for row, following in zip_longest(fed, fed[1:], fillvalue=()) if following[: len(row)] != row]

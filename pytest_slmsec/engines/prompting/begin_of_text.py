@@ -1,0 +1,35 @@
+"""How many begin-of-text tokens prompts have, counted once when a model is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypedDict
+
+from pytest_slmsec.core.items import Message
+from pytest_slmsec.engines.prompting.prompts import Prompts
+
+PROBE = "text"
+
+
+class BeginOfText(TypedDict):
+    """`expected`: the tokenizer puts one before a plain text. `found`: at the beginning of a prompt."""
+
+    expected: bool
+    found: int
+
+
+def begin_of_text(prompts: Prompts) -> BeginOfText | None:
+    """Counts over a one-word conversation, tokenised as all prompts are; None for models without such a token."""
+    bos = prompts.tokenizer.bos_token_id
+    if bos is None:
+        return None
+    plain = prompts.tokenizer(PROBE)["input_ids"]
+    try:
+        [prompt] = prompts.tokenise([prompts.render((Message("user", PROBE),))])
+    except Exception:  # a template that refuses a lone user turn is reported with every item
+        return None
+    return {"expected": _leading(plain, bos) > 0, "found": _leading(prompt, bos)}
+
+
+def _leading(ids: Sequence[Any], bos: int) -> int:
+    return next((at for at, token in enumerate(ids) if token != bos), len(ids))

@@ -1,0 +1,150 @@
+"""From conversations and raw texts to token ids: the chat template applied once, and where a choice begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pytest_slmsec.core.errors import ModelError, PromptTooLong
+from pytest_slmsec.core.items import Choose, Generate, Message, Request
+from pytest_slmsec.engines.prompting.encoded import Encoded, common_beginning
+from pytest_slmsec.engines.prompting.raw_texts import RawTexts, encodable
+
+BLANK_LINE = "\n\n"
+TEMPLATE_DATE = "26 Jul 2024"
+"""Some templates print today's date unless given one; a prompt must be the same tomorrow. This is Llama 3's default."""
+PROBE = "probe-of-the-system-turn"
+
+
+class Prompts:
+    """Renders and tokenises conversations for one tokenizer.
+
+    With a chat template: rendered to text by the template, generation prompt included, and tokenised without further
+    special tokens. A template that refuses or drops the system turn gets it in front of the user turn, parted by a
+    blank line. Without a template: the turns, parted by blank lines, tokenised with the tokenizer's own special tokens.
+    Never two begin-of-text tokens. Raw requests have no template and rules of their own: see `raw_texts`.
+
+    Raises:
+        ModelError: the template is damaged.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer = tokenizer
+        self.has_template = bool(tokenizer.chat_template)
+        self.takes_system = self.has_template and self._shows_system()
+        self._raw = RawTexts(tokenizer)
+
+    def encode(self, requests: Sequence[Request]) -> list[Encoded]:
+        """Token ids of each request, in their order."""
+        raw = [request for request in requests if isinstance(request, Generate | Choose) and request.raw]
+        chats = [request for request in requests if not (isinstance(request, Generate | Choose) and request.raw)]
+        known = dict(zip([*raw, *chats], [*self._raw.encode(raw), *self._encode_chats(chats)], strict=True))
+        return [known[request] for request in requests]
+
+    def _encode_chats(self, requests: Sequence[Request]) -> list[Encoded]:
+        """Tokenise a window of conversations in one call of the tokenizer.
+
+        The log-probability of a choice is that of the tokens of the *whole* text prompt + choice after the part that
+        all of the request's texts have in common, so a token that spans the boundary (a blank joined to the letter)
+        is scored for what it is, and all choices of a request are scored after the same tokens. Where no token spans
+        the boundary, that part is the prompt.
+        """
+        texts: list[str] = []
+        spans: list[tuple[int, int] | str] = []
+        for request in requests:
+            try:
+                rendered = self.render(request.messages)
+            except Exception as error:
+                spans.append(f"{request.id}: the chat template refused the conversation: {error}")
+                continue
+            choices = request.choices if isinstance(request, Choose) else ()
+            spans.append((len(texts), len(texts) + 1 + len(choices)))
+            texts += [rendered, *(rendered + choice for choice in choices)]
+        ids = self.tokenise(texts)
+        return [
+            Encoded((), error=span) if isinstance(span, str) else _encoded(request, ids[span[0] : span[1]])
+            for request, span in zip(requests, spans, strict=True)
+        ]
+
+    def render(self, messages: Sequence[Message], answered: bool = False) -> str:
+        """The conversation as the text the model reads, up to where its answer begins; `answered`: to its end."""
+        if not self.has_template:
+            return BLANK_LINE.join(message.content for message in messages)
+        turns = list(messages) if self.takes_system else _system_joined(messages)
+        return self._apply(turns, generation_prompt=not answered)
+
+    def tokenise(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
+        """Token ids of rendered texts. Lone surrogates, which no tokenizer takes, become U+FFFD."""
+        if not texts:
+            return []
+        clean = [encodable(text) for text in texts]
+        rows = self.tokenizer(clean, add_special_tokens=not self.has_template, return_attention_mask=False)["input_ids"]
+        return [self._trimmed(row, text) for row, text in zip(rows, clean, strict=True)]
+
+    def _trimmed(self, row: list[int], text: str) -> tuple[int, ...]:
+        bos, eos = self.tokenizer.bos_token_id, self.tokenizer.eos_token_id
+        while bos is not None and row[:2] == [bos, bos]:
+            row = row[1:]
+        if eos is not None and eos != bos and row[-1:] == [eos] and not text.endswith(self.tokenizer.eos_token):
+            row = row[:-1]  # put there by the tokenizer: an answer cannot follow the end of the text
+        return tuple(row)
+
+    def _apply(self, turns: Sequence[Message], generation_prompt: bool = True) -> str:
+        text = self.tokenizer.apply_chat_template(
+            [turn._asdict() for turn in turns],
+            tokenize=False,
+            add_generation_prompt=generation_prompt,
+            date_string=TEMPLATE_DATE,
+        )
+        return str(text)
+
+    def _shows_system(self) -> bool:
+        from jinja2 import TemplateSyntaxError
+
+        try:
+            return PROBE in self._apply([Message("system", PROBE), Message("user", "user turn")])
+        except TemplateSyntaxError as error:
+            place = getattr(self.tokenizer, "name_or_path", "") or "the model"
+            raise ModelError(
+                f"{place}: its chat template is damaged (line {error.lineno}: {error.message}): fetch it again."
+            ) from error
+        except Exception:
+            return False
+
+
+def _system_joined(messages: Sequence[Message]) -> list[Message]:
+    system = [message.content for message in messages if message.role == "system"]
+    turns = [message for message in messages if message.role != "system"]
+    if system and turns:
+        turns[0] = turns[0]._replace(content=BLANK_LINE.join([*system, turns[0].content]))
+    return turns
+
+
+def _encoded(request: Request, ids: Sequence[tuple[int, ...]]) -> Encoded:
+    prompt, *wholes = ids
+    if not prompt:
+        return Encoded((), error=f"{request.id}: the prompt is empty: it has no tokens.")
+    if not wholes:
+        return Encoded(prompt, (), len(prompt))
+    assert isinstance(request, Choose)
+    if "" in request.choices:
+        return Encoded((), error=f"{request.id}: choice {request.choices.index('') + 1} is empty: it has no tokens.")
+    shared = min(common_beginning([prompt, *wholes]), min(map(len, wholes)) - 1)
+    if shared < 1:
+        return Encoded((), error=f"{request.id}: prompt and choices have no first token in common.")
+    return Encoded(wholes[0][:shared], tuple(whole[shared:] for whole in wholes), len(prompt))
+
+
+def refusal(request: Request, encoded: Encoded, context: int | None) -> str | None:
+    """Why a request cannot be answered by a model with this context, or None.
+
+    A prompt must leave room for at least one token; nothing is ever cut.
+    """
+    if encoded.error is not None:
+        return encoded.error
+    if context is not None:
+        if encoded.prompt_tokens >= context:
+            return str(PromptTooLong(request.id, encoded.prompt_tokens, context))
+        if encoded.longest > context:
+            return str(PromptTooLong(request.id, encoded.longest, context))
+    return None

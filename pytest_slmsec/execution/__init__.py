@@ -1,0 +1,1 @@
+"""Models run: windows executed, answers journaled."""

@@ -1,0 +1,88 @@
+"""Questions to other models about answers that have been given: expansion, judging.
+
+A task names them (`tasks.base.FollowUps`); they are asked once the model under test has answered all selected items of
+a group, one round after the other, so that each model that is asked is loaded once a group and never beside another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+
+from pytest_slmsec.collection.cases import Group
+from pytest_slmsec.config.options import RULE
+from pytest_slmsec.core.identity import sha256_json
+from pytest_slmsec.core.items import Item, Output, Reply, Request
+from pytest_slmsec.engines.common.base import EngineInfo
+from pytest_slmsec.scoring.error_text import error_text
+from pytest_slmsec.tasks.base import FollowUp, FollowUps
+
+Ask = Callable[[Group, str, Sequence[Request]], list[Output]]
+"""Asks the model that has a role in a group; outputs in the order of the requests."""
+
+
+def follow_up(group: Group, items: Sequence[Item], outputs: Sequence[Output], ask: Ask) -> list[Output]:
+    """Ask about each answer until nothing more is to be asked.
+
+    Returns:
+        The outputs with their replies. One whose question could not be answered, or was answered with nothing, has an
+        error instead: it is no measurement, and the others go on.
+    """
+    questions = group.task.followups
+    assert questions is not None
+    found = list(outputs)
+    waiting = [row for row, output in enumerate(found) if output.error is None]
+    while due := _due(questions, group, items, found, waiting):
+        for role in dict.fromkeys(question.role for question in due.values()):
+            rows = [row for row, question in due.items() if question.role == role]
+            requests = [due[row].request for row in rows]
+            for row, request, reply in zip(rows, requests, ask(group, role, requests), strict=True):
+                found[row] = _with_reply(group, role, items[row], found[row], request, reply)
+        waiting = [row for row in due if found[row].error is None]
+    return found
+
+
+def _due(
+    questions: FollowUps, group: Group, items: Sequence[Item], outputs: Sequence[Output], rows: Sequence[int]
+) -> dict[int, FollowUp]:
+    asked = {row: questions.next(items[row], outputs[row], group.mode) for row in rows}
+    return {row: question for row, question in asked.items() if question is not None}
+
+
+def _with_reply(group: Group, role: str, item: Item, output: Output, request: Request, reply: Output) -> Output:
+    model = group.roles[role].name
+    failed = reply.error or error_text(reply.text or "")
+    if failed is not None:
+        return replace(output, error=f"{item.id}: the {role} {model} failed: {failed.removeprefix(f'{item.id}: ')}")
+    if not (reply.text or "").strip():
+        return replace(output, error=f"{item.id}: the {role} {model} wrote nothing, so there is no verdict; name "
+                       "another model.")  # fmt: skip
+    text = Reply(role, model, prompt_sha256(request), reply.text or "", reply.hit_limit)
+    return replace(output, replies=(*output.replies, text))
+
+
+def prompt_sha256(request: Request) -> str:
+    """Digest of the messages of a request."""
+    return sha256_json(asdict(request)["messages"])
+
+
+def judge_identity(group: Group, info: Callable[..., EngineInfo | None]) -> str | None:
+    """Who judged the answers of a group, with all that a verdict depends on; None where nobody is asked.
+
+    Two groups are comparable only if it is the same.
+
+    Args:
+        info: facts about a model that was loaded.
+    """
+    questions = group.task.followups
+    if questions is None:
+        return None
+    if not group.roles:
+        return RULE
+    named = [_named(group.roles[role].name, info(group.roles[role])) for role in questions.roles]
+    others = [f"{role} {name}" for role, name in zip(questions.roles[1:], named[1:], strict=True)]
+    return ", ".join([named[0], *others, f"prompts {questions.prompt_sha256[:12]}"])
+
+
+def _named(name: str, info: EngineInfo | None) -> str:
+    return f"{name} (not loaded)" if info is None else f"{name} ({info.engine}, weights {info.weights_sha256[:12]})"

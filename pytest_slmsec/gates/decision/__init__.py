@@ -1,0 +1,1 @@
+"""Verdicts on a benchmark, a model and a suite."""

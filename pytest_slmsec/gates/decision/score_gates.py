@@ -1,0 +1,198 @@
+"""The gates of one benchmark: its metric, the probability of the right option, parse rate, collapse of answers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_slmsec.core.errors import CompareError
+from pytest_slmsec.gates.decision.methods import method_of
+from pytest_slmsec.gates.policy.config import GateConfig, Rule
+from pytest_slmsec.gates.policy.rule_check import P_CORRECT, Scale, check_rule
+from pytest_slmsec.gates.policy.suite import Kind, Member
+from pytest_slmsec.gates.records.comparability import Pair
+from pytest_slmsec.gates.statistics.margins import DEFAULT_MARGINS, METRIC_UNITS
+from pytest_slmsec.gates.statistics.result import GateResult, Verdict
+
+Floats = NDArray[np.float64]
+
+PARSE_RATE = "parse rate"
+COLLAPSE = "answers"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One gate with what is printed beside it.
+
+    Attributes:
+        benchmark: label, or an empty text for gates on the whole model. what: metric or measure.
+        member: result and role. base, candidate: both measured values, in the unit of the result.
+        advisory: shown, but no part of the verdict.
+    """
+
+    benchmark: str
+    what: str
+    member: Member
+    base: float | None = None
+    candidate: float | None = None
+    advisory: bool = False
+
+    @property
+    def result(self) -> GateResult:
+        """What the gate found."""
+        return self.member.result
+
+    @property
+    def trips(self) -> bool:
+        """A distance beyond its budget that does not block: a reason to look, no drop."""
+        fidelity = self.member.kind is Kind.FIDELITY and not self.member.blocks
+        return fidelity and self.result.verdict is Verdict.FAIL
+
+
+def score_gates(pair: Pair, config: GateConfig) -> list[Judged]:
+    """All gates of one benchmark, the primary one first.
+
+    Raises:
+        CompareError: an unparsed answer where the configuration allows none, or a margin that a score makes useless.
+        UsageError: what the configuration says does not fit the benchmark; see `check_rule`.
+    """
+    base = pair.base
+    _check_parsed(pair, config)
+    rule = config.rule(base.benchmark, str(base.facts.get("task", base.benchmark)))
+    check_rule(rule, base.benchmark, _scale(pair))
+    names = _metrics(pair, rule)
+    found = [_metric_gate(pair, config, rule, name, place == 0) for place, name in enumerate(names)]
+    found.append(_parse_gate(pair, config, rule))
+    if str(base.facts["metric"]).startswith("accuracy") and (collapse := _collapse_gate(pair, config)) is not None:
+        found.append(collapse)
+    return found
+
+
+def _scale(pair: Pair) -> Scale:
+    facts = pair.base.facts
+    return Scale(str(facts["metric"]), bool(facts["higher_is_better"]), _is_share(pair), float(facts["scale"]),
+                 _has_p_correct(pair))  # fmt: skip
+
+
+def _check_parsed(pair: Pair, config: GateConfig) -> None:
+    for arm in (pair.base, pair.candidate):
+        unparsed = int((~arm.flags("parsed")).sum())
+        if config.unparsable == "error" and unparsed:
+            raise CompareError(f"{unparsed} of {arm.n} answers of {arm.name} could not be read, and unparsable = "
+                               '"error" allows none.')  # fmt: skip
+
+
+def _has_p_correct(pair: Pair) -> bool:
+    return pair.base.part(P_CORRECT) is not None and pair.candidate.part(P_CORRECT) is not None
+
+
+def _metrics(pair: Pair, rule: Rule) -> tuple[str, ...]:
+    """Names of the metrics to judge, the primary one first.
+
+    The probability of the right option goes first where there is one: it decides with far fewer items.
+    """
+    own = str(pair.base.facts["metric"])
+    known = {own.casefold(): own} | ({P_CORRECT: P_CORRECT} if _has_p_correct(pair) else {})
+    if rule.metrics is None:
+        return (P_CORRECT, own) if P_CORRECT in known and pair.base.facts["by_choice"] else (own,)
+    return tuple(dict.fromkeys(known[name.casefold()] for name in rule.metrics))
+
+
+def _metric_gate(pair: Pair, config: GateConfig, rule: Rule, name: str, primary: bool) -> Judged:
+    judge = _p_correct if name == P_CORRECT else _share if _is_share(pair) else _real
+    result, base, candidate = judge(pair, config, rule, f"{pair.base.benchmark} {name}")
+    member = Member(result, Kind.SCORE, rule.required, primary, rule.own_margin)
+    return Judged(pair.base.benchmark, name, member, base, candidate)
+
+
+Found = tuple[GateResult, float, float]
+
+
+def _margin(pair: Pair, config: GateConfig, rule: Rule, base_share: float) -> float:
+    """The tolerated drop, a share of the scale.
+
+    Raises:
+        CompareError: a relative margin on a base that scores nothing.
+    """
+    if rule.max_drop is None:
+        return config.preset.margin(method_of(pair, config).n_total)
+    margin = rule.max_drop.of(base_share)
+    if margin <= 0:
+        raise CompareError(f"{rule.where}: a relative margin says nothing about {pair.base.name}, which scores 0; give "
+                           'points, such as "2pt".')  # fmt: skip
+    return margin
+
+
+def _is_share(pair: Pair) -> bool:
+    """Whether the metric is a share of right or of wrong answers."""
+    facts = pair.base.facts
+    return bool(facts.get("binary", facts["metric"] == "accuracy"))
+
+
+def _share(pair: Pair, config: GateConfig, rule: Rule, name: str) -> Found:
+    """Right answers are counted, whichever way the metric runs; shown is the metric itself."""
+    before, after = pair.base.flags("correct"), pair.candidate.flags("correct")
+    share, up = float(before.mean()), bool(pair.base.facts["higher_is_better"])
+    result = method_of(pair, config).binary(before, after, _margin(pair, config, rule, share), name, share)
+    shown = [float(flags.mean()) if up else 1.0 - float(flags.mean()) for flags in (before, after)]
+    return result, shown[0], shown[1]
+
+
+def _p_correct(pair: Pair, config: GateConfig, rule: Rule, name: str) -> Found:
+    before, after = pair.base.part(P_CORRECT), pair.candidate.part(P_CORRECT)
+    assert before is not None
+    assert after is not None
+    share = float(before.mean())
+    margin = _margin(pair, config, rule, share)
+    result = method_of(pair, config).real(after - before, margin, 1.0, name, "points")
+    return result, share, float(after.mean())
+
+
+def _real(pair: Pair, config: GateConfig, rule: Rule, name: str) -> Found:
+    facts, before, after = pair.base.facts, pair.base.values, pair.candidate.values
+    scale, metric = float(facts["scale"]), str(facts["metric"])
+    default = DEFAULT_MARGINS.get(metric, config.preset.margin(method_of(pair, config).n_total) * scale)
+    if facts["higher_is_better"]:
+        differences = after - before
+        margin = default if rule.max_drop is None else scale * _margin(pair, config, rule, float(before.mean()) / scale)
+    else:
+        differences = before - after
+        margin = default if rule.max_increase is None else rule.max_increase
+    unit = "points" if scale == 1 else METRIC_UNITS.get(metric, metric)
+    result = method_of(pair, config).real(differences, margin, scale, name, unit)
+    return result, float(before.mean()), float(after.mean())
+
+
+def _parse_gate(pair: Pair, config: GateConfig, rule: Rule) -> Judged:
+    before, after = pair.base.flags("parsed"), pair.candidate.flags("parsed")
+    name = f"{pair.base.benchmark} {PARSE_RATE}"
+    method = method_of(pair, config)
+    result = method.binary(before, after, config.preset.margin(method.n_total), name)
+    member = Member(result, Kind.PARSE, rule.required, primary=False)
+    return Judged(pair.base.benchmark, PARSE_RATE, member, float(before.mean()), float(after.mean()))
+
+
+def _collapse_gate(pair: Pair, config: GateConfig) -> Judged | None:
+    """Does the candidate fall back on one answer? The growth of the answer that grew most, as a paired binary gate.
+
+    The answer is chosen after the fact, so the FAIL side stands at alpha over the number of different answers.
+    """
+    answers = [np.array([str(x) if x is not None else "" for x in arm.columns["extracted"]], dtype=object)
+               for arm in (pair.base, pair.candidate)]  # fmt: skip
+    counts = [Counter(a.tolist()) for a in answers]
+    grown = {answer: counts[1][answer] - counts[0][answer] for answer in {*counts[0], *counts[1]} if answer}
+    if not grown:
+        return None
+    answer = max(sorted(grown), key=lambda a: grown[a])
+    others = [np.asarray(a != answer, dtype=np.bool_) for a in answers]
+    alpha = config.alpha / len(grown)
+    name = f"{pair.base.benchmark} {COLLAPSE}"
+    result = method_of(pair, config).binary(others[0], others[1], config.max_collapse, name, alpha=alpha)
+    details = {**result.details, "answer": answer, "different_answers": len(grown)}
+    p_fail = None if result.p_fail is None else min(1.0, result.p_fail * len(grown))
+    member = Member(replace(result, p_fail=p_fail, details=details), Kind.SCORE, required=False, primary=False)
+    shares = [float((~o).mean()) for o in others]
+    return Judged(pair.base.benchmark, COLLAPSE, member, shares[0], shares[1])

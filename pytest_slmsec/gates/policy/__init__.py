@@ -1,0 +1,1 @@
+"""What the gate allows: limits, presets, levels."""

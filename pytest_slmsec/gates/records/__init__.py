@@ -1,0 +1,1 @@
+"""Runs that the gate compares: live, stored, paired."""

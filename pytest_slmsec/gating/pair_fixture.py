@@ -1,0 +1,233 @@
+"""A gate as a test of its own: the fixture `slm_pair`, for a test that is marked ``slmsec_gate("cti-rcm", ...)``."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_slmsec.collection.cases import NO_DATA, NO_MODEL, Case, Group, cases_of, make_group, model_id, safe_id
+from pytest_slmsec.config.options import Settings
+from pytest_slmsec.core.errors import DataUnavailable, ModelError, SlmsecError, UsageError
+from pytest_slmsec.gates.policy.config import GateConfig
+from pytest_slmsec.gates.records.comparisons import Duel
+from pytest_slmsec.gating.early_stopping import visit_of_group
+from pytest_slmsec.gating.marker import GATE_MARKER, fits, gate_config, rule_of, screen
+from pytest_slmsec.gating.pairing import FIXTURE, PairCase, duels_of, pair_case_of
+from pytest_slmsec.tasks.base import Task
+from pytest_slmsec.tasks.registry import find_task
+
+if TYPE_CHECKING:
+    from pytest_slmsec.gates.decision.decide import Judgement
+    from pytest_slmsec.gates.records.benchmark_run import Arm
+    from pytest_slmsec.gates.statistics.sequential_design import Visit
+    from pytest_slmsec.session.plugin import Session
+
+NO_BASE = "no base to judge against: name one with --model=BASE beside --model=BASE-QUANT, or with --slmsec-baseline"
+NO_GATE = "--slmsec-no-gate judges nothing"
+
+
+def parametrize_pairs(metafunc: pytest.Metafunc, settings: Settings) -> None:
+    """Parametrise a test with the fixture `slm_pair` over all candidates; without any it becomes one skip.
+
+    Raises:
+        pytest.Collector.CollectError: the marker, the baseline or a data file cannot be used.
+    """
+    if FIXTURE not in metafunc.fixturenames:
+        return
+    item: Any = metafunc.definition
+    try:
+        task, gate = _task_of(item), gate_config(metafunc.config)
+        params = _params(metafunc.config, task, settings, gate)
+        for case in [param for param in params if isinstance(param, PairCase)]:
+            fits(rule_of(item, case.candidate, gate), case.candidate.label, task)
+    except SlmsecError as error:
+        raise pytest.Collector.CollectError(str(error)) from None
+    metafunc.parametrize(FIXTURE, params, ids=[_id(param) for param in params], indirect=True)
+
+
+def _task_of(item: Any) -> Task:
+    marker = item.get_closest_marker(GATE_MARKER)
+    if marker is None or len(marker.args) != 1 or not isinstance(marker.args[0], (str, Task)):
+        raise UsageError(f"{item.nodeid} takes the fixture {FIXTURE}: name its benchmark, as in "
+                         f"@pytest.mark.{GATE_MARKER}('cti-rcm', max_drop='2pt').")  # fmt: skip
+    (benchmark,) = marker.args
+    return benchmark if isinstance(benchmark, Task) else find_task(benchmark)
+
+
+def _params(config: pytest.Config, task: Task, settings: Settings, gate: GateConfig) -> list[Any]:
+    if not settings.models or config.option.slmsec_no_gate:
+        return [_skip(NO_GATE if settings.models else NO_MODEL, "no-gate" if settings.models else "no-model")]
+    duels = duels_of(config, settings.models, gate)
+    return [_pair(duel, task, settings) for duel in duels] or [_skip(NO_BASE, "no-base")]
+
+
+def _pair(duel: Duel, task: Task, settings: Settings) -> Any:
+    try:
+        base = None if duel.base is None else make_group(task, duel.base, settings)
+        return PairCase(duel, make_group(task, duel.candidate, settings), base)
+    except DataUnavailable as error:
+        return _skip(str(error), f"{model_id(duel.candidate)}-{NO_DATA}")
+
+
+def _skip(reason: str, name: str) -> Any:
+    return pytest.param(None, marks=pytest.mark.skip(reason=reason), id=name)
+
+
+def _id(param: Any) -> str | None:
+    if not isinstance(param, PairCase):
+        return None
+    return f"{model_id(param.duel.candidate)}-{safe_id(param.candidate.label)}"
+
+
+class SlmPair:
+    """What the fixture `slm_pair` gives a test: one benchmark, on a candidate and its base.
+
+    Attributes:
+        benchmark, candidate, base: their names. judgement: the verdict with all its gates, once `run` was called.
+    """
+
+    def __init__(self, session: Session, case: PairCase, item: pytest.Item) -> None:
+        self._session, self._case, self._item = session, case, item
+        self.benchmark, self.candidate = case.candidate.label, case.duel.candidate.name
+        self.base = case.duel.stored[0].model if case.duel.base is None else case.duel.base.name
+        self.judgement: Judgement | None = None
+
+    def run(self) -> Judgement:
+        """Measure what has not been measured, and judge the candidate: the test fails where the verdict says so.
+
+        PASS passes and FAIL fails with the numbers; INCONCLUSIVE passes with the status ``inconclusive``, fails or is
+        skipped, as the configuration wants it; ERROR is an error.
+
+        Returns:
+            The judgement, where the test goes on.
+        """
+        from pytest_slmsec.gates.decision.decide import judge
+        from pytest_slmsec.gating.score_check import Rescorer
+
+        config = self._item.config
+        gate = gate_config(config)
+        rule = rule_of(self._item, self._case.candidate, gate)
+        gate = replace(gate, rules={**gate.rules, self.benchmark: rule})
+        task = self._case.candidate.task
+        rescorer = Rescorer(self._session.settings.data, {task.name: task})
+        try:
+            bases, candidates = self._measure(gate)
+            found = judge(bases, candidates, gate, date.today(), lambda arm: rescorer(arm) if arm in bases else [])
+        except SlmsecError as error:
+            pytest.fail(str(error), pytrace=False)
+        self.judgement = found
+        self._conclude(found, gate)
+        return found
+
+    def _measure(self, gate: GateConfig) -> tuple[list[Arm], list[Arm]]:
+        """Base and candidate, as many items as the gate needs."""
+        visit = self._session.pair_visit(self._case.candidate)
+        staged = self._case.base is not None and self._session.pair_visit(self._case.base) is not None
+        bases = [] if staged else self._bases(None)
+        for look in visit.looks if visit is not None else (None,):
+            bases = self._bases(look) if staged else bases
+            candidate = self._arm(self._case.candidate, look)
+            if visit is not None and look != visit.n_total and self._decided(bases, candidate, gate):
+                break
+        return bases, [candidate]
+
+    def _decided(self, bases: Sequence[Arm], candidate: Arm, gate: GateConfig) -> bool:
+        from pytest_slmsec.gates.decision.decide import settled
+        from pytest_slmsec.gates.decision.score_gates import score_gates
+        from pytest_slmsec.gates.records.comparability import pair, restricted
+
+        try:
+            found = pair(restricted(bases[0], candidate), candidate)
+            return settled(score_gates(found, gate), 1) is not None
+        except SlmsecError:
+            return False  # not comparable: the judgement says why
+
+    def _bases(self, look: int | None) -> list[Arm]:
+        if self._case.base is not None:
+            return [self._arm(self._case.base, look)]
+        stored = list(self._case.duel.stored)
+        return [arm for arm in stored if arm.benchmark == self.benchmark] or stored
+
+    def _arm(self, group: Group, first: int | None) -> Arm:
+        """A group, measured: all of it, or its first items.
+
+        Raises:
+            SlmsecError: it cannot be measured, or an item of it was not.
+        """
+        from pytest_slmsec.meters.device import machine_facts
+        from pytest_slmsec.reports.gate.live_runs import live_arm
+        from pytest_slmsec.reports.gate.test_reports import incomplete
+
+        measured = self._session.measured(group, self._item, first)
+        if (part := measured.judged) is None:
+            raise ModelError(incomplete(measured))
+        return live_arm(part, machine_facts())
+
+    def _conclude(self, found: Judgement, gate: GateConfig) -> None:
+        from pytest_slmsec.gates.statistics.result import Verdict
+        from pytest_slmsec.reports.gate.text import report
+
+        text = report(found, screen(self._item.config))
+        if found.verdict is Verdict.INCONCLUSIVE and gate.on_inconclusive == "skip":
+            pytest.skip(f"SUITE: INCONCLUSIVE. {' '.join(found.suite.reasons)}")
+        undecided = found.verdict is Verdict.INCONCLUSIVE and gate.on_inconclusive != "fail"
+        if found.verdict is not Verdict.PASS and not undecided:
+            said = " ".join([f"SUITE: {found.verdict.value}.", *found.suite.reasons])
+            pytest.fail(f"{said}\n\n{text}", pytrace=False)
+        self._item.add_report_section("call", "slmsec gate", text)
+
+
+class PairReports:
+    """Gives the test of a pair the status of its verdict."""
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, Any, pytest.TestReport]:
+        """PASS, FAIL, INCONCLUSIVE and ERROR, as the gates of a run have them."""
+        report = yield
+        pair = getattr(item, "funcargs", {}).get(FIXTURE)
+        if call.when != "call" or not isinstance(pair, SlmPair):
+            return report  # type: ignore[no-any-return]
+        if pair.judgement is None:
+            if report.passed:
+                report.outcome = "failed"
+                report.longrepr = f"{item.nodeid} never called {FIXTURE}.run(): nothing was judged."
+            return report  # type: ignore[no-any-return]
+        verdict = pair.judgement.verdict.value
+        report.user_properties.append(("verdict", verdict))
+        if verdict == "ERROR" and report.failed:
+            report.when, report.slmsec_gate = "setup", "error"  # an error is what a broken set-up is to pytest
+        elif not report.skipped:
+            report.slmsec_gate = {"PASS": "passed", "INCONCLUSIVE": "inconclusive"}.get(verdict, "failed")
+            if report.failed:
+                report.slmsec_gate = "failed"
+        return report  # type: ignore[no-any-return]
+
+
+def visits_of_pairs(items: Sequence[pytest.Item], config: pytest.Config, settings: Settings) -> dict[Group, Visit]:
+    """The visits of the groups behind all pairs that may stop before their end.
+
+    Raises:
+        UsageError: one is to stop early, but what is judged does not allow it.
+    """
+    found = {}
+    for item in items:
+        if (pair := pair_case_of(item)) is None:
+            continue
+        gate = gate_config(config)
+        rule = rule_of(item, pair.candidate, gate)
+        for group in pair.groups:
+            visit = visit_of_group(group, rule, gate, settings, group is pair.candidate)
+            found.update({} if visit is None else {group: visit})
+    return found
+
+
+def cases_of_pairs(items: Sequence[pytest.Item]) -> dict[Group, list[Case]]:
+    """The cases behind all pairs, by group."""
+    pairs = [case for item in items if (case := pair_case_of(item)) is not None]
+    return {group: cases_of(group) for pair in pairs for group in pair.groups}

@@ -1,0 +1,105 @@
+"""Scores stored answers again with today's scorers: the self-test of a comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from string import ascii_uppercase
+from typing import Any
+
+from pytest_slmsec.core.errors import DataError, DataUnavailable
+from pytest_slmsec.core.identity import item_key
+from pytest_slmsec.core.items import Item, Output, Reply, Score
+from pytest_slmsec.gates.records.benchmark_run import Arm
+from pytest_slmsec.scoring.base import Mode
+from pytest_slmsec.tasks.base import Task
+from pytest_slmsec.tasks.registry import tasks
+from pytest_slmsec.tasks.sources import find
+
+
+class Rescorer:
+    """Scores the stored answers of an arm with today's scorer of its benchmark.
+
+    Args:
+        data: folder of the published files, or None; some scorers need more of an item than its gold answer.
+        own: the user's own benchmarks by name.
+    """
+
+    def __init__(self, data: str | None, own: Mapping[str, Task] | None = None) -> None:
+        self._data = None if data == "hub" else data
+        self._own = dict(own or {})
+
+    def __call__(self, arm: Arm) -> list[Score] | str:
+        """One score an item, or a sentence that says why there is none."""
+        name, mode = str(arm.facts.get("task")), Mode(arm.facts["mode"])
+        task = self._own.get(name) or tasks().get(name)
+        if task is None:
+            return f"The stored scores of {arm.name} were not checked: the benchmark {name!r} is not known here."
+        today = f"{task.name}/{mode.value}/{task.version}"
+        if arm.facts["scorer"] != today:
+            return f"The stored scores of {arm.name} were not checked: {arm.facts['scorer']} scored it, today {today}."
+        try:
+            items, outputs = self._items(task, arm), _outputs(task, arm, mode)
+            return [task.scorer(item, output, mode) for item, output in zip(items, outputs, strict=True)]
+        except KeyError:  # a scorer that looks up more than the gold answer, of items that are not here
+            return f"The stored scores of {arm.name} were not checked: its items are not here; name --slmsec-data."
+
+    def _items(self, task: Task, arm: Arm) -> list[Item]:
+        known = self._known(task, arm.facts.get("source"))
+        columns = zip(arm.columns["item"], arm.columns["sha256"], arm.columns["gold"], arm.columns["logprobs"],
+                      _choice_scores(arm), strict=True)  # fmt: skip
+        return [known.get(digest) or _of_id(known, name, gold) or rebuilt(name, gold, logprobs or scores)
+                for name, digest, gold, logprobs, scores in columns]  # fmt: skip
+
+    def _known(self, task: Task, source: object) -> Mapping[str, Item]:
+        wanted = "fixture" if source == "fixture" else self._data
+        if task.items is None and wanted is None:
+            return {}
+        try:
+            return _by_digest_and_id(task, wanted)
+        except (DataUnavailable, DataError):
+            return {}  # the answers can be scored from what is stored, or the scorer says what it lacks
+
+
+@cache
+def _by_digest_and_id(task: Task, wanted: str | None) -> Mapping[str, Item]:
+    items = find(task, wanted, True).items
+    return {item.id: item for item in items} | {item_key(item)[:16]: item for item in items}
+
+
+def _of_id(known: Mapping[str, Item], name: str, gold: str) -> Item | None:
+    """An item of recorded answers, whose digest is its own: it was matched by id when it was recorded here."""
+    found = known.get(name)
+    return found if found is not None and found.gold == gold else None
+
+
+def rebuilt(name: str, gold: str, options: Sequence[float | None] | None, prompt: str = "") -> Item:
+    """An item with what was stored of it; its options, of which `options` are the scores, are called A, B, C ..."""
+    labels = tuple(ascii_uppercase[: len(options or ())])
+    return Item(name, prompt, gold, choices=labels, labels=labels)
+
+
+def _choice_scores(arm: Arm) -> Sequence[Sequence[float | None] | None]:
+    """What an encoder ranked the options by; the column is not there in runs that are older than encoders."""
+    return arm.columns.get("choice_scores") or [None] * arm.n
+
+
+def _replies(arm: Arm) -> Sequence[Sequence[Mapping[str, Any]]]:
+    """What other models said about each answer; the column is there only where they were asked."""
+    return arm.columns.get("replies") or [()] * arm.n
+
+
+def _outputs(task: Task, arm: Arm, mode: Mode) -> list[Output]:
+    """What was scored."""
+    columns = (arm.columns[key] for key in ("text", "logprobs", "hit_limit"))
+    outputs = [
+        Output(
+            text,
+            None if logprobs is None else tuple(logprobs),
+            None if scores is None else tuple(scores),
+            hit_limit=bool(cut),
+            replies=tuple(Reply(**reply) for reply in replies),
+        )
+        for text, logprobs, cut, scores, replies in zip(*columns, _choice_scores(arm), _replies(arm), strict=True)
+    ]
+    return [task.as_scored(output, mode) for output in outputs]

@@ -1,0 +1,1 @@
+"""Verdicts of the gate as text, tables, files and test reports."""

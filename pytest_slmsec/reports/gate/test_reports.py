@@ -1,0 +1,142 @@
+"""Gates as test reports: they count, colour and reach JUnit as tests do, with and without xdist."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pytest_slmsec.collection.cases import safe_id
+from pytest_slmsec.core.wrap import shown, wrapped
+from pytest_slmsec.gates.decision.decide import Judgement
+from pytest_slmsec.gates.statistics.result import GateResult, Verdict
+from pytest_slmsec.reports.gate.text import suite_reasons, tell
+from pytest_slmsec.reports.groups import Group
+
+PREFIX = "slmsec-gate"
+INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True, slots=True)
+class GateReport:
+    """What becomes one test report. `outcome` is passed, failed, skipped, error or inconclusive; `prefix` stands where
+    the file of a test stands in its id."""
+
+    name: str
+    outcome: str
+    text: str
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    prefix: str = PREFIX
+
+    @property
+    def nodeid(self) -> str:
+        """Id of the report."""
+        return f"{self.prefix}::{self.name}"
+
+
+def incomplete(group: Group) -> str:
+    """The sentence about a benchmark of which only a part was measured."""
+    measured = len(group.rows) - group.n_errors
+    return (
+        f"{group.label} on {group.model}: {measured} of {group.n_expected} items were validly measured; a part is "
+        "never judged."
+    )
+
+
+def gate_reports(judgement: Judgement, model: str, partial: bool) -> list[GateReport]:
+    """The test reports of one candidate: one a gate that counts, and one for the suite.
+
+    Args:
+        model: id of the candidate. partial: benchmarks are missing, so that the suite cannot PASS.
+    """
+    found = []
+    undecided = "skipped" if judgement.config.on_inconclusive == "skip" else INCONCLUSIVE
+    for judged in judgement.gates:
+        if judged.advisory:
+            continue
+        verdict = judgement.verdicts[judged.result.gate]
+        place = f"{model}-{safe_id(judged.benchmark)}" if judged.benchmark else model
+        name = f"{safe_id(judged.what.replace(' ', '_'))}[{place}]"
+        outcome = undecided if judged.trips else _outcome(verdict, undecided)
+        found.append(GateReport(name, outcome, tell(judgement, judged), _properties(judged.result)))
+    if partial and judgement.verdict is Verdict.PASS:
+        text = f"{judgement.candidate}: some benchmarks are incomplete, so the suite cannot be judged."
+        return [*found, GateReport(f"suite[{model}]", "skipped", text)]
+    outcome = _outcome(judgement.verdict, "failed" if judgement.config.on_inconclusive == "fail" else undecided)
+    text = " ".join([f"SUITE: {judgement.verdict.value}.", *(f"{reason}." for reason in suite_reasons(judgement))])
+    return [*found, GateReport(f"suite[{model}]", outcome, text)]
+
+
+def _outcome(verdict: Verdict, undecided: str) -> str:
+    known = {Verdict.PASS: "passed", Verdict.FAIL: "failed", Verdict.ERROR: "error"}
+    return known.get(verdict, undecided)
+
+
+def _properties(result: GateResult) -> dict[str, Any]:
+    return {
+        "verdict": result.verdict.value,
+        "n": result.n,
+        "drop": result.estimate,
+        "lower": result.lower,
+        "upper": result.upper,
+        "limit": result.margin,
+    }
+
+
+def show(session: pytest.Session, gate: GateReport) -> None:
+    """Pass a gate through the hooks that every test goes through, and keep it out of what ``--lf`` remembers."""
+    hook, location = session.config.hook, (gate.prefix, None, gate.name)
+    _break_line(session.config)
+    session.testscollected += 1
+    hook.pytest_runtest_logstart(nodeid=gate.nodeid, location=location)
+    hook.pytest_runtest_logreport(report=_report(gate, location))
+    hook.pytest_runtest_logreport(report=pytest.TestReport(gate.nodeid, location, {}, "passed", None, "teardown"))
+    hook.pytest_runtest_logfinish(nodeid=gate.nodeid, location=location)
+    last_failed = session.config.pluginmanager.get_plugin("lfplugin")
+    if last_failed is not None:  # its keys are texts before pytest 9.2, and from then on ids that print as these
+        for key in [key for key in last_failed.lastfailed if str(key) == gate.nodeid]:
+            del last_failed.lastfailed[key]
+
+
+def _break_line(config: pytest.Config) -> None:
+    """Begin a line of marks anew before it is full: pytest does so only while tests are still to come."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and config.get_verbosity(pytest.Config.VERBOSITY_TEST_CASES) <= 0:
+        writer = reporter._tw
+        if writer.width_of_current_line + len(" [100%]") + 1 >= writer.fullwidth:
+            writer.line()
+
+
+class Told:
+    """What a failed gate says: wrapped on a terminal, on one line everywhere else."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.reprcrash = SimpleNamespace(message=text)
+
+    def toterminal(self, tw: Any) -> None:
+        """Write it, as pytest asks of whatever stands for a failure."""
+        for line in wrapped(self.text, tw.fullwidth, ""):
+            tw.line(line)
+
+    def __str__(self) -> str:
+        """The text itself."""
+        return self.text
+
+
+def _report(gate: GateReport, location: tuple[str, int | None, str]) -> pytest.TestReport:
+    text = shown(gate.text)
+    # An error is what a broken set-up is to pytest; only that is counted, and written to JUnit, as one.
+    when: Any = "setup" if gate.outcome == "error" else "call"
+    outcome: Any = {"error": "failed", INCONCLUSIVE: "passed"}.get(gate.outcome, gate.outcome)
+    skipped = (gate.prefix, 0, f"Skipped: {text}")
+    longrepr: Any = skipped if outcome == "skipped" else Told(text) if outcome == "failed" else None
+    properties = [(key, value) for key, value in gate.properties.items()]
+    report = pytest.TestReport(gate.nodeid, location, {}, outcome, longrepr, when, user_properties=properties)
+    report.slmsec_gate = gate.outcome  # type: ignore[attr-defined]
+    if outcome == "passed":
+        report.user_properties.append(("says", text))
+    return report

@@ -1,0 +1,1 @@
+"""Plugin objects of one pytest run."""

@@ -1,0 +1,116 @@
+"""Semantic similarity of answers and references, added to the scores once everything has been measured.
+
+It needs a model of its own, which would stand in the memory figures of the models under test if it were loaded beside
+them; so it runs in the main process at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from pytest_slmsec.collection.cases import model_id
+from pytest_slmsec.core.errors import ModelError, SlmsecError, UsageError
+from pytest_slmsec.core.models import ModelSpec
+from pytest_slmsec.engines.common.settings import EngineSettings
+from pytest_slmsec.reports.groups import Group
+from pytest_slmsec.scoring.base import Mode
+from pytest_slmsec.scoring.metrics import SIMILARITY
+from pytest_slmsec.scoring.similarity import Passages, mean_best_cosine
+from pytest_slmsec.tasks.base import Task
+
+if TYPE_CHECKING:
+    from pytest_slmsec.engines.encoders.sentences import SentenceVectors
+
+FLAG = "--slmsec-similarity-model"
+NOT_NAMED = f"name a sentence-embedding model with {FLAG}=PATH|hf:ORG/NAME"
+
+UNKNOWN = "{task} is not known to the main process: run it without -n"
+
+
+def check_model(spec: ModelSpec) -> None:
+    """Refuse, before anything runs, a local directory that holds no sentence-embedding model.
+
+    Raises:
+        UsageError: says so.
+    """
+    if spec.source != "path":
+        return
+    from pathlib import Path
+
+    from pytest_slmsec.engines.common.checkpoint import read_checkpoint
+    from pytest_slmsec.engines.encoders.kinds import MODULES, Kind, find_kind
+
+    try:
+        kind = find_kind(read_checkpoint(Path(spec.location)))
+    except ModelError as error:
+        raise UsageError(f"{FLAG}={spec.name}: {error}") from None
+    if kind is not Kind.EMBEDDING:
+        raise UsageError(f"{FLAG}={spec.name}: it has no {MODULES}, so it is no sentence-embedding model.")
+
+
+def add_similarity(
+    groups: Iterable[Group],
+    find: Callable[[str], Task | None],
+    model: ModelSpec | None,
+    settings: EngineSettings,
+    say: Callable[[str], None],
+) -> None:
+    """Put the part ``similarity`` into the scores of every group whose task compares passages, and into its header the
+    model that measured it, or why there is none.
+
+    Args:
+        find: a task by its name. say: hears that the model is loaded.
+    """
+    chosen = []
+    for group in groups:
+        task = find(str(group.header.get("task")))
+        if task is None and SIMILARITY in _extras(group):
+            group.header[SIMILARITY] = {"model": None, "reason": UNKNOWN.format(task=group.header["task"])}
+        elif task is not None and task.passages is not None:
+            chosen.append((group, task))
+    if not chosen:
+        return
+    if model is None:
+        return _without(chosen, NOT_NAMED)
+    say(f"loading {model.name}, for semantic similarity")
+    try:
+        from pytest_slmsec.engines.encoders.sentences import load_sentences
+
+        encoder = load_sentences(model, settings)
+    except SlmsecError as error:
+        return _without(chosen, str(error))
+    try:
+        for group, task in chosen:
+            _measure(group, task, model, encoder)
+    except RuntimeError as error:  # of torch, such as memory that ran out; the scores themselves stand
+        _without(chosen, f"{model.name} failed ({' '.join(str(error).split())[:200]})")
+    finally:
+        encoder.close()
+
+
+def _extras(group: Group) -> Mapping[str, float | None]:
+    result = group.result()
+    return {} if result is None else result.extras
+
+
+def _without(chosen: Iterable[tuple[Group, Task]], reason: str) -> None:
+    for group, _ in chosen:
+        group.header[SIMILARITY] = {"model": None, "reason": reason}
+
+
+def _measure(group: Group, task: Task, model: ModelSpec, encoder: SentenceVectors) -> None:
+    rows = group.measured()
+    passages = [_passages(task, row, Mode(group.header["mode"])) for row in rows]
+    texts = list(dict.fromkeys(text for one in passages for text in (*one.wanted, *one.given)))
+    vectors = dict(zip(texts, encoder.vectors(texts), strict=True)) if texts else {}
+    for row, one in zip(rows, passages, strict=True):
+        row["score"]["parts"][SIMILARITY] = mean_best_cosine(one, vectors)
+    group.header[SIMILARITY] = {"model": model_id(model), "weights_sha256": encoder.info.weights_sha256, "reason": None}
+
+
+def _passages(task: Task, row: dict[str, Any], mode: Mode) -> Passages:
+    """Of an answer as the scorer sees it."""
+    assert task.passages is not None
+    cut = row["hit_limit"] and mode is Mode.STRICT and not task.cut_counts
+    return task.passages(row["gold"], "" if cut else row["text"] or "", mode)

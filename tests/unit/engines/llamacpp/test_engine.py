@@ -1,0 +1,178 @@
+"""llama.cpp answers as transformers does, whatever was asked before, and says what it is."""
+
+import random
+
+import numpy as np
+import pytest
+from enginechecks import run_all
+
+from pytest_slmsec.core.errors import MissingExtraError, UsageError
+from pytest_slmsec.core.items import Choose, Generate, Message
+from pytest_slmsec.engines.common.base import Capability
+from pytest_slmsec.engines.llamacpp import library
+
+pytest.importorskip("llama_cpp")
+
+COMMON = "Which technique of the following list does the log of the mail host show? Answer with a letter. "
+CHOICES = ("A", "B", "A buffer overflow", "A buffer", "CWE-79 or CWE-89")
+
+
+def ask(text, limit=12, stop=(), shared=0, raw=False):
+    return Generate(text[:20], (Message("user", text),), limit, stop, raw=raw, shared_chars=shared)
+
+
+def pick(text, *choices, shared=0):
+    return Choose(text[:20], (Message("user", text),), choices, shared_chars=shared)
+
+
+MIXED = (
+    *(ask("dump credentials " * n, limit=4 + 3 * n) for n in range(1, 6)),
+    *(ask(COMMON + "log " * n, limit=6, shared=len(COMMON)) for n in range(1, 6)),
+    *(pick(COMMON + "entry " * n, *CHOICES, shared=len(COMMON)) for n in range(1, 6)),
+    *(pick("which letter " * n, "A", "B", "C", "D") for n in range(1, 4)),
+)
+
+
+def test_answers_are_those_of_transformers(both):
+    ours, theirs = (run_all(engine, MIXED) for engine in both)
+    for one, other in zip(ours, theirs, strict=True):
+        assert (one.text, one.new_tokens, one.prompt_tokens, one.hit_limit, one.error, one.choice_greedy) == (
+            other.text, other.new_tokens, other.prompt_tokens, other.hit_limit, other.error, other.choice_greedy,
+        )  # fmt: skip
+        assert other.choice_logprobs == pytest.approx(one.choice_logprobs, abs=2e-4)
+
+
+def test_raw_requests_with_contexts_of_their_own_are_too(both):
+    request = Choose("w", (), (" runs a service", " runs a macro"), raw=True, contexts=("The host", "The laptop"))
+    texts = Choose("t", (), ("alpha", "beta"), raw=True, contexts=("", "a "))
+    for asked in (request, texts):
+        one, other = (engine.run([asked]).outputs[0] for engine in both)
+        assert other.choice_logprobs == pytest.approx(one.choice_logprobs, abs=2e-4)
+        assert other.prompt_tokens == one.prompt_tokens
+
+
+def test_a_long_text_is_fed_in_pieces(both):
+    tokens = random.Random(0).choices(range(7, 384), k=1300)
+    hf, llama = both
+    found = llama.logits(tokens)
+    assert found.shape == (1300, 384)
+    assert np.allclose(found, hf.logits(tokens).numpy(), atol=2e-3)
+    assert np.allclose(llama.logits(tokens, 1200), found[1200:], atol=1e-4)
+
+
+def test_no_bit_depends_on_what_was_asked_before(both):
+    _, llama = both
+    alone = [llama.run([request]).outputs[0] for request in MIXED]
+    assert run_all(llama, MIXED) == alone
+    order = random.Random(1).sample(range(len(MIXED)), len(MIXED))
+    shuffled = dict(zip(order, run_all(llama, [MIXED[at] for at in order]), strict=True))
+    assert [shuffled[at] for at in range(len(MIXED))] == alone
+
+
+def test_what_a_benchmark_shares_is_computed_once(both, monkeypatch):
+    _, llama = both
+    llama.logits([7])  # nothing of another test is left
+    fed = []
+    feed = llama._context.feed
+    monkeypatch.setattr(
+        llama._context, "feed", lambda tokens, *every, **how: fed.extend(tokens) or feed(tokens, *every, **how)
+    )
+    requests = [pick(COMMON + "entry " * n, "A", "B", shared=len(COMMON)) for n in (1, 2, 3)]
+    outputs = run_all(llama, requests)
+    (shared,) = {one.shared for one in llama._encode(requests)}
+    assert shared > 16
+    assert len(fed) == shared + sum(output.prompt_tokens - shared for output in outputs)
+
+
+def test_limits_stop_strings_and_ends(both):
+    _, llama = both
+    free = llama.run([ask("phishing mail", 30)]).outputs[0]
+    stop = free.text[5:8]
+    stopped = llama.run([ask("phishing mail", 30, (stop,))]).outputs[0]
+    assert stopped.text == free.text[: free.text.index(stop)]
+    assert not stopped.hit_limit
+    assert llama.run([ask("phishing mail", 3)]).outputs[0].new_tokens == 3
+    capped = llama.run([ask("word " * 300, limit=5000)]).outputs[0]
+    assert capped.hit_limit
+    assert capped.prompt_tokens + capped.new_tokens == 2048
+
+
+def test_a_request_that_cannot_be_answered_is_an_error_of_its_own(both):
+    _, llama = both
+    long, empty, fine = llama.run([ask("word " * 3000), pick("pick", "A", ""), ask("short", 2)]).outputs
+    assert "context holds 2048; nothing was cut" in long.error
+    assert "choice 2 is empty" in empty.error
+    assert fine.error is None
+
+
+def test_logits_that_are_not_finite_are_an_error_of_the_item(both, monkeypatch):
+    _, llama = both
+    logits = llama._context._logits
+    monkeypatch.setattr(llama._context, "_logits", lambda n: logits(n) * np.float32("nan"))
+    outputs = llama.run([ask("one"), pick("two", "A", "B"), pick("three", "A buffer", "CWE-79")]).outputs
+    assert all("not finite" in output.error for output in outputs)
+
+
+def test_time_is_parted_into_prefill_and_decode(both):
+    _, llama = both
+    timing = llama.run([ask("one", 8), ask("two", 8)]).timing
+    assert timing.prefill_s > 0
+    assert timing.decode_s > 0
+    assert timing.prefill_s + timing.decode_s <= timing.seconds
+    assert timing.time_to_first_token_s < timing.seconds
+    assert (timing.items, timing.new_tokens) == (2, 16)
+
+
+def test_the_record_names_what_was_loaded(both, directory):
+    info = both[1].info
+    assert info.engine.startswith("llama-cpp-python ")
+    assert info.kernel.startswith("ggml CPU ")
+    assert (info.device, info.dtype, info.context_tokens) == ("cpu", "all F32, keys and values f32", 2048)
+    assert info.model_bytes == (directory / "model.gguf").stat().st_size
+    assert info.extra["system_info"].startswith("CPU : ")
+    assert info.extra["tokens_by"] == "the Hugging Face tokenizer"
+    assert info.extra["quantization"]["tensor_types"] == {"F32": 20}
+    assert both[1].capabilities & Capability.CHOICE
+    assert (info.tokenizer_sha256, info.template_sha256) == (
+        both[0].info.tokenizer_sha256,
+        both[0].info.template_sha256,
+    )
+
+
+@pytest.mark.parametrize(("dtype", "name"), [("auto", "f16"), ("bf16", "bf16"), ("fp16", "f16")])
+def test_keys_and_values_are_held_as_asked(both, directory, load, dtype, name):
+    engine = load(directory, dtype=dtype)
+    assert engine.info.dtype == f"all F32, keys and values {name}"
+    request = pick("which letter", "A", "B")
+    exact, found = (engine.run([request]).outputs[0].choice_logprobs for engine in (both[1], engine))
+    assert found != exact
+    assert found == pytest.approx(exact, abs=0.1)
+
+
+def test_a_file_by_itself_reads_and_answers_the_same(both, own):
+    assert own.info.extra["tokens_by"] == "the GGUF file"
+    assert own.prompts.encode(MIXED[:5]) == both[1].prompts.encode(MIXED[:5])
+    request = pick("which weakness", *CHOICES)
+    assert own.run([request]).outputs == both[1].run([request]).outputs
+
+
+def test_a_dtype_or_a_device_that_it_has_not_is_refused(directory, load):
+    with pytest.raises(UsageError, match="as they are stored: leave out -bf16"):
+        load(directory, "bf16")
+    if not library.import_llama().llama_supports_gpu_offload():
+        with pytest.raises(UsageError, match=r"cuda:0: llama\.cpp as it is installed here computes on the CPU"):
+            load(directory, device="cuda:0")
+
+
+def test_without_the_package_the_pip_line_is_named(monkeypatch):
+    monkeypatch.setattr("pytest_slmsec.core.extras.find_spec", lambda name: None)
+    for wanted in (library.import_llama.__wrapped__, library.import_gguf):
+        with pytest.raises(MissingExtraError, match=r"pip install 'pytest-slmsec\[gguf\]'"):
+            wanted()
+
+
+def test_loading_and_answering_print_nothing(directory, load, capfd):
+    engine = load(directory)
+    engine.run([ask("anything", 2)])
+    engine.close()
+    assert capfd.readouterr() == ("", "")
