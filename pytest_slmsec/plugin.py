@@ -40,7 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Read the settings: conftests are in by now, and pytest-benchmark, which asks for machine facts, comes later."""
-    from pytest_slmsec.collection.cases import MARKER_HELP
+    from pytest_slmsec.collection.parametrize import MARKER_HELP
     from pytest_slmsec.config.usage_error import usage_error
     from pytest_slmsec.core.errors import UsageError
     from pytest_slmsec.gating.marker import GATE_MARKER_HELP
@@ -72,7 +72,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Parametrise marked test functions over models and items."""
-    from pytest_slmsec.collection.cases import parametrize
+    from pytest_slmsec.collection.parametrize import parametrize
     from pytest_slmsec.gating.pair_fixture import parametrize_pairs
 
     settings = metafunc.config.stash[SESSION].settings
@@ -120,7 +120,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Benchmarks that were skipped for want of a model say so, also without ``-rs``."""
     if not config.stash[SESSION].active:
-        from pytest_slmsec.collection.cases import NO_MODEL
+        from pytest_slmsec.collection.parametrize import NO_MODEL
 
         skipped = terminalreporter.stats.get("skipped", ())
         if any(NO_MODEL in str(report.longrepr) for report in skipped if "no-model" in report.nodeid):

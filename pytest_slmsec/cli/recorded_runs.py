@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pytest_slmsec.collection.cases import Case, Group, cases_of, make_group
+from pytest_slmsec.collection.cases import Case, Group
+from pytest_slmsec.collection.parametrize import cases_of, make_group
 from pytest_slmsec.config.options import Settings, engine_settings
 from pytest_slmsec.core.errors import CompareError
 from pytest_slmsec.core.items import Answer

@@ -90,3 +90,11 @@ class SharedGpuWarning(UserWarning):
 
 class FeasibilityWarning(UserWarning):
     """A benchmark that is to be judged has too few items to PASS; said at collection, before anything runs."""
+
+
+def one_sentence(name: str, error: Exception) -> str:
+    """An exception as one sentence that names the item or model."""
+    text = " ".join(str(error).split()) or "no reason given"
+    if name in text:
+        return text
+    return f"{name}: {text}" if isinstance(error, SlmsecError) else f"{name}: {type(error).__name__}: {text}"

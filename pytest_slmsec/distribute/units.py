@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from pytest_slmsec.collection.cases import Case, case_of, model_id
+from pytest_slmsec.collection.cases import Case, case_of
+from pytest_slmsec.collection.ids import model_id
 from pytest_slmsec.collection.windows import cut
 from pytest_slmsec.config.options import Settings
 

@@ -6,13 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pytest_slmsec.core.errors import SlmsecError
+from pytest_slmsec.core.errors import one_sentence
 from pytest_slmsec.core.identity import answer_key
 from pytest_slmsec.core.items import Output, Request
 from pytest_slmsec.core.journal import Journal, StoredBatch
-from pytest_slmsec.core.models import ModelSpec
-from pytest_slmsec.engines.common.base import Batch, Engine, Interrupted
-from pytest_slmsec.meters.session import Meters
+from pytest_slmsec.engines.common.base import Batch, Interrupted
+from pytest_slmsec.execution.model_loader import Resident
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,36 +22,21 @@ class Measured:
     batch: StoredBatch | None
 
 
-@dataclass(frozen=True, slots=True)
-class Resident:
-    """The model that is loaded, its identity (`core.identity.model_key`), and what is read while it works."""
-
-    spec: ModelSpec
-    engine: Engine
-    identity: str
-    meters: Meters
-
-    def close(self) -> None:
-        """Free its memory."""
-        self.engine.close()
-        self.meters.stop()
-
-
 def ask(
-    resident: Resident, requests: Sequence[Request], journal: Journal, advance: Callable[[int], None]
+    model: Resident, requests: Sequence[Request], journal: Journal, advance: Callable[[int], None]
 ) -> list[Measured]:
     """Answer `requests`, from the journal where it has the answer; the outcomes are in the same order.
 
     Args:
-        advance: hears how many more are answered, after each batch.
+        advance: called after each batch with the number of further answers.
 
     Raises:
         JournalError: an answer cannot be stored.
     """
-    keys = [answer_key(resident.identity, request) for request in requests]
-    asking = _Asking(resident, requests, keys, journal)
+    keys = [answer_key(model.identity, request) for request in requests]
+    asking = _Asking(model, requests, keys, journal)
     found: dict[int, Measured] = {}
-    for batch in resident.engine.plan(requests):
+    for batch in model.engine.plan(requests):
         failed = asking.batch([index for index in batch if journal.output(keys[index]) is None])
         found |= {index: _outcome(journal, keys[index], failed.get(index)) for index in batch}
         advance(len(batch))
@@ -61,7 +45,7 @@ def ask(
 
 @dataclass(frozen=True, slots=True)
 class _Asking:
-    resident: Resident
+    model: Resident
     requests: Sequence[Request]
     keys: Sequence[str]
     journal: Journal
@@ -70,10 +54,10 @@ class _Asking:
         """Answer the requests at `todo` and journal them. Returns the outputs that are errors, by index."""
         if not todo:
             return {}
-        meters = self.resident.meters
+        meters = self.model.meters
         before = meters.begin()
         try:
-            batch = self.resident.engine.run([self.requests[index] for index in todo])
+            batch = self.model.engine.run([self.requests[index] for index in todo])
         except Interrupted as stop:
             self._keep(stop.batch, todo, meters.end(before))
             raise
@@ -91,7 +75,7 @@ class _Asking:
     def _bisect(self, todo: Sequence[int], error: Exception) -> dict[int, Output]:
         """Halve a failing batch, so that one bad prompt is one red case."""
         if len(todo) == 1:
-            return {todo[0]: Output(error=sentence(self.requests[todo[0]].id, error))}
+            return {todo[0]: Output(error=one_sentence(self.requests[todo[0]].id, error))}
         half = len(todo) // 2
         return self.batch(todo[:half]) | self.batch(todo[half:])
 
@@ -106,11 +90,3 @@ def _outcome(journal: Journal, key: str, failed: Output | None) -> Measured:
 def _stored(batch: Batch, keys: Sequence[str], rows: Sequence[int], meters: Mapping[str, Any]) -> StoredBatch:
     outputs = tuple(batch.outputs[row] for row in rows)
     return StoredBatch(tuple(keys), outputs, asdict(batch.timing), meters, batch.notes)
-
-
-def sentence(name: str, error: Exception) -> str:
-    """An exception as one sentence that names the item or model."""
-    text = " ".join(str(error).split()) or "no reason given"
-    if name in text:
-        return text
-    return f"{name}: {text}" if isinstance(error, SlmsecError) else f"{name}: {type(error).__name__}: {text}"

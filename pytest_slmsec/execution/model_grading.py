@@ -1,7 +1,7 @@
-"""Questions to other models about answers that have been given: expansion, judging.
+"""Answers graded by other models: expansion, then judging.
 
-A task names them (`tasks.base.FollowUps`); they are asked once the model under test has answered all selected items of
-a group, one round after the other, so that each model that is asked is loaded once a group and never beside another.
+A task names the questions (`tasks.base.FollowUps`). They are asked round by round, after the model under test has
+answered all selected items of a benchmark. So each grading model is loaded once a benchmark, and never beside another.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from pytest_slmsec.scoring.error_text import error_text
 from pytest_slmsec.tasks.base import FollowUp, FollowUps
 
 Ask = Callable[[Group, str, Sequence[Request]], list[Output]]
-"""Asks the model that has a role in a group; outputs in the order of the requests."""
+"""Asks the model with a role (judge, expander) of an evaluation; returns outputs in the order of the requests."""
 
 
 def follow_up(group: Group, items: Sequence[Item], outputs: Sequence[Output], ask: Ask) -> list[Output]:
-    """Ask about each answer until nothing more is to be asked.
+    """Ask the grading models about each answer until no question is left.
 
     Returns:
-        The outputs with their replies. One whose question could not be answered, or was answered with nothing, has an
-        error instead: it is no measurement, and the others go on.
+        The outputs with the replies. An output whose question failed, or got an empty reply, has an error instead: it
+        is no valid measurement. The others are not affected.
     """
     questions = group.task.followups
     assert questions is not None
@@ -67,9 +67,9 @@ def prompt_sha256(request: Request) -> str:
 
 
 def judge_identity(group: Group, info: Callable[..., EngineInfo | None]) -> str | None:
-    """Who judged the answers of a group, with all that a verdict depends on; None where nobody is asked.
+    """The models that graded the answers, with all that their verdicts depend on; None without such models.
 
-    Two groups are comparable only if it is the same.
+    Two runs are comparable only if it is the same.
 
     Args:
         info: facts about a model that was loaded.

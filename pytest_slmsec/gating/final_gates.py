@@ -9,7 +9,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from pytest_slmsec.collection.cases import Case, model_id, safe_id
+from pytest_slmsec.collection.cases import Case
+from pytest_slmsec.collection.ids import model_id, safe_id
 from pytest_slmsec.core.errors import CompareError, SlmsecError, UsageError
 from pytest_slmsec.core.items import Score
 from pytest_slmsec.core.models import ModelSpec

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pytest_slmsec.collection.cases import Case, model_id
+from pytest_slmsec.collection.cases import Case
+from pytest_slmsec.collection.ids import model_id
 from pytest_slmsec.core.errors import CompareError, SlmsecError
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.common.base import Engine

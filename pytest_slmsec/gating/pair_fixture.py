@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_slmsec.collection.cases import NO_DATA, NO_MODEL, Case, Group, cases_of, make_group, model_id, safe_id
+from pytest_slmsec.collection.cases import Case, Group
+from pytest_slmsec.collection.ids import model_id, safe_id
+from pytest_slmsec.collection.parametrize import NO_DATA, NO_MODEL, cases_of, make_group
 from pytest_slmsec.config.options import Settings
 from pytest_slmsec.core.errors import DataUnavailable, ModelError, SlmsecError, UsageError
 from pytest_slmsec.gates.policy.config import GateConfig

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_slmsec.collection.cases import NO_DATA, case_of
+from pytest_slmsec.collection.cases import case_of
+from pytest_slmsec.collection.parametrize import NO_DATA
 from pytest_slmsec.config.options import Settings
 from pytest_slmsec.core.errors import CompareError, UsageError
 from pytest_slmsec.core.models import ModelSpec

@@ -23,7 +23,9 @@ from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.core.wrap import counted
 from pytest_slmsec.distribute.units import unit_numbers
 from pytest_slmsec.engines.common.base import Engine
-from pytest_slmsec.execution.runner import ModelNotLoaded, Run, worker_journal
+from pytest_slmsec.execution.journal_files import worker_journal
+from pytest_slmsec.execution.model_loader import ModelNotLoaded
+from pytest_slmsec.execution.runner import Run
 from pytest_slmsec.gates.statistics.sequential_design import FACT, Visit
 from pytest_slmsec.gating.marker import GateRules, marked
 from pytest_slmsec.gating.pair_fixture import PairReports, cases_of_pairs, visits_of_pairs

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from pytest_slmsec.cli.recorded_runs import read_recorded
-from pytest_slmsec.collection.cases import safe_id
+from pytest_slmsec.collection.ids import safe_id
 from pytest_slmsec.core.errors import SlmsecError
 from pytest_slmsec.core.wrap import WIDTH, shown, wrapped
 from pytest_slmsec.gates.records.benchmark_run import Arm

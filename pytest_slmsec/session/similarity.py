@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from pytest_slmsec.collection.cases import model_id
+from pytest_slmsec.collection.ids import model_id
 from pytest_slmsec.core.errors import ModelError, SlmsecError, UsageError
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.common.settings import EngineSettings

@@ -17,7 +17,7 @@ def pytest_runtest_teardown(item):
     if item.nodeid.endswith("alpha-ports-00003]"):
         raise KeyboardInterrupt
 """
-AHEAD = "slmsec-ahead"
+PREFETCH = "slmsec-prefetch"
 
 
 def threads(toy):
@@ -40,7 +40,7 @@ def conftest(toy, text):
 def test_the_windows_after_the_first_of_a_benchmark_are_asked_ahead(toy):
     toy.run("--slmsec-window=10", models=("alpha",))
     first = {f"{name}-{n:05d}" for name in ("ports", "hashes") for n in range(1, 11)}
-    assert {item: name == AHEAD for item, name in threads(toy).items()} == {i: i not in first for i in toy.asked}
+    assert {item: name == PREFETCH for item, name in threads(toy).items()} == {i: i not in first for i in toy.asked}
 
 
 def test_results_and_journal_are_the_same(toy):
@@ -48,7 +48,7 @@ def test_results_and_journal_are_the_same(toy):
     asked = toy.asked
     off = toy.run("--slmsec-window=7", "--slmsec-no-prefetch", "--benchmark-json=off.json")
     assert on.parseoutcomes() == off.parseoutcomes() == {"passed": 80, "wrong": 40}
-    assert AHEAD not in threads(toy).values()
+    assert PREFETCH not in threads(toy).values()
     assert toy.asked == asked
     assert journaled(toy) == journaled(toy, "journal.1.jsonl")
 
@@ -90,7 +90,7 @@ def test_nothing_is_asked_ahead_where_a_failure_ends_the_run(toy, option):
 def test_workers_ask_nothing_ahead(toy):
     pytest.importorskip("xdist")
     toy.run("test_ports.py", "-n1", "--slmsec-window=10", models=("alpha",), subprocess=True)
-    assert AHEAD not in threads(toy).values()
+    assert PREFETCH not in threads(toy).values()
 
 
 def test_ctrl_c_leaves_no_thread_and_loses_nothing_that_was_journaled(toy, monkeypatch):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pytest_slmsec.collection.cases import safe_id
+from pytest_slmsec.collection.ids import safe_id
 from pytest_slmsec.core.wrap import shown, wrapped
 from pytest_slmsec.gates.decision.decide import Judgement
 from pytest_slmsec.gates.statistics.result import GateResult, Verdict

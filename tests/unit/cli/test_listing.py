@@ -5,8 +5,8 @@ import re
 
 import pytest
 
+from pytest_slmsec.cli import listing
 from pytest_slmsec.cli.listing import here, is_downloaded, list_lines, model_lines, models_made
-from pytest_slmsec.cli.main import listing
 from pytest_slmsec.core.models import ModelSpec, shipped_registry
 
 OWN = {

@@ -5,7 +5,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_slmsec.collection.cases import LONGEST_ID, model_id, safe_id
+from pytest_slmsec.collection.ids import LONGEST_ID, model_id, safe_id
 from pytest_slmsec.core.models import ModelSpec
 
 

@@ -9,11 +9,11 @@ from pytest_slmsec.collection.windows import cut
 from pytest_slmsec.core.items import Output
 from pytest_slmsec.core.journal import StoredBatch
 from pytest_slmsec.execution.batch_runner import Measured
-from pytest_slmsec.execution.prefetch import Ahead, Prefetch
+from pytest_slmsec.execution.prefetch import BackgroundTask, Prefetch
 
 
 def no_thread_left():
-    return not [thread for thread in threading.enumerate() if thread.name == "slmsec-ahead"]
+    return not [thread for thread in threading.enumerate() if thread.name == "slmsec-prefetch"]
 
 
 def measured(text, seconds=1.0, items=1):
@@ -142,14 +142,14 @@ def test_work_is_ended_between_two_steps():
             steps.append(len(steps))
             started.set()
 
-    ahead = Ahead(endless)
+    task = BackgroundTask(endless)
     started.wait()
-    ahead.stop()
+    task.stop()
     assert no_thread_left()
 
 
 def test_work_that_is_over_may_be_stopped():
-    ahead = Ahead(lambda advance: 7)
-    assert ahead.result() == 7
-    ahead.stop()
+    task = BackgroundTask(lambda advance: 7)
+    assert task.result() == 7
+    task.stop()
     assert no_thread_left()

@@ -1,0 +1,139 @@
+"""Marked test functions parametrised over models and items."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from pytest_slmsec.collection.cases import MARKER, Case, Group, NoItems
+from pytest_slmsec.collection.ids import model_id, safe_id
+from pytest_slmsec.config.options import RULE, Settings
+from pytest_slmsec.core.errors import DataError, DataUnavailable, MissingExtraError, ModelUnavailable, Unfit, UsageError
+from pytest_slmsec.core.models import ModelSpec
+from pytest_slmsec.engines.common.base import NO_TEXT, Capability
+from pytest_slmsec.engines.registry import CAPABILITIES
+from pytest_slmsec.replay.match import match, part_label, recording_of
+from pytest_slmsec.scoring.base import Mode
+from pytest_slmsec.tasks.base import Task
+from pytest_slmsec.tasks.registry import find_task, tasks
+from pytest_slmsec.tasks.sources import find
+
+MARKER_HELP = (
+    "slmsec(benchmark): run this test once for every item of a benchmark (a name such as 'cti-mcq', or a "
+    "pytest_slmsec.Task) and every --model; the test takes the fixture `answer`."
+)
+NAMED = "lm-eval"
+"""The benchmark name that stands for the tasks named with ``--slmsec-lm-eval``."""
+NO_DATA = "no-data"
+NO_TASK = "no further task of lm-evaluation-harness is asked for: name one with --slmsec-lm-eval=TASK"
+NO_MODEL = "no --model given: try `--model=tinysec`, or `slmsec list` for the known names"
+
+
+def tasks_of(marker: pytest.Mark, where: str, settings: Settings) -> list[Task]:
+    """The benchmark a marker names, or those that an option names for it.
+
+    Raises:
+        UsageError: the marker does not have exactly one name or Task, or there is no such task.
+        MissingExtraError: the package that knows them is not installed.
+    """
+    if marker.kwargs:
+        raise UsageError(f"{where}: the marker slmsec takes no {sorted(marker.kwargs)[0]!r}; write slmsec('cti-mcq').")
+    if len(marker.args) != 1 or not isinstance(marker.args[0], (str, Task)):
+        raise UsageError(f"{where}: the marker slmsec takes one benchmark: a name such as 'cti-mcq', or a Task.")
+    (benchmark,) = marker.args
+    if benchmark != NAMED:
+        return [benchmark if isinstance(benchmark, Task) else find_task(benchmark)]
+    if not settings.lm_eval:
+        return []
+    from pytest_slmsec.tasks.harness.named import named_tasks
+
+    named = [task for name in settings.lm_eval for task in named_tasks(name)]
+    return list(dict.fromkeys(task for task in named if task.name not in tasks()))
+
+
+def make_group(task: Task, model: ModelSpec, settings: Settings) -> Group:
+    """The group of one benchmark and model.
+
+    Raises:
+        DataUnavailable, DataError: see `tasks.sources`; recorded answers hold none of this benchmark, or are damaged.
+        ModelUnavailable: a judge is needed and none is named. MissingExtraError: a package of its scorer is missing.
+    """
+    task.check_installed()
+    roles = _roles(task, settings)
+    recording = recording_of(model, task.name) if model.source == "replay" else None
+    ours = recording is not None and recording.source == "fixture"
+    dataset = find(task, "fixture" if ours else settings.data, model.embedded)
+    replayed = match(recording, task.name, dataset) if recording is not None else None
+    known = range(len(dataset.ids)) if replayed is None else replayed.positions
+    label = dataset.label if replayed is None else part_label(dataset, replayed)
+    limit, positions, chat = settings.limit, tuple(known), settings.chat and task.chat
+    answered = settings.stop_when_answered and bool(task.answered)
+    judged_by = f"~{RULE}" if task.followups is not None and not roles else ""
+    suffix = judged_by + "~chat" * chat + "~answered" * answered + "~official" * (settings.mode is Mode.OFFICIAL)
+    if limit is not None and limit.n < len(known) and not settings.takes_whole(model, label + suffix, len(known)):
+        positions = tuple(known[place] for place in limit.positions(len(known)))
+        label += f"@{limit.label}"
+    group = Group(model, task, dataset, positions, label + suffix, settings.mode, settings.max_new_tokens, roles, chat,
+                  replayed, answered)  # fmt: skip
+    if dataset.kind != "hub" and task.count is None:
+        _ = group.known  # recorded answers to other items are refused before anything runs
+    return group
+
+
+def _roles(task: Task, settings: Settings) -> Mapping[str, ModelSpec]:
+    if task.followups is None:
+        return {}
+    if not settings.roles and task.unjudged is None:
+        raise ModelUnavailable(f"{task.name}: its answers are judged by a model; name one with --slmsec-judge=MODEL.")
+    return {role: settings.roles[role] for role in task.followups.roles} if settings.roles else {}
+
+
+def cases_of(group: Group) -> list[Case]:
+    """The cases of a group. Only ids are needed: no model and no hub data set is loaded."""
+    ids, prefix = group.dataset.ids, model_id(group.model)
+    return [Case(group, row, f"{prefix}-{safe_id(ids[position])}") for row, position in enumerate(group.positions)]
+
+
+def parametrize(metafunc: pytest.Metafunc, settings: Settings) -> None:
+    """Parametrise one marked test function over models and items; without either it becomes one skip with a reason.
+
+    Raises:
+        pytest.Collector.CollectError: a damaged data file or marker, in one sentence.
+    """
+    marker = metafunc.definition.get_closest_marker(MARKER)
+    if marker is None:
+        return
+    where = metafunc.definition.nodeid
+    try:
+        if "answer" not in metafunc.fixturenames:
+            raise UsageError(f"{where} is marked slmsec but does not take the fixture `answer`; add it as an argument.")
+        chosen = tasks_of(marker, where, settings)
+        cases = [case for model in settings.models for task in chosen for case in _cases(task, model, settings)]
+    except (UsageError, DataError) as error:
+        raise pytest.Collector.CollectError(str(error)) from None
+    except MissingExtraError as error:
+        chosen, cases = [], [_skip(str(error), "no-package")]
+    if not cases:
+        cases = [_skip(NO_MODEL, "no-model") if chosen or not settings.models else _skip(NO_TASK, "no-task")]
+    ids = [case.id for case in cases]  # a list of ids costs a third of a pytest.param a case
+    metafunc.parametrize("answer", cases, ids=ids, indirect=True)
+
+
+def _cases(task: Task, model: ModelSpec, settings: Settings) -> list[Any]:
+    if not task.by_choice and Capability.GENERATE not in CAPABILITIES.get(model.engine, Capability.GENERATE):
+        unfit = Unfit(model.name, task.name, NO_TEXT)
+        return [_skip(str(unfit), f"{model_id(model)}-no-text", unfit)]
+    try:
+        return cases_of(make_group(task, model, settings))
+    except DataUnavailable as error:
+        return [_skip(str(error), f"{model_id(model)}-{NO_DATA}", NoItems(task.name, str(error)))]
+    except ModelUnavailable as error:
+        return [_skip(str(error), f"{model_id(model)}-no-judge")]
+    except MissingExtraError as error:
+        return [_skip(str(error), f"{model_id(model)}-no-package")]
+
+
+def _skip(reason: str, name: str, stands_for: Unfit | NoItems | None = None) -> Any:
+    return pytest.param(stands_for, marks=pytest.mark.skip(reason=reason), id=name)
