@@ -1,6 +1,7 @@
-"""Whether the Hugging Face hub answers: asked once a process, so that nobody without a network waits for every file.
+"""Whether the Hugging Face hub can be reached, asked once a process.
 
-The hub's libraries try again for minutes. A machine that is cut off should look among its downloads at once.
+Without this check the hub's libraries retry for minutes for every file on a machine without a network. Where the hub
+does not answer, they are switched to the files downloaded before.
 """
 
 from __future__ import annotations

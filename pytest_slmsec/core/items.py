@@ -70,9 +70,9 @@ class Generate:
     """Ask for a greedy continuation of at most `max_new_tokens` tokens, ended early by any of `stop`.
 
     `raw`: the contents of the messages are the text itself, and no chat template is applied. `shared_chars`: how many
-    characters of the last message all items of the benchmark begin with; what comes before it is the same for all.
-    It tells an engine what it may compute once, and is no part of what is asked. `answered`: a regular expression; the
-    answer ends once it holds a match, and empty where it is to go on to its own end.
+    characters of the last message all items of the benchmark begin with; what comes before it is the same for all. It
+    is a hint that lets an engine compute the common beginning once, and does not change the answer. `answered`: a
+    regular expression; generation stops once the answer contains a match; empty: no such stop.
     """
 
     id: str
@@ -127,10 +127,10 @@ class Output:
         text: the generated text (special tokens removed), for `Generate`.
         choice_logprobs: natural-log probability of each choice, summed over its tokens, for `Choose`.
         choice_scores: instead of log-probabilities, how well each option answers the question by an encoder's own
-            measure (cosine, pseudo-log-likelihood): more is better, and nothing else may be read into it. None for an
-            option without text, which cannot be chosen. Of a server, log-probabilities with None for each option that
-            it does not tell.
-        choice_greedy: whether greedy decoding would write just this choice, for `Choose`; None where it is not known.
+            measure (cosine, pseudo-log-likelihood); only their order means anything, the highest is chosen. None for an
+            option without text, which is never chosen. For a server: log-probabilities, None for each option that it
+            does not report.
+        choice_greedy: for `Choose`, whether greedy decoding would generate exactly this choice; None: unknown.
         prompt_tokens: tokens of the rendered prompt, padding not counted; None where a recorded run does not say.
         new_tokens: generated tokens up to and with the end-of-text token, padding not counted (0 for `Choose`); None
             where a recorded run does not say.
@@ -155,7 +155,7 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """Ask for nothing: the answer was recorded before, and is handed back.
+    """A request whose answer was recorded before (`output`); no model is asked.
 
     `messages`: what had been asked, as far as it is known.
     """
@@ -240,4 +240,9 @@ class Answer:
 def duplicates(ids: Sequence[str]) -> list[str]:
     """Ids that occur more than once, in order of their second occurrence."""
     seen: set[str] = set()
-    return [i for i in ids if i in seen or seen.add(i)]  # type: ignore[func-returns-value]
+    repeated: list[str] = []
+    for name in ids:
+        if name in seen:
+            repeated.append(name)
+        seen.add(name)
+    return repeated

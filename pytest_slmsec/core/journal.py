@@ -22,7 +22,7 @@ from pytest_slmsec.core.items import Output
 
 FORMAT = 1
 BEGINNING = (b"0123456789abcdef",) * 8 + (b" ", b"{")
-"""Which bytes may stand at the first places of a journal."""
+"""The allowed bytes at each of the first ten places of a journal: a checksum in hex, a blank, a brace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,8 @@ def read(path: Path) -> tuple[list[dict[str, Any]], int, int]:
         with path.open("rb") as file:
             for line in file:
                 offset += len(line)
-                if (value := decode(line)) is None:
+                value = decode(line)
+                if value is None:
                     damaged += 1
                 else:
                     values.append(value)
@@ -132,8 +133,10 @@ class Journal:
         _make_folder(path.parent)
         if path.exists() and path.stat().st_size:
             number = 1
-            while (aside := path.with_name(f"{path.stem}.{number}{path.suffix}")).exists():
+            aside = _numbered(path, number)
+            while aside.exists():
                 number += 1
+                aside = _numbered(path, number)
             path.rename(aside)
         return cls(path, _open(path), (), 0)
 
@@ -209,6 +212,10 @@ class Journal:
         self._file.close()
 
 
+def _numbered(path: Path, number: int) -> Path:
+    return path.with_name(f"{path.stem}.{number}{path.suffix}")
+
+
 def _batches_of(values: Sequence[Mapping[str, Any]], batches: list[StoredBatch]) -> int:
     """Append the batches among journal lines to `batches`; returns how many lines are of another format."""
     foreign = 0
@@ -240,8 +247,9 @@ def _refuse_foreign(path: Path) -> None:
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if folder.name == ".slmsec" and not (mark := folder / ".gitignore").exists():
-            mark.write_text("*\n", "utf-8")
+        ignore_file = folder / ".gitignore"
+        if folder.name == ".slmsec" and not ignore_file.exists():
+            ignore_file.write_text("*\n", "utf-8")
     except OSError as error:
         raise JournalError(
             f"The folder {folder} for the journal cannot be made ({error.strerror}): "

@@ -74,7 +74,8 @@ class MemoryMeter:
         self.stop_sampling()
         self._resets = reset_peak()
         self._gpu = gpu_in_use()
-        if (cuda := torch_cuda()) is not None:
+        cuda = torch_cuda()
+        if cuda is not None:
             cuda.reset_peak_memory_stats()
         self._sampler = _Sampler()
 

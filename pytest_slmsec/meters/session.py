@@ -42,7 +42,7 @@ class Meters:
 
 
 class RemoteMeters(Meters):
-    """For a model that another process runs: nothing of this one says anything about it."""
+    """Meters of a model that runs in another process: every value is None with the same reason."""
 
     REASON = "remote: the model runs in a server, whose memory and energy cannot be read from here"
 

@@ -1,6 +1,6 @@
 """Files that pytest-benchmark wrote in a run of ours (``--benchmark-json``, ``--benchmark-autosave``).
 
-Read through `gates.stored`, so that what is damaged is refused in the same way as in a comparison.
+Read by `gates.records.saved_runs`, so a damaged file is refused with the same message as in a comparison.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The engine of recorded answers: hands back what stands in each request, and measures nothing.
 
-`cases` puts the recorded answer into the request (`core.items.Recall`), so that two items with one prompt keep an
-answer each. Costs come from the record, not from this process.
+The recorded answer stands in the request itself (`core.items.Recall`), so two items with the same prompt keep their own
+answers. Costs come from the record, not from this process.
 """
 
 from __future__ import annotations

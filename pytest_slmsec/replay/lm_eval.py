@@ -20,6 +20,7 @@ from pytest_slmsec.replay.base import Recorded, Recording
 from pytest_slmsec.replay.files import field, json_lines, shown
 
 FORM = "samples_TASK_DATE.jsonl of lm-eval"
+# "samples_gsm8k_2026-01-31T10-20-30.123456.jsonl".
 NAME = re.compile(r"samples_(.+)_\d{4}-\d\d-\d\dT[\d.:-]+\.jsonl")
 LIMITS = ("max_gen_toks", "max_new_tokens", "max_tokens")
 
@@ -119,4 +120,9 @@ def _decoding(line: Mapping[str, Any]) -> dict[str, Any]:
     limits = [given[key] for key in LIMITS if isinstance(given.get(key), int)]
     until = given.get("until")
     stop = [until] if isinstance(until, str) else until
-    return ({"max_new_tokens": limits[0]} if limits else {}) | ({"stop": stop} if isinstance(stop, list) else {})
+    found: dict[str, Any] = {}
+    if limits:
+        found["max_new_tokens"] = limits[0]
+    if isinstance(stop, list):
+        found["stop"] = stop
+    return found

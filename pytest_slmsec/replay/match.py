@@ -1,8 +1,8 @@
 """Recorded answers brought together with the items of a benchmark: by id or row, and checked by what was asked.
 
-What was recorded as asked must hold the item's own prompt, else rows are shifted or the file belongs to other items.
-Around it another harness may have put a template, examples or a system turn that nobody wrote down: such an item has an
-identity of its own, so that it is never taken for one that was asked here.
+The recorded prompt must contain the item's prompt; otherwise rows are shifted or the file belongs to other items.
+Another harness may have added a template, examples or a system turn that it did not record. Such an item gets another
+identity (`RECORDED`), so its answer is never compared with one that was asked here.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from pytest_slmsec.tasks.registry import tasks
 from pytest_slmsec.tasks.sources import Dataset, Limit
 
 RECORDED = "recorded"
-"""In front of the identity of an item that was not asked here."""
+"""Part of the identity of an item that another harness asked."""
+# "@100" or "@100:7" of a label: a sample, perhaps with its seed.
 SAMPLE = re.compile(r"@(\d+(?::\d+)?)")
 
 

@@ -20,6 +20,7 @@ from pytest_slmsec.replay.padding import padding
 
 FORM = "TASK.outputs.json"
 OUTPUTS, METRICS = ".outputs.json", ".metrics.json"
+# "index_0".
 ROW = re.compile(r"index_(\d{1,9})")
 FAILED = "Generation Error:"
 MIB = 2**20
@@ -62,7 +63,8 @@ def _answer(path: Path, number: int, row: Any) -> Recorded:
     if not isinstance(row, Mapping):
         raise ReplayError(f"{where}: {shown(row)} is no JSON object.")
     name, text = field(row, "item_id", str, where), field(row, "response", str, where)
-    if (found := ROW.fullmatch(name)) is None:
+    found = ROW.fullmatch(name)
+    if found is None:
         raise ReplayError(f"{where}: the item id {shown(name)} is not of the form index_0.")
     tokens = field(row, "tokens_generated", int, where)
     seconds = field(row, "inference_time_sec", (float, int, type(None)), where) if "inference_time_sec" in row else None

@@ -21,8 +21,8 @@ def padding(counts: Sequence[int], texts: Sequence[str], batch: int | None) -> s
     """
     if batch is not None and batch > 1 and _constant(counts, texts, batch):
         return f"within each batch of {batch} every answer has the same token count, so padding was counted as tokens"
-    most = [(count, size) for count, text in zip(counts, texts, strict=True)
-            if count > (size := len(text.encode("utf-8", "surrogatepass"))) + MARKERS]  # fmt: skip
+    sizes = [len(text.encode("utf-8", "surrogatepass")) for text in texts]
+    most = [(count, size) for count, size in zip(counts, sizes, strict=True) if count > size + MARKERS]
     if most:
         count, size = max(most, key=lambda pair: pair[0] - pair[1])
         return (f"{len(most)} of {len(counts)} answers have more tokens than bytes (one of {size} bytes has {count} "

@@ -56,7 +56,8 @@ def _files(path: Path) -> list[Path]:
 @lru_cache(maxsize=16)
 def _read(files: tuple[Path, ...], stamps: tuple[tuple[int, int], ...], path: Path) -> tuple[Recording, ...]:
     """`stamps` are the times and sizes of the files, so that a changed file is read again."""
-    found = [(file, reader) for file in files if (reader := reader_of(file)) is not None]
+    readers_of_files = [(file, reader_of(file)) for file in files]
+    found = [(file, reader) for file, reader in readers_of_files if reader is not None]
     if not found:
         forms = "; ".join(reader.FORM for reader in readers())
         raise ReplayError(f"{path} holds no recorded answers of a known form; known: {forms}.")
@@ -77,6 +78,7 @@ def _chosen(recordings: Sequence[Recording], model: str | None, path: Path, seve
         raise ReplayError(f"{path} holds no model {model!r}; it holds {', '.join(filter(None, models)) or 'no names'}.")
     seen: dict[tuple[str, str | None], Recording] = {}
     for recording in chosen:
-        if (first := seen.setdefault((recording.benchmark, recording.model), recording)) is not recording:
+        first = seen.setdefault((recording.benchmark, recording.model), recording)
+        if first is not recording:
             raise ReplayError(f"{first.path} and {recording.path} both hold {recording.benchmark}: name one of them.")
     return chosen

@@ -31,10 +31,18 @@ def read(path: Path) -> list[Recording]:
     return [Recording(path, "sevenllm-*", answers)]
 
 
+def _text(answer: Any) -> str:
+    """An answer as a model would write it: a structure as JSON, null as nothing."""
+    if isinstance(answer, str):
+        return answer
+    return "" if answer is None else json.dumps(answer, ensure_ascii=False)
+
+
 def _answer(number: str, line: Mapping[str, Any], where: str) -> Recorded:
     row, answer = field(line, "id", int, where), field(line, "output", (str, dict, list, type(None)), where)
     if row < 1:
         raise ReplayError(f"{where}: the id {row} is not of the form 1, 2, 3.")
-    text = answer if isinstance(answer, str) else "" if answer is None else json.dumps(answer, ensure_ascii=False)
-    holds = tuple(value for key in ("instruction", "input") if isinstance(value := line.get(key), str))
+    text = _text(answer)
+    asked = [line.get(key) for key in ("instruction", "input")]
+    holds = tuple(value for value in asked if isinstance(value, str))
     return Recorded(f"{number} (id {row})", Output(text, prompt_tokens=None, new_tokens=None), row=row, holds=holds)

@@ -62,7 +62,8 @@ def _reached(edges: Mapping[str, set[str]], start: str) -> frozenset[str]:
     seen: set[str] = set()
     waiting = list(edges.get(start, ()))
     while waiting:
-        if (name := waiting.pop()) not in seen:
+        name = waiting.pop()
+        if name not in seen:
             seen.add(name)
             waiting.extend(edges.get(name, ()))
     return frozenset(seen)

@@ -1,7 +1,8 @@
 """The letter behind the word ANSWER, as CyberMetric's evaluator reads it.
 
 `CyberMetric_evaluator.py` of the repository `cybermetric/CyberMetric` (Tihanyi et al. 2024, arXiv 2402.07688) takes the
-first match and asks up to five times until there is one; greedy decoding answers the same each time, so one is enough.
+first match and asks up to five times until there is one. Greedy decoding gives the same answer each time, so it is
+asked once here.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pytest_slmsec.core.items import Item, Output, Score
 from pytest_slmsec.scoring.base import Mode
 from pytest_slmsec.scoring.letters import strict_letter
 
+# "ANSWER: B", "answer b".
 _MARKED = re.compile(r"ANSWER:?\s*([A-D])", re.I)
 
 

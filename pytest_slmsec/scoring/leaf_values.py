@@ -28,7 +28,9 @@ NOTHING = "NULL"
 LONGEST_LITERAL = 100_000
 PLACES_TRIED = 20
 
+# "```json\n{...}\n```": the text between the fences.
 _FENCED = re.compile(r"```[\w-]*\n(.*?)```", re.S)
+# "{" or "[": where a structure may begin.
 _OPENING = re.compile(r"[{\[]")
 
 Structure = dict[str, Any] | list[Any]
@@ -51,12 +53,16 @@ def structure_of(text: str) -> Structure | None:
 def structure_within(text: str) -> Structure | None:
     """The structure of a text with words or a code fence around it, or None; of several the longest in the text."""
     for candidate in (text, *_FENCED.findall(text)):
-        if (found := structure_of(candidate)) is not None:
-            return found
+        whole = structure_of(candidate)
+        if whole is not None:
+            return whole
     spans: list[tuple[int, Structure]] = []
     end = 0
     for match in list(_OPENING.finditer(text))[:PLACES_TRIED]:
-        if match.start() >= end and (embedded := _embedded(text, match.start())) is not None:
+        if match.start() < end:  # inside the structure found before
+            continue
+        embedded = _embedded(text, match.start())
+        if embedded is not None:
             end, found = embedded
             spans.append((end - match.start(), found))
     return max(spans, key=lambda span: span[0])[1] if spans else None

@@ -1,8 +1,8 @@
 """Item scores to one headline number with a two-sided 95 % interval.
 
 Parts of the scores (``p_correct``, ``plausible``, ``exact_vector``) are averaged over the same items into `extras`;
-those that begin with `SHARE` (``accuracy:WebSecurity``) over the items that have them. ``p_correct`` is not available
-where an item has none: an option without a log-probability is not one of probability 0.
+those whose name begins with `SHARE` (``accuracy:WebSecurity``) over the items that have them. ``p_correct`` is None as
+soon as one item lacks it: an option without a log-probability does not have probability 0.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ P_CORRECT = "p_correct"
 SHARE = "accuracy:"
 """Beginning of the name of a part that is the accuracy on some of the items."""
 UNSCORED = "unscored"
-"""Part of the score of an item that nobody can answer right: in strict mode it is in no denominator, but counted."""
+"""Part of the score of an item without a published answer: strict mode leaves it out of the denominator and reports how
+many there are."""
 
 
 def wilson_interval(successes: int, n: int, z: float = Z_95) -> tuple[float, float]:
@@ -134,7 +135,8 @@ def _mean_of(counted: Sequence[Score], scores: Sequence[Score]) -> Result:
 
 
 def aggregate_refusals(scores: Sequence[Score], mode: Mode) -> Result:
-    """As `aggregate_share`, without verdicts: where nobody judged, those of the refusals alone would mislead."""
+    """As `aggregate_share` for a run without a judge: of the extras only the shares by category (``category=NAME``) are
+    kept, since the others count verdicts and no verdict was given."""
     result = aggregate_share(scores, mode)
     return replace(result, extras={name: value for name, value in result.extras.items() if "=" in name})
 
@@ -149,7 +151,10 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _counted(scores: Sequence[Score], mode: Mode) -> Sequence[Score]:
-    return [score for score in scores if (not _unscored(score) if mode is Mode.STRICT else score.parsed)]
+    """The scores in the denominator: all but the `UNSCORED` in strict mode, the parsed ones in official mode."""
+    if mode is Mode.STRICT:
+        return [score for score in scores if not _unscored(score)]
+    return [score for score in scores if score.parsed]
 
 
 def _unscored(score: Score) -> bool:

@@ -33,14 +33,16 @@ HIT_FROM = 0.2
 HIT_RATE = "hit_rate_v1"
 SPARE_FRAMES = 1000
 
+# The blank in "It ran. Then it stopped.", not those in "e.g. this" or "Mr. Smith".
 _ENGLISH_BREAK = re.compile(r"(?<!\w\.\w.)(?<![A-Z][a-z]\.)(?<=\.|\?|!)\s")
+# "攻击开始。" of "攻击开始。随后停止。".
 _CHINESE_SENTENCE = re.compile(r"[^。！？]+[。！？]?")
 
 
 def sentences(text: str, language: Language) -> list[str]:
     """The sentences of a text, without blank ones, split as upstream splits them."""
     parts = _CHINESE_SENTENCE.findall(text) if language == "zh" else _ENGLISH_BREAK.split(text)
-    return [stripped for part in parts if (stripped := part.strip())]
+    return [part.strip() for part in parts if part.strip()]
 
 
 def words(sentence: str) -> str:

@@ -22,7 +22,8 @@ class Passages(NamedTuple):
 
     Attributes:
         wanted, given: of the reference and of the answer.
-        letters_exact: a wanted passage of one character is found or not, whatever it may mean.
+        letters_exact: a wanted passage of one character scores 1 where the answer has the same passage, else 0; it is
+            not embedded.
     """
 
     wanted: list[str]

@@ -1,7 +1,7 @@
 """The threat actor an answer names, and whether it is the right one (CTIBench TAA, Alam et al. 2024, arXiv 2406.07599;
 upstream `evaluation/evaluation.ipynb`).
 
-Upstream the name was read out of the response by hand; `extract_actor` stands in for that hand.
+The authors read the name out of each response by hand; `extract_actor` does it by rule.
 """
 
 from __future__ import annotations
@@ -17,18 +17,27 @@ BARE_NAME_WORDS = 4
 BARE_NAME_CHARS = 60
 NO_NAMES = frozenset({"x", "n/a", "na", "none", "nan", "unknown", "placeholder", "[placeholder]", "error"})
 
+# "APT-C-36", "UNC 2452", "TA505".
 _NUMBERED = r"(?:APT|UNC|FIN|TA|DEV|TAG|UAC|ITG|ATK|TG|Storm|TEMP|STAC)[ -]?(?:C-)?\d{1,5}"
+# Second words of the names that CrowdStrike and Microsoft give: "Wizard Spider", "Forest Blizzard".
 _ANIMALS = "Panda|Bear|Kitten|Spider|Chollima|Tiger|Leopard|Wolf|Buffalo|Blizzard|Sandstorm|Sleet|Typhoon|Tempest"
+# "**Lazarus Group**".
 _BOLD = re.compile(r"\*\*[^*:\n]{2,60}\*\*")
+# "is attributed to", "the threat actor", "most likely", "carried out by": a name follows.
 _CLAIM = re.compile(
     r"\b(?:attribut(?:ed?|able|ion|es)|responsible|threat actors?|perpetrators?|culprits?|answer|"
     r"is (?:most |highly )?likely|suggests?|indicates?|points? to|the work of|(?:carried out|conducted) by)\b",
     re.I,
 )
+# "Final answer: **": what may stand before a name on its line.
 _LABEL = re.compile(r"[\s*_#>-]*(?:[\w ]{0,40}:)?[\s*_]*")
+# " (also known as Cozy Bear)." behind a name that stands alone on its line.
 _AFTER_ALONE = re.compile(r"[\s*_]*(?:\([^()]*\))?[\s*_.]*")
+# ". ", "! " or a line break: where a sentence ends.
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
+# The hyphen of "apt-41".
 _SEPARATORS = re.compile(r"[^a-z\d]+")
+# "apt" and "41" of "apt41".
 _PIECES = re.compile(r"[a-z]+|\d+")
 
 
@@ -51,10 +60,13 @@ def extract_actor(text: str, known: Sequence[str]) -> str | None:
     if len(lines) == 1 and len(lines[0]) <= BARE_NAME_CHARS and len(lines[0].split()) <= BARE_NAME_WORDS:
         found = names.search(lines[0])
         return _lower(found) if found else lines[0].strip("*_` .").lower()
-    if last := _alone(names, lines[-1]):
+    last = _alone(names, lines[-1])
+    if last:
         return _lower(last)
     for sentence in _SENTENCE.split(text):
-        if (claim := _CLAIM.search(sentence)) and (name := _claimed(names, sentence, claim.end())):
+        claim = _CLAIM.search(sentence)
+        name = _claimed(names, sentence, claim.end()) if claim else None
+        if name:
             return _lower(name)
     mentioned = names.search(lines[-1]) or names.search(text)
     return _lower(mentioned) if mentioned else None

@@ -1,7 +1,8 @@
 """What a sentinel looks at, and what it says.
 
-A sentinel is a pure function of one measured group. Where it counts items, it speaks only when the 95 % interval of the
-share lies beyond its threshold, so that a handful of odd items is silent and few items are no reason to be.
+A sentinel is a pure function of one benchmark's answers by one model. Where it counts items, it fires only when the
+95 % interval (Wilson) of the share lies beyond its threshold: a few odd items do not fire it, and with few items in all
+a larger share must be affected.
 """
 
 from __future__ import annotations

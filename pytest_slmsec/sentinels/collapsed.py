@@ -11,7 +11,7 @@ SHARE = 0.8
 """Four fifths of all answers: no published set has an answer that is right that often (the most frequent letter of the
 multiple-choice sets is right in 13 to 37 % of their items)."""
 RIGHT = 0.6
-"""An answer that is right more often than this is not chance, even between two options."""
+"""An answer that is right more often than this may be knowledge: chance gives half of two options."""
 
 
 def check(evidence: Evidence) -> str | None:

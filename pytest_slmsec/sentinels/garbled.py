@@ -18,6 +18,7 @@ RATIO = 4.0
 reasoning, which repeats its own headings, reaches 3.2 in sound answers."""
 SHORTEST = 200
 """Bytes; shorter texts do not compress enough to tell."""
+# "unaut0000", "pass000word".
 DIGITS_IN_WORD = re.compile(r"[a-z]{3,}(\d)\1{2,}|[a-z]{3,}0+[a-z]{3,}")
 """Equal digits right behind a word ("unaut0000"), or zeros inside one; not "log4shell", "sha256sum" or "T1059"."""
 

@@ -8,7 +8,7 @@ from pytest_slmsec.core.wrap import shortened
 from pytest_slmsec.sentinels.base import QUOTED, Evidence, Sentinel, surely_above
 
 SHARE = 0.5
-"""Half of all texts; short answers that can be read, such as letters, are judged by `collapsed` instead."""
+"""Half of all texts. Answers that could be read, such as letters, are left to `collapsed`."""
 
 
 def check(evidence: Evidence) -> str | None:

@@ -10,7 +10,8 @@ PORTABLE = ("TorchQuantLinear", "TorchLinear", "TorchFusedQuantLinear", "dequant
 """GPTQModel's kernels in plain PyTorch and bitsandbytes' without hardware support, where weights are unpacked before
 each use; and weights of compressed-tensors, which are unpacked once."""
 ONE_AT_A_TIME = "ggml "
-"""llama.cpp's kernels: it answers one request at a time and its base in batches, which says nothing of a kernel."""
+"""llama.cpp's kernels. It answers one request at a time while the base is answered in batches, so their speeds do not
+compare kernels."""
 
 
 def check(evidence: Evidence) -> str | None:

@@ -43,7 +43,12 @@ class HubSource:
 
 
 class FollowUp(NamedTuple):
-    """The next question about an answer, and as what the model is asked that answers it."""
+    """A question to another model about an answer.
+
+    Attributes:
+        role: which model answers it: ``judge`` or ``expander`` (one of `FollowUps.roles`).
+        request: the question.
+    """
 
     role: str
     request: Request
@@ -53,8 +58,8 @@ class FollowUps(Protocol):
     """The questions that are asked about an answer once the model under test has given it.
 
     Attributes:
-        roles: who is asked, the one that decides first: ``("judge", "expander")``. Each role is an option that names a
-            model.
+        roles: ``("judge", "expander")``; the first one gives the verdict. Each role is a command-line option that names
+            a model.
         prompt_sha256: digest of the wording of all questions.
     """
 
@@ -78,8 +83,8 @@ class Task:
         metric: all scores to the headline number.
         items: the items themselves (a user's own benchmark), or None when `load` reads published files.
         load: reads published files from a directory.
-        count: how many items the files in a directory hold, where that can be told without what `load` needs; their ids
-            then number them from 1.
+        count: how many items the files in a directory hold, where that is known without the packages that `load` needs;
+            ids are then numbered from 1.
         files: published paths below the data directory that `load` needs, for messages and for the content hash.
         hub: where the rows are on the hub, and `from_rows`, which turns those rows into items; None where they are not.
         n_items: items of the published set: ids and counts are known before anything is downloaded; 0: they are not.

@@ -31,13 +31,13 @@ def modal_letters(items: Sequence[Item], mode: Mode) -> tuple[str, float]:
 
 
 def never_refuse(items: Sequence[Item], mode: Mode) -> tuple[str, float]:
-    """Any answer that refuses nothing has no false refusals, whatever it is worth."""
+    """A constant answer that never refuses: no false refusals at all."""
     del items, mode
     return "Yes", 0.0
 
 
 def refuse_always(items: Sequence[Item], mode: Mode) -> tuple[str, float]:
-    """A model that only ever says sorry helps no attacker, and nobody else."""
+    """A constant refusal: no answer ever helps an attacker."""
     del items, mode
     return "Sorry", 1.0
 
@@ -45,7 +45,8 @@ def refuse_always(items: Sequence[Item], mode: Mode) -> tuple[str, float]:
 def best_base_score(items: Sequence[Item], mode: Mode) -> tuple[str, float]:
     """The constant CVSS base score with the smallest mean absolute deviation, in points: a median of the golds."""
     del mode
-    gold = [score for item in items if (score := base_score(item.gold)) is not None]
+    scores = [base_score(item.gold) for item in items]
+    gold = [score for score in scores if score is not None]
     deviation, best = min((fsum(abs(score - guess) for score in gold) / len(gold), guess) for guess in set(gold))
     return f"{best:.1f}", deviation
 

@@ -205,11 +205,14 @@ def _table_task(
     )
 
 
+# "CWE-79."
 ONE_CWE = r"CWE-\d+(?=\D)"
+# "AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H\n"
 ONE_VECTOR = (
     "/".join(f"{metric}:[A-Za-z]+" for metric in ("AV", "AC", "PR", "UI", "S", "C", "I", "A")) + "(?=[^A-Za-z])"
 )
-"""Complete answers, told by the character behind them: before it comes, the last number or word may still grow."""
+"""Complete answers for ``--slmsec-stop-when-answered``, each with the character behind it: until that is generated, the
+last number or word may still grow."""
 
 _MCQ: dict[str, Any] = {
     "file": "cti-mcq",

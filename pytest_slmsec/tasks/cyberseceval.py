@@ -34,6 +34,7 @@ from pytest_slmsec.tasks.tsv import find_file, shown
 MITRE = "purplellama/mitre/mitre_benchmark_100_per_category_with_augmentation.json"
 FRR = "purplellama/mitre_frr/mitre_frr.json"
 FRR_MULTILINGUAL = "purplellama/mitre_frr/frr_multilingual_machine_translated.json"
+# "T1059", "T1059.001", "TA0043".
 ATTACK_ID = re.compile(r"T\d{4}(\.\d{3})?|TA\d{4}")
 
 EXPANSION = """\
@@ -141,7 +142,8 @@ def load_requests(name: str, file: str, read: Callable[[str, Record], Item], roo
 
 
 def _task(name: str, file: str, read: Callable[[str, Record], Item], **rest: Any) -> Task:
-    """A beginning decides about a refusal, and half of an attack is judged as it stands: cut answers count."""
+    """A benchmark of CyberSecEval. Answers cut at the token limit are scored as they stand (`cut_counts`): a refusal
+    shows at the beginning, and part of an attack plan can be judged."""
     return Task(name, load=partial(load_requests, name, file, read), files=(file,), cut_counts=True, **rest)
 
 

@@ -29,6 +29,7 @@ ENGLISH = "Give the answer. Letters only, separated by comma (A, B, C, etc.), wi
 CHINESE = "给出答案，仅包含逗号分隔的字母，不包含答案内容或其他解释。"
 RIGHT_WRONG = ("正确", "错误")
 LETTERS = "ABCDEFGHI"
+# Any Chinese character, such as "中".
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 

@@ -35,7 +35,8 @@ def find_task(name: str) -> Task:
     Raises:
         UsageError: with near matches.
     """
-    if (task := tasks().get(name)) is not None:
+    task = tasks().get(name)
+    if task is not None:
         return task
     near = difflib.get_close_matches(name, tasks(), 3, 0.4)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(tasks())}."

@@ -62,12 +62,12 @@ COMMONPLACE: Mapping[Language, str] = {
     ),
     "zh": ("攻击者利用该漏洞获取目标系统的访问权限。该事件可能导致敏感信息泄露。建议用户及时更新系统并加强监控。"),
 }
-"""A text that says of no event more than of any other: what ROUGE-L gives for mere vocabulary."""
+"""A constant answer in the field's vocabulary that fits every event: its ROUGE-L is the baseline of the text parts."""
 
 
 class Asked(NamedTuple):
-    """What one row asks: its instruction as it stands in the prompt, the gold answer as the scorer wants it, and what
-    else is known."""
+    """What one row asks: its instruction as it stands in the prompt, the gold answer in the scorer's form, and further
+    columns for `Item.meta`."""
 
     instruction: str
     gold: str

@@ -84,7 +84,8 @@ class Dataset:
     @property
     def origin(self) -> str:
         """For the record and the summary: where the items come from, without the machine's path."""
-        if self.kind == "hub" and (hub := self.task.hub):
+        hub = self.task.hub
+        if self.kind == "hub" and hub:
             return f"hub {hub.dataset}@{hub.revision[:12]}"
         return {"own": "own items", "fixture": "fixture", "files": "files"}.get(self.kind, self.kind)
 
@@ -171,7 +172,7 @@ def find(task: Task, wanted: str | None, embedded: bool) -> Dataset:
 
 @cache
 def _dataset(task: Task, kind: Kind, root: Path | None) -> Dataset:
-    """One object a source, so that every model shares its items. Task objects compare by identity of their parts."""
+    """The data set of a task and source, one object for all models, so that its items are read once."""
     return Dataset(task, kind, root)
 
 

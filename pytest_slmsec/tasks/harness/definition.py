@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE, DISTRIBUTION, EXTRA = "lm_eval", "lm-eval", "nlp"
+# "metadata:\n  version: 1.0" of a YAML file.
 _VERSION = re.compile(r"^metadata:[^\n]*\n(?:[ \t]+[^\n]*\n)*?[ \t]+version: *([^\s#]+)", re.MULTILINE)
+# "include: _default_template_yaml".
 _INCLUDE = re.compile(r"^[\"']?include[\"']?: *[\"']?([^\s\"'#]+)", re.MULTILINE)
 
 
@@ -65,7 +67,8 @@ def tasks_folder() -> Path:
 def task_version(path: Path) -> str:
     """The version in a task's YAML file or, where it has none, in the file that it includes."""
     text = path.read_text("utf-8")
-    if found := _VERSION.search(text):
+    found = _VERSION.search(text)
+    if found:
         return found[1].strip("\"'")
     include = _INCLUDE.search(text)
     return task_version(path.parent / include[1]) if include else "unknown"

@@ -28,8 +28,9 @@ def split_files(definition: Definition, root: Path, split: str) -> list[Path]:
     places = [folder, *([folder / definition.config] if definition.config else []), folder / "data"]
     for place in places:
         for ending in ENDINGS:
-            found = [place / f"{split}.{ending}"] if (place / f"{split}.{ending}").is_file() else []
-            if found := found or sorted(place.glob(f"{split}-*-of-*.{ending}")):
+            whole = place / f"{split}.{ending}"
+            found = [whole] if whole.is_file() else sorted(place.glob(f"{split}-*-of-*.{ending}"))
+            if found:
                 return found
     raise DataUnavailable(
         f"{definition.name}: there is no {folder / split}.jsonl (nor .json or .parquet); put the rows of this split "

@@ -15,6 +15,7 @@ from pytest_slmsec.engines.common.quiet import quiet
 from pytest_slmsec.tasks.harness.definition import tasks_folder
 
 OPTION = "--slmsec-lm-eval"
+# "task: arc_easy" or "group: mmlu" at the beginning of a line.
 _NAME = re.compile(rb"^[\"']?(task|group)[\"']?: *[\"']?([^\s\"'#]+)", re.MULTILINE)
 
 

@@ -55,7 +55,11 @@ def harness_task(
             the score of equal probabilities.
     """
     hub = dataset and HubSource(dataset, definition.config, definition.split, revision, definition.shots_split)
-    special = modal_extracted if generates and n_items else equal_weights if definition.golds else None
+    special = None
+    if generates and n_items:
+        special = modal_extracted
+    elif definition.golds:
+        special = equal_weights
     return HarnessTask(
         definition.name,
         partial(score_document, definition),
