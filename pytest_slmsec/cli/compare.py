@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 
 from pytest_slmsec.cli.recorded_runs import read_recorded
-from pytest_slmsec.config.options import read_gate
+from pytest_slmsec.config.files import read_gate
 from pytest_slmsec.core.errors import CompareError, SlmsecError
 from pytest_slmsec.core.wrap import columns
 from pytest_slmsec.gates.decision.decide import Judgement, judge

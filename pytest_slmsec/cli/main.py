@@ -11,7 +11,9 @@ from typing import Any, NoReturn
 
 from pytest_slmsec import __version__
 from pytest_slmsec.cli.listing import list_lines, model_lines
-from pytest_slmsec.config.options import DEVICE, PRESET, engine_settings, load_config, read_gate
+from pytest_slmsec.config.files import load_config, read_gate
+from pytest_slmsec.config.options import DEVICE, PRESET
+from pytest_slmsec.config.settings import engine_settings
 from pytest_slmsec.core.errors import SlmsecError, UsageError
 from pytest_slmsec.core.models import DTYPES, Registry, parse_model, shipped_registry
 from pytest_slmsec.core.wrap import columns, for_stderr

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pytest_slmsec.collection.cases import Case, Group
 from pytest_slmsec.collection.parametrize import cases_of, make_group
-from pytest_slmsec.config.options import Settings, engine_settings
+from pytest_slmsec.config.settings import Settings, engine_settings
 from pytest_slmsec.core.errors import CompareError
 from pytest_slmsec.core.items import Answer
 from pytest_slmsec.core.models import REPLAY_PREFIX, ModelSpec

@@ -9,7 +9,8 @@ import pytest
 
 from pytest_slmsec.collection.cases import MARKER, Case, Group, NoItems
 from pytest_slmsec.collection.ids import model_id, safe_id
-from pytest_slmsec.config.options import RULE, Settings
+from pytest_slmsec.config.options import RULE
+from pytest_slmsec.config.settings import Settings
 from pytest_slmsec.core.errors import DataError, DataUnavailable, MissingExtraError, ModelUnavailable, Unfit, UsageError
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.common.base import NO_TEXT, Capability

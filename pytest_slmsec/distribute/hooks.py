@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_slmsec.config.options import Settings
+from pytest_slmsec.config.settings import Settings
 from pytest_slmsec.core.errors import SharedGpuWarning
 from pytest_slmsec.distribute.gpus import ON_GPU, PINNED, Pins, crowded, gpus_for
 from pytest_slmsec.distribute.units import SHARED_BY, Sharing

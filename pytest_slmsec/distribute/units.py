@@ -16,7 +16,7 @@ import pytest
 from pytest_slmsec.collection.cases import Case, case_of
 from pytest_slmsec.collection.ids import model_id
 from pytest_slmsec.collection.windows import cut
-from pytest_slmsec.config.options import Settings
+from pytest_slmsec.config.settings import Settings
 
 PARTS = 4
 """Into how many units a worker's share of the ordinary tests is cut, so that slow ones even out."""

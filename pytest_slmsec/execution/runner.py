@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from pytest_slmsec.collection.cases import Case, Group
 from pytest_slmsec.collection.windows import Window, cut
-from pytest_slmsec.config.options import Settings
+from pytest_slmsec.config.settings import Settings
 from pytest_slmsec.core.errors import Unfit
 from pytest_slmsec.core.items import Answer, Output, Request
 from pytest_slmsec.core.journal import Journal, StoredBatch

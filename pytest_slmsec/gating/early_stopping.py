@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import pytest
 
 from pytest_slmsec.collection.cases import Case, Group, case_of
-from pytest_slmsec.config.options import Settings
+from pytest_slmsec.config.settings import Settings
 from pytest_slmsec.core.errors import SlmsecError, UsageError
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.core.wrap import counted

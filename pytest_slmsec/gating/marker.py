@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pytest_slmsec.collection.cases import Group, case_of
-from pytest_slmsec.config.options import read_gate
+from pytest_slmsec.config.files import read_gate
 from pytest_slmsec.config.usage_error import usage_error
 from pytest_slmsec.core.errors import FeasibilityWarning, UsageError
 from pytest_slmsec.core.models import ModelSpec

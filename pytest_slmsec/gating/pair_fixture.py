@@ -12,7 +12,7 @@ import pytest
 from pytest_slmsec.collection.cases import Case, Group
 from pytest_slmsec.collection.ids import model_id, safe_id
 from pytest_slmsec.collection.parametrize import NO_DATA, NO_MODEL, cases_of, make_group
-from pytest_slmsec.config.options import Settings
+from pytest_slmsec.config.settings import Settings
 from pytest_slmsec.core.errors import DataUnavailable, ModelError, SlmsecError, UsageError
 from pytest_slmsec.gates.policy.config import GateConfig
 from pytest_slmsec.gates.records.comparisons import Duel

@@ -17,7 +17,7 @@ import pytest
 
 from pytest_slmsec.collection.cases import case_of
 from pytest_slmsec.collection.parametrize import NO_DATA
-from pytest_slmsec.config.options import Settings
+from pytest_slmsec.config.settings import Settings
 from pytest_slmsec.core.errors import CompareError, UsageError
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.core.wrap import shown, wrapped

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from io import StringIO
 from typing import Any, NamedTuple
 
-from pytest_slmsec.config.options import Settings
+from pytest_slmsec.config.settings import Settings
 from pytest_slmsec.core.wrap import counted, folded
 from pytest_slmsec.reports.extras import extras
 from pytest_slmsec.reports.groups import Cost, Group

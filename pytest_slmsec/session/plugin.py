@@ -15,7 +15,8 @@ import pytest
 
 from pytest_slmsec.collection.cases import MARKER, Case, Group, NoItems, case_of, no_items_of, unfit_of
 from pytest_slmsec.collection.windows import together
-from pytest_slmsec.config.options import PLUGIN_OPTIONS, Settings, read_settings
+from pytest_slmsec.config.options import PLUGIN_OPTIONS
+from pytest_slmsec.config.settings import Settings, read_settings
 from pytest_slmsec.config.usage_error import usage_error
 from pytest_slmsec.core.errors import DataUnavailable, EngineError, JournalError, SlmsecError, Unfit, UsageError
 from pytest_slmsec.core.items import Answer
