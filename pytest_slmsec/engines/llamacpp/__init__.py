@@ -1,1 +1,1 @@
-"""GGUF files through llama.cpp."""
+"""The engine for GGUF files, over llama.cpp."""

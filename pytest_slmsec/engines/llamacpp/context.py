@@ -1,4 +1,4 @@
-"""A loaded model and its one context: tokens in, logits out, with the keys and values of what was fed kept."""
+"""A loaded GGUF model, and a context: token ids in, logits out, with a cache of keys and values."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from pytest_slmsec.engines.llamacpp.library import complaints, import_llama, n_t
 
 Logits = NDArray[np.float32]
 FEED = 512
-"""Tokens a call of llama.cpp at most. Fixed, so that the same text is always computed in the same pieces."""
+"""Most tokens in one call of llama.cpp. Fixed, so that the same text is always computed in the same pieces."""
 SMALLEST = 1024
-"""Tokens that a context holds at first; it doubles when more are needed, so that memory follows what is asked."""
+"""Tokens that a context holds at first. It doubles when more are needed, so that memory grows with the requests."""
 ALL_LAYERS = -1
 UNKNOWN = "unknown model architecture"
 F32, F16, BF16 = 0, 1, 30
-"""ggml's numbers of types that keys and values can be held in."""
+"""ggml's type numbers for keys and values (``ggml.h``)."""
 
 
 class LlamaModel:
     """Weights and vocabulary of a GGUF file.
 
     Args:
-        path: checked before (`gguf_file.read_gguf`). gpu: number of the GPU that all layers are offloaded to, or None.
-        check: also look for stored values that are not finite.
+        path: a file that `gguf_file.read_gguf` has checked. gpu: index of the GPU to put all layers on, or None.
+        check: also fail on stored values that are not finite.
 
     Raises:
-        ModelError: llama.cpp refuses it; says why.
+        ModelError: llama.cpp refuses the file, or it is no causal language model.
     """
 
     def __init__(self, path: Path, gpu: int | None, check: bool = False) -> None:
@@ -44,7 +44,8 @@ class LlamaModel:
         with complaints() as lines:
             self.pointer = self._lib.llama_model_load_from_file(str(path).encode(), params)
             if not self.pointer:
-                raise ModelError(f"{path} cannot be loaded by llama.cpp ({(why := reason(lines))}): {_remedy(why)}.")
+                why = reason(lines)
+                raise ModelError(f"{path} cannot be loaded by llama.cpp ({why}): {_remedy(why)}.")
         if self._lib.llama_model_has_encoder(self.pointer) or not self._lib.llama_model_has_decoder(self.pointer):
             self.close()
             raise ModelError(f"{path} is no causal language model: it encodes text, and generates none by itself.")
@@ -66,10 +67,13 @@ def _remedy(why: str) -> str:
 
 
 class Context:
-    """One sequence of tokens that grows at its end and is cut back.
+    """One sequence of tokens with its keys and values. Tokens are appended at the end and cut off from the end.
 
     Args:
-        kv_type: ggml's number of the type that keys and values are held in.
+        kv_type: ggml's type number for keys and values (`F32`, `F16`, `BF16`).
+
+    Attributes:
+        size: tokens that fit. tokens: the tokens in the cache.
     """
 
     def __init__(self, model: LlamaModel, kv_type: int) -> None:
@@ -84,7 +88,7 @@ class Context:
         self.tokens: list[int] = []
 
     def reserve(self, n_tokens: int) -> None:
-        """Make room for so many tokens in all; what was fed is forgotten where that needs a larger context.
+        """Make room for so many tokens in all. If a larger context has to be made, the cache is emptied.
 
         Raises:
             EngineError: there is not enough memory.
@@ -109,14 +113,14 @@ class Context:
         if n_tokens and self._lib.llama_memory_seq_rm(memory, 0, n_tokens, -1):
             del self.tokens[n_tokens:]
             return
-        # A recurrent state cannot be cut back: it is computed again.
+        # A recurrent state cannot be cut back, so it is computed again.
         again, self.tokens = self.tokens[:n_tokens], []
         self._lib.llama_memory_clear(memory, True)
         if again:
             self.feed(again)
 
     def feed(self, tokens: Sequence[int], every: bool = False) -> Logits:
-        """Append tokens and give the logits behind the last of them, or behind `every` one: (positions, vocabulary).
+        """Append tokens; return the logits after the last one, or after `every` one: float32, (positions, vocabulary).
 
         Raises:
             EngineError: llama.cpp failed.
@@ -166,7 +170,7 @@ class Context:
         params.type_k = params.type_v = self._kv_type
         if self._kv_type == F32:  # flash attention would round them to f16 on the way
             params.flash_attn_type = self._lib.LLAMA_FLASH_ATTN_TYPE_DISABLED
-        params.swa_full = True  # a window of its own could not be cut back
+        params.swa_full = True  # a cache of the sliding window alone could not be cut back
         params.no_perf = True
         return params
 

@@ -1,10 +1,9 @@
-"""The engine over GGUF files: llama.cpp, one request after the other in one context.
+"""The engine for GGUF files: llama.cpp, one request after the other in one context.
 
-Prompts are rendered and tokenised as for every other engine: with the Hugging Face tokenizer where one lies beside the
-GGUF file in a model directory, so that a quantised model reads the very tokens of its base; for a file by itself with
-its own vocabulary and chat template. The keys and values of what all prompts of a benchmark begin with are computed
-once, and so are those of a prompt for all of its choices. Nothing else is reused: an answer must not depend on what was
-asked before it.
+Prompts are rendered and tokenised as for every other engine. If the model is a directory with a Hugging Face tokenizer,
+that one is used, so that a quantised model reads the same tokens as its base. A file without one is read with its own
+vocabulary and chat template. The shared beginning of all prompts of a benchmark is computed once, and so is a prompt
+for all of its choices. Nothing else is reused, so that an answer does not depend on earlier requests.
 """
 
 from __future__ import annotations
@@ -40,25 +39,25 @@ from pytest_slmsec.engines.prompting.batching import continuation_rows
 from pytest_slmsec.engines.prompting.encoded import Encoded, Tokens
 
 MOST_REQUESTS = 16
-"""In a batch. They run one after the other; what is finished is journaled when the batch ends."""
+"""Most requests in a batch. They run one after the other; answers are journaled when the batch ends."""
 KV_TYPES: Mapping[str, tuple[str, int]] = {
     "auto": ("f16", F16),
     "fp16": ("f16", F16),
     "fp32": ("f32", F32),
     "bf16": ("bf16", BF16),
 }
-"""--slmsec-dtype to the type of keys and values, by llama.cpp's name and ggml's number; f16 is llama.cpp's default."""
+"""From --slmsec-dtype to the type of keys and values: llama.cpp's name, ggml's number. f16 is llama.cpp's default."""
 HUGGING_FACE = "the Hugging Face tokenizer"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json")
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """How a model reads.
+class TokenizerInUse:
+    """The tokenizer of a model.
 
     Attributes:
         tokenizer: Hugging Face's, or the file's own. ends: ids that end a text.
-        sha256: identity of the tokenizer. by: whose it is, for the record.
+        sha256: identity of the tokenizer. by: where it comes from, for the record.
     """
 
     tokenizer: Any
@@ -71,8 +70,9 @@ def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> LlamaCpp
     """Load a GGUF file, or a directory with one.
 
     Raises:
-        ModelError: it is damaged, no language model, or its tokenizer is another model's.
-        MissingExtraError: llama-cpp-python is not installed. UsageError: no such device, or a dtype was asked for.
+        ModelError: the file is damaged, is no language model, or the tokenizer beside it is another model's.
+        MissingExtraError: llama-cpp-python is not installed.
+        UsageError: there is no such device, or the model's name has a dtype.
     """
     path = find_gguf(directory)
     if path is None:
@@ -86,7 +86,7 @@ def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> LlamaCpp
     began = time.perf_counter()
     model = LlamaModel(path, gpu)
     load_s = time.perf_counter() - began
-    reading = _reading(directory, model, file)
+    in_use = _tokenizer_in_use(directory, model, file)
     kv_name, kv_type = KV_TYPES.get(settings.dtype, KV_TYPES["auto"])
     info = EngineInfo(
         engine=f"llama-cpp-python {import_llama().__version__}",
@@ -97,30 +97,30 @@ def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> LlamaCpp
         model_bytes=sum(part.stat().st_size for part in parts),
         context_tokens=min(filter(None, (spec.context_tokens, model.context_tokens))),
         weights_sha256=weights_sha256(parts, settings.cache_dir),
-        tokenizer_sha256=reading.sha256,
-        template_sha256=template_sha256(reading.tokenizer),
+        tokenizer_sha256=in_use.sha256,
+        template_sha256=template_sha256(in_use.tokenizer),
         extra={
             "architecture": file.architecture,
             "system_info": system_info(),
             "threads": n_threads(),
-            "tokens_by": reading.by,
-            **({"transformers": version("transformers")} if reading.by == HUGGING_FACE else {}),
+            "tokens_by": in_use.by,
+            **({"transformers": version("transformers")} if in_use.by == HUGGING_FACE else {}),
             "quantization": quantization_facts(path, file),
         },
     )
-    return LlamaCppEngine(model, Context(model, kv_type), reading, info)
+    return LlamaCppEngine(model, Context(model, kv_type), in_use, info)
 
 
 class LlamaCppEngine(Answering):
-    """Answers requests with a loaded GGUF model; see `engines.base.Engine`."""
+    """Answers requests with a loaded GGUF model; see `engines.common.base.Engine`."""
 
-    def __init__(self, model: LlamaModel, context: Context, reading: Reading, info: EngineInfo) -> None:
-        super().__init__(reading.tokenizer, reading.ends, info)
+    def __init__(self, model: LlamaModel, context: Context, in_use: TokenizerInUse, info: EngineInfo) -> None:
+        super().__init__(in_use.tokenizer, in_use.ends, info)
         self._model, self._context = model, context
         self._beginning: Tokens = ()
 
     def plan(self, requests: Sequence[Request]) -> list[list[int]]:
-        """Batches of one kind, those with the same shared beginning next to each other."""
+        """Batches of one kind each; requests with the same shared beginning are next to each other."""
         encoded = self._encode(requests)
         kinds = [type(request).__name__ for request in requests]
         keys = [(kind, one.prompt[: one.shared]) for kind, one in zip(kinds, encoded, strict=True)]
@@ -133,7 +133,7 @@ class LlamaCppEngine(Answering):
         return batches
 
     def logits(self, tokens: Sequence[int], start: int = 0) -> torch.Tensor:
-        """Logits of a text's next tokens at its positions from `start` on, (positions, vocabulary)."""
+        """Logits of the next token after each position from `start` on: float32, (positions, vocabulary)."""
         self._context.reserve(len(tokens))
         self._start(())
         if start:
@@ -149,24 +149,26 @@ class LlamaCppEngine(Answering):
     def _answers(
         self, asked: list[int], requests: Sequence[Request], encoded: Sequence[Encoded], tally: Tally
     ) -> dict[int, Output]:
-        """One after the other.
+        """Outputs by index, computed one after the other.
 
         Raises:
-            EngineError: llama.cpp failed; names the item.
+            EngineError: llama.cpp failed; the message names the item.
         """
         outputs: dict[int, Output] = {}
         for at in asked:
             request, one = requests[at], encoded[at]
             try:
                 if isinstance(request, Choose):
-                    outputs[at] = chosen_output(request, one, [self._chosen(tree, tally) for tree in one.trees()])
+                    outputs[at] = chosen_output(
+                        request, one, [self._score_choices(tree, tally) for tree in one.trees()]
+                    )
                 elif isinstance(request, Generate):
-                    outputs[at] = self._written(request, one, tally)
+                    outputs[at] = self._generate(request, one, tally)
             except EngineError as error:
                 raise EngineError(f"{request.id}: {error}") from error
         return outputs
 
-    def _chosen(self, encoded: Encoded, tally: Tally) -> Chosen:
+    def _score_choices(self, encoded: Encoded, tally: Tally) -> Chosen:
         self._context.reserve(encoded.longest)
         logits = torch.from_numpy(self._prefilled(encoded, tally))
         firsts = read(logits, [choice[0] for choice in encoded.choices])
@@ -176,7 +178,7 @@ class LlamaCppEngine(Answering):
             rows[fed] = torch.from_numpy(self._context.feed(fed, every=True))
         return put_together(encoded, firsts, rows)
 
-    def _written(self, request: Generate, encoded: Encoded, tally: Tally) -> Output:
+    def _generate(self, request: Generate, encoded: Encoded, tally: Tally) -> Output:
         row = self._row(request, encoded)
         self._context.reserve(len(encoded.prompt) + row.limit)
         logits = self._prefilled(encoded, tally)
@@ -192,7 +194,7 @@ class LlamaCppEngine(Answering):
         return self._generated(request, encoded, row)
 
     def _prefilled(self, encoded: Encoded, tally: Tally) -> Logits:
-        """Logits behind the prompt, (vocabulary)."""
+        """Logits after the prompt: float32, (vocabulary,)."""
         began = self._now()
         beginning = encoded.prompt[: encoded.shared]
         self._start(beginning)
@@ -201,7 +203,7 @@ class LlamaCppEngine(Answering):
         return logits
 
     def _start(self, beginning: Tokens) -> None:
-        """Cut the context back to a shared beginning, which is computed by itself where it is not there already."""
+        """Cut the context back to a shared beginning; compute that first if it is not in the cache."""
         if beginning != self._beginning or len(self._context.tokens) < len(beginning):
             self._context.keep(0)
             self._beginning = beginning
@@ -211,10 +213,10 @@ class LlamaCppEngine(Answering):
 
 
 def _pick_gpu(device: str) -> int | None:
-    """The GPU to run on, where llama.cpp was built for one; None: the CPU.
+    """Index of the GPU to run on; None for the CPU.
 
     Raises:
-        UsageError: another device was asked for than there is.
+        UsageError: llama.cpp was not built for the device.
     """
     name, _, index = device.partition(":")
     able = bool(import_llama().llama_supports_gpu_offload())
@@ -228,34 +230,32 @@ def _pick_gpu(device: str) -> int | None:
     return int(index or 0)
 
 
-def _reading(directory: Path, model: LlamaModel, file: GgufFile) -> Reading:
-    """The tokenizer beside the file, where the model is a directory with one; else the file's own."""
+def _tokenizer_in_use(directory: Path, model: LlamaModel, file: GgufFile) -> TokenizerInUse:
+    """The tokenizer beside the file if the model is a directory with one, else the file's own."""
     if not directory.is_dir() or not any((directory / name).is_file() for name in TOKENIZER_FILES):
         own = GgufTokenizer(model, file)
-        return Reading(own, own.ends, own.sha256, "the GGUF file")
+        return TokenizerInUse(own, own.ends, own.sha256, "the GGUF file")
     tokenizer = load_tokenizer(directory)
     check_tokens(file, tokenizer)
-    parts = {
-        name: SimpleNamespace(**(read_json(path) if (path := directory / f"{name}.json").is_file() else {}))
-        for name in ("config", "generation_config")
-    }
-    return Reading(
-        tokenizer,
-        end_ids(SimpleNamespace(**parts), tokenizer),
-        tokenizer_sha256(tokenizer),
-        HUGGING_FACE,
-    )
+    paths = {name: directory / f"{name}.json" for name in ("config", "generation_config")}
+    parts = {name: SimpleNamespace(**_json_if_there(path)) for name, path in paths.items()}
+    ends = end_ids(SimpleNamespace(**parts), tokenizer)
+    return TokenizerInUse(tokenizer, ends, tokenizer_sha256(tokenizer), HUGGING_FACE)
+
+
+def _json_if_there(path: Path) -> dict[str, Any]:
+    return dict(read_json(path)) if path.is_file() else {}
 
 
 def file_type(file: GgufFile) -> str:
-    """llama.cpp's name for how most weights are stored: ``Q4_K - Medium``."""
+    """llama.cpp's name for the quantisation of most weights, such as ``Q4_K - Medium``."""
     number = file.metadata.get("general.file_type")
     named = import_llama().llama_ftype_name(number) if isinstance(number, int) else None
     return str(named.decode()) if named else next(iter(file.kinds), "unknown")
 
 
 def quantization_facts(path: Path, file: GgufFile) -> dict[str, object]:
-    """For the record: types of the tensors, bits a weight, and how it was made and verified where this project did."""
+    """For the record: tensor types, bits a weight, and the manifest if this project made the file."""
     manifest = path.parent / MANIFEST
     return {
         "method": "gguf",

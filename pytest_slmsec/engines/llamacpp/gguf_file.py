@@ -1,7 +1,7 @@
-"""The header of a GGUF file, read and held against the file before llama.cpp sees it.
+"""Reads the header of a GGUF file and checks it against the file before llama.cpp loads it.
 
-llama.cpp ends the whole process on some damaged files, so whatever can be checked is checked here. The layout is that
-of https://github.com/ggml-org/ggml/blob/master/docs/gguf.md, versions 2 and 3.
+llama.cpp ends the whole process on some damaged files, so as much as possible is checked here. Source of the layout:
+https://github.com/ggml-org/ggml/blob/master/docs/gguf.md, versions 2 and 3.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_slmsec.core.errors import ModelError
-from pytest_slmsec.engines.llamacpp.sorts import check_generates
+from pytest_slmsec.engines.llamacpp.file_kinds import check_generates
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
@@ -35,7 +35,7 @@ EMBEDDING = "token_embd.weight"
 
 
 class Damaged(ValueError):
-    """What is wrong with a file, as the end of a sentence."""
+    """The file is damaged. The message is the end of a sentence that begins with its path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,8 @@ class TensorInfo:
     """One tensor of a GGUF file.
 
     Attributes:
-        shape: numbers of elements, the row length first. kind: ``Q4_K``, ``F32``. offset, n_bytes: place in the data.
+        shape: elements in each dimension, the row length first. kind: storage type, such as ``Q4_K``.
+        offset, n_bytes: bytes from the start of the tensor data, and size in bytes.
     """
 
     name: str
@@ -55,10 +56,10 @@ class TensorInfo:
 
 @dataclass(frozen=True, slots=True)
 class GgufFile:
-    """A GGUF file whose header is sound and whose tensors lie within it.
+    """A GGUF file with a valid header and all of its tensors.
 
     Attributes:
-        metadata: all keys; arrays are tuples.
+        metadata: all keys and values; arrays are tuples.
     """
 
     path: Path
@@ -67,17 +68,17 @@ class GgufFile:
 
     @property
     def architecture(self) -> str:
-        """``llama``, ``qwen2``, ..."""
+        """The architecture by llama.cpp's name: ``llama``, ``qwen2``."""
         return str(self.metadata["general.architecture"])
 
     @property
     def kinds(self) -> dict[str, int]:
-        """How many tensors are stored in each type, the most frequent first."""
+        """Number of tensors of each storage type, the most frequent first."""
         return dict(Counter(tensor.kind for tensor in self.tensors).most_common())
 
     @property
     def bits_per_weight(self) -> float:
-        """Bits of all tensors over their elements, scales included."""
+        """Bits of all tensors, scales included, divided by the number of their elements."""
         elements = sum(math.prod(tensor.shape) for tensor in self.tensors)
         return 8 * sum(tensor.n_bytes for tensor in self.tensors) / max(elements, 1)
 
@@ -86,8 +87,8 @@ def read_gguf(path: Path) -> GgufFile:
     """Read the header of one file and check it against the file's size.
 
     Raises:
-        ModelError: it is no GGUF file, is cut short or damaged, is no language model, or its vocabulary does not fit
-            its weights.
+        ModelError: the file is no GGUF file, is incomplete or damaged, is no language model, or its vocabulary does not
+            fit its weights.
         MissingExtraError: the package gguf is not installed.
     """
     try:
@@ -103,10 +104,10 @@ def read_gguf(path: Path) -> GgufFile:
 
 
 def shards(path: Path) -> tuple[Path, ...]:
-    """All parts of a model that is split over files (``x-00001-of-00003.gguf``), or the one file.
+    """All files of a model that is split (``x-00001-of-00003.gguf``), or the one file.
 
     Raises:
-        ModelError: a part is missing, or another than the first was named.
+        ModelError: a file is missing, or a file other than the first was named.
     """
     found = SHARD.fullmatch(path.name)
     if found is None:
@@ -115,7 +116,8 @@ def shards(path: Path) -> tuple[Path, ...]:
     if path.name != names[0]:
         raise ModelError(f"{path} is a part of a split model: name its first part, {names[0]}.")
     parts = tuple(path.with_name(name) for name in names)
-    if missing := [part.name for part in parts if not part.is_file()]:
+    missing = [part.name for part in parts if not part.is_file()]
+    if missing:
         raise ModelError(
             f"{path.parent} lacks {missing[0]} ({len(missing)} of {len(parts)} parts of the model are missing): "
             "fetch the model again."
@@ -124,7 +126,7 @@ def shards(path: Path) -> tuple[Path, ...]:
 
 
 class _Reader:
-    """Values one after the other; nothing is read beyond the end of the file."""
+    """Reads values one after the other, and never beyond the end of the file."""
 
     def __init__(self, data: mmap.mmap) -> None:
         self._data = data
@@ -142,7 +144,7 @@ class _Reader:
         return value
 
     def count(self, least_bytes: int) -> int:
-        """A count of things that take at least so many bytes each: more than fit into the file is damage."""
+        """A number of values of at least `least_bytes` each. More than fit into the file means that it is damaged."""
         found = int(self.number("<Q"))
         if found * least_bytes > self.left:
             raise Damaged(f"is cut short or damaged: it announces {found} values where {self.left} bytes are left")
@@ -223,7 +225,7 @@ def _tensor(reader: _Reader, alignment: int) -> TensorInfo:
 
 @cache
 def _sizes() -> dict[int, tuple[str, int, int]]:
-    """Of each tensor type: its name, weights a block, bytes a block."""
+    """From the number of a tensor type to its name, weights a block and bytes a block."""
     from pytest_slmsec.engines.llamacpp.library import import_gguf
 
     sizes: Mapping[Any, tuple[int, int]] = import_gguf().GGML_QUANT_SIZES
@@ -241,7 +243,7 @@ def _check_places(tensors: Sequence[TensorInfo], start: int, size: int) -> None:
 
 
 def _check_metadata(metadata: Mapping[str, Any], tensors: Sequence[TensorInfo]) -> None:
-    """That the vocabulary is that of the weights; later parts of a split model have none."""
+    """Check that the vocabulary fits the weights. Later files of a split model have no vocabulary."""
     if metadata.get("split.no", 0):
         return
     if not isinstance(metadata.get("general.architecture"), str):

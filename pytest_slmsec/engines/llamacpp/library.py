@@ -1,4 +1,4 @@
-"""The library llama.cpp, quiet: what it logs is kept for messages, never printed."""
+"""Imports llama.cpp and keeps what it logs for error messages, instead of printing it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SOURCE = re.compile(r"^[\w:~<>]+: ")
 
 
 def import_gguf() -> Any:
-    """The package gguf: names and sizes of the format.
+    """The package gguf, which knows names and sizes of the format.
 
     Raises:
         MissingExtraError: it is not installed.
@@ -35,7 +35,7 @@ def import_gguf() -> Any:
 
 @cache
 def import_llama() -> Any:
-    """The package llama_cpp, with its library started.
+    """The package llama_cpp, with its library initialised.
 
     Raises:
         MissingExtraError: it is not installed.
@@ -49,7 +49,7 @@ def import_llama() -> Any:
 
 
 class _Log:
-    """The last errors, line by line."""
+    """Keeps the last error lines that llama.cpp logs."""
 
     def __init__(self) -> None:
         self.lines: deque[str] = deque(maxlen=LINES_KEPT)
@@ -72,29 +72,29 @@ _LOG = _Log()
 
 @contextmanager
 def complaints() -> Iterator[deque[str]]:
-    """What llama.cpp complains about meanwhile."""
+    """The error lines that llama.cpp logs inside the `with` block."""
     _LOG.lines.clear()
     yield _LOG.lines
 
 
 def reason(lines: deque[str]) -> str:
-    """The first complaint, fit to stand in a sentence: the later ones follow from it."""
+    """The first error line, which later ones follow from, fit to stand in a sentence."""
     return lines[0].rstrip(".:")[:200] if lines else "llama.cpp does not say why"
 
 
 def system_info() -> str:
-    """Back ends and instruction sets that llama.cpp was built for and found here."""
+    """Back ends and instruction sets that llama.cpp was built for and that this machine has."""
     return str(import_llama().llama_print_system_info().decode()).strip().rstrip("|").strip()
 
 
 def kernel() -> str:
-    """What computes: ``ggml CPU AVX2 FMA AVX512``."""
+    """Back ends and instruction sets in use, such as ``ggml CPU AVX2 FMA AVX512``."""
     info = system_info()
     return " ".join(["ggml", *BACKEND.findall(info), *FEATURE.findall(info)])
 
 
 def n_threads() -> int:
-    """Threads to compute with: the processors that this process may use, or fewer where OMP_NUM_THREADS says so."""
+    """Threads to compute with: the processors that this process may use, at most OMP_NUM_THREADS."""
     wanted = os.environ.get("OMP_NUM_THREADS", "")
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(usable, int(wanted))) if wanted.isdigit() else usable

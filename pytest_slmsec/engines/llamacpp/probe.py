@@ -1,7 +1,7 @@
-"""Load a GGUF file and use it once, in a process of its own.
+"""Loads a GGUF file and computes with it once, in a separate process.
 
-On some damaged files llama.cpp ends the process (``GGML_ASSERT``). Here that is a process that nobody misses: the run
-goes on with one clear error. All weights are read, so that the load that follows finds them in the file cache.
+On some damaged files llama.cpp ends the process (``GGML_ASSERT``). In a separate process that is one clear error, and
+the run goes on. All weights are read, so the load that follows finds them in the file cache.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ TEXT = "One text, two tokens"
 
 
 def check_loads(path: Path) -> None:
-    """Have another process load the file and compute with it.
+    """Load the file in another process and compute with it.
 
     Raises:
-        ModelError: it does not load, or llama.cpp ends the process; says why.
+        ModelError: the file does not load, or llama.cpp ends the process.
     """
     environment = os.environ | {"GGML_NO_BACKTRACE": "1"}
     done = subprocess.run([sys.executable, "-m", MODULE, str(path)], capture_output=True, env=environment, check=False)
@@ -42,7 +42,7 @@ def _last_words(done: subprocess.CompletedProcess[bytes]) -> str:
 
 
 def main(path: Path) -> int:
-    """Load, cut a text into tokens, compute with them, and join them again; 0, or `REFUSED` with the reason printed."""
+    """Load, tokenise a text, compute, detokenise. Returns 0, or `REFUSED` after printing the reason."""
     from pytest_slmsec.engines.llamacpp.context import F16, Context, LlamaModel
     from pytest_slmsec.engines.llamacpp.gguf_file import read_gguf
     from pytest_slmsec.engines.llamacpp.vocabulary import GgufTokenizer

@@ -1,7 +1,7 @@
-"""A GGUF file's own tokenizer and chat template, with the few methods of a transformers tokenizer that are used here.
+"""The tokenizer and chat template inside a GGUF file, with the methods of a transformers tokenizer that are used here.
 
-Taken where no Hugging Face tokenizer lies beside the file. Texts are cut by llama.cpp with special tokens recognised;
-the template is rendered by transformers, in its sandbox.
+It is used if there is no Hugging Face tokenizer beside the file. llama.cpp tokenises texts and recognises special
+tokens in them; transformers renders the template in its sandbox.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ NO_TOKEN = -1
 
 
 class GgufTokenizer:
-    """Cuts and joins texts with the vocabulary of a loaded model.
+    """Tokenises and detokenises with the vocabulary of a loaded model.
 
     Attributes:
-        chat_template: the file's, or None. bos_token, eos_token: their texts, or None; `bos_token_id`, `eos_token_id`.
+        chat_template: the file's, or None.
+        bos_token, eos_token, bos_token_id, eos_token_id: texts and ids of these tokens, or None.
         sha256: identity of vocabulary, merges and rules.
     """
 
@@ -44,20 +45,20 @@ class GgufTokenizer:
 
     @property
     def ends(self) -> frozenset[int]:
-        """Every id that llama.cpp takes as the end of a text."""
+        """Every token id that ends a text, as llama.cpp decides it."""
         is_end = self._lib.llama_vocab_is_eog
         return frozenset(token for token in range(len(self._tokens)) if is_end(self._vocab, token))
 
     def __call__(
         self, texts: str | Sequence[str], add_special_tokens: bool = True, return_attention_mask: bool = False
     ) -> dict[str, Any]:
-        """``{"input_ids": ...}`` of one text or of several."""
+        """``{"input_ids": ...}``: the ids of one text, or a list of ids for each of several texts."""
         if isinstance(texts, str):
             return {"input_ids": self._cut(texts, add_special_tokens)}
         return {"input_ids": [self._cut(text, add_special_tokens) for text in texts]}
 
     def decode(self, tokens: Sequence[int], skip_special_tokens: bool = False) -> str:
-        """The text of some tokens; bytes that are no UTF-8 become U+FFFD."""
+        """The text of tokens. Bytes that are not UTF-8 become U+FFFD."""
         ids = (ctypes.c_int32 * len(tokens))(*tokens)
         size = 16 * len(tokens) + 64
         while True:
@@ -70,7 +71,7 @@ class GgufTokenizer:
     def apply_chat_template(
         self, turns: Sequence[Mapping[str, str]], tokenize: bool, add_generation_prompt: bool, **variables: Any
     ) -> str:
-        """The conversation as the template writes it.
+        """The conversation rendered by the template.
 
         Raises:
             jinja2.TemplateError: the template refuses the conversation.
@@ -107,10 +108,10 @@ class GgufTokenizer:
 def check_tokens(file: GgufFile, tokenizer: Any) -> None:
     """Refuse a Hugging Face tokenizer that is not the file's: ordinary tokens must have the same ids.
 
-    Added tokens are left out: converters write blanks in them in different ways.
+    Added tokens are not compared, because converters write blanks in them in different ways.
 
     Raises:
-        ModelError: naming the first token that differs.
+        ModelError: a token has another id; the message names the first one.
     """
     tokens = file.metadata[TOKENS]
     added = set(tokenizer.get_added_vocab())

@@ -1,1 +1,1 @@
-"""From conversations and raw texts to token ids."""
+"""Turns conversations and raw texts into token ids."""

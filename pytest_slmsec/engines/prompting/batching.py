@@ -1,4 +1,4 @@
-"""Cutting a window into batches under a token budget."""
+"""Cuts a window of requests into padded batches under a token budget."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pytest_slmsec.core.items import Generate, Request
 from pytest_slmsec.engines.prompting.encoded import Encoded
 
 RESERVED_NEW_TOKENS = 128
-"""Of a generation limit, at most this much counts against the budget: the cache grows with what is generated, answers
-seldom run to limits of thousands of tokens, and a batch that runs out of memory is halved."""
+"""At most so many new tokens a request count against the budget. Answers rarely reach limits of thousands of tokens,
+and a batch that runs out of memory is halved."""
 
 
 class Size(NamedTuple):
-    """What one request takes: rows of a padded batch, and tokens a row."""
+    """What one request takes in a padded batch: how many rows, and the tokens of its longest row."""
 
     kind: str
     rows: int
@@ -23,7 +23,7 @@ class Size(NamedTuple):
 
 
 def size(request: Request, encoded: Encoded) -> Size:
-    """Rows and tokens of a request. Choices of one token share the prompt's row; longer ones have a row each."""
+    """Rows and tokens of a request. Choices of one token share the row of the prompt; longer ones have a row each."""
     if isinstance(request, Generate):
         return Size("generate", 1, len(encoded.prompt) + min(request.max_new_tokens, RESERVED_NEW_TOKENS))
     rows = sum(len(continuation_rows(tree.choices)) or 1 for tree in encoded.trees())
@@ -31,9 +31,10 @@ def size(request: Request, encoded: Encoded) -> Size:
 
 
 def cut(sizes: Sequence[Size], budget_tokens: int, max_requests: int) -> list[list[int]]:
-    """Batches of indices: one kind each, longest first, padded length times rows within the budget.
+    """Batches of indices into `sizes`: one kind each, longest first, rows times padded length within the budget.
 
-    Longest first, so that a budget too large for the machine shows at once. What is larger than the budget runs alone.
+    The longest come first, so that a budget too large for the machine fails at once. A request larger than the budget
+    is a batch of its own.
     """
     order = sorted(range(len(sizes)), key=lambda index: (sizes[index].kind, -sizes[index].tokens, index))
     batches: list[list[int]] = []
@@ -55,8 +56,11 @@ def cut(sizes: Sequence[Size], budget_tokens: int, max_requests: int) -> list[li
 
 
 def continuation_rows(choices: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
-    """What must be fed after the prompt to score every token of every choice: all but the last token of each, without
-    those that are the beginning of another. Empty where every choice is one token."""
+    """Token rows to feed after the prompt so that every token of every choice can be scored.
+
+    A row is a choice without its last token; a row that is the beginning of another one is left out. Empty if every
+    choice is one token.
+    """
     fed = sorted({choice[:-1] for choice in choices} - {()})
-    # Sorted, a row that begins others stands right before one of them.
+    # In sorted order, a row that is the beginning of others comes directly before one of them.
     return [row for row, following in zip_longest(fed, fed[1:], fillvalue=()) if following[: len(row)] != row]

@@ -1,4 +1,4 @@
-"""How many begin-of-text tokens prompts have, counted once when a model is loaded."""
+"""Counts the begin-of-text tokens of a prompt, once when a model is loaded, for the sentinel `begin-of-text`."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ PROBE = "text"
 
 
 class BeginOfText(TypedDict):
-    """`expected`: the tokenizer puts one before a plain text. `found`: at the beginning of a prompt."""
+    """`expected`: the tokenizer puts one before plain text. `found`: how many a prompt begins with."""
 
     expected: bool
     found: int
 
 
 def begin_of_text(prompts: Prompts) -> BeginOfText | None:
-    """Counts over a one-word conversation, tokenised as all prompts are; None for models without such a token."""
+    """Counts for a conversation of one word; None if the model has no such token or refuses the conversation."""
     bos = prompts.tokenizer.bos_token_id
     if bos is None:
         return None
     plain = prompts.tokenizer(PROBE)["input_ids"]
     try:
         [prompt] = prompts.tokenise([prompts.render((Message("user", PROBE),))])
-    except Exception:  # a template that refuses a lone user turn is reported with every item
+    except Exception:  # a template that refuses a single user turn is reported with every item
         return None
     return {"expected": _leading(plain, bos) > 0, "found": _leading(prompt, bos)}
 

@@ -1,4 +1,4 @@
-"""Requests as token ids: what every way of scoring and generating starts from."""
+"""Requests as token ids, the input of every way of scoring and generating."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ class Encoded:
     """Token ids of one request.
 
     Attributes:
-        prompt: fed first. For `Choose`, the longest common beginning of all its texts (of a conversation: of the
-            tokenised prompt and of the tokenised prompt with each choice). Empty only where raw contexts have no first
-            token in common: the branches are then texts of their own, and `trees` parts them.
-        choices: what follows `prompt` for each choice, at least one token; () for `Generate`. With contexts of
-            their own (winogrande) such a branch begins with the rest of its context.
-        scored: how many of the last tokens of each branch count; () where all of them do.
-        shared: leading tokens of `prompt` that all prompts of the benchmark begin with, as far as its text tells; what
-            is selected does not matter.
-        prompt_tokens: tokens of the rendered prompt alone, of the longest where there are several.
-        error: why nothing can be asked, or None.
+        prompt: the tokens fed first. For `Choose`: the longest common beginning of all texts of the request (the
+            prompt alone and the prompt with each choice). Empty only if the contexts of a raw request differ in their
+            first token; `trees` then makes one question of each branch.
+        choices: for each choice, the tokens after `prompt`, at least one; () for `Generate`. If each choice has its
+            own context (winogrande), these branches begin with the rest of that context.
+        scored: for each branch, how many of its last tokens are scored; () if all of them are.
+        shared: how many leading tokens of `prompt` all prompts of the benchmark have in common. It follows from the
+            text of the request, not from what else is selected.
+        prompt_tokens: tokens of the rendered prompt without choices; of the longest context if there are several.
+        error: why the request cannot be asked, or None.
     """
 
     prompt: Tokens
@@ -39,11 +39,11 @@ class Encoded:
 
     @property
     def counted(self) -> tuple[int, ...]:
-        """How many of the last tokens of each branch count."""
+        """For each branch, how many of its last tokens are scored."""
         return self.scored or tuple(map(len, self.choices))
 
     def trees(self) -> list[Encoded]:
-        """This question as questions that each have a prompt: itself, or one for each branch where they share none."""
+        """The request as requests with a prompt that is not empty: itself, or one for each branch."""
         if self.prompt or self.error is not None:
             return [self]
         return [
@@ -53,7 +53,7 @@ class Encoded:
 
 
 def common_beginning(texts: Sequence[Tokens]) -> int:
-    """How many first tokens all `texts` have in common."""
+    """How many leading tokens all `texts` have in common."""
     for position, column in enumerate(zip(*texts, strict=False)):
         if len(set(column)) > 1:
             return position

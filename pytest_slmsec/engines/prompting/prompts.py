@@ -1,4 +1,4 @@
-"""From conversations and raw texts to token ids: the chat template applied once, and where a choice begins."""
+"""Renders conversations with the chat template and tokenises them; finds where each choice begins."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ from pytest_slmsec.engines.prompting.raw_texts import RawTexts, encodable
 
 BLANK_LINE = "\n\n"
 TEMPLATE_DATE = "26 Jul 2024"
-"""Some templates print today's date unless given one; a prompt must be the same tomorrow. This is Llama 3's default."""
+"""The date given to templates that would write today's, so that prompts do not change from day to day. Llama 3's own
+default."""
 PROBE = "probe-of-the-system-turn"
 
 
 class Prompts:
     """Renders and tokenises conversations for one tokenizer.
 
-    With a chat template: rendered to text by the template, generation prompt included, and tokenised without further
-    special tokens. A template that refuses or drops the system turn gets it in front of the user turn, parted by a
-    blank line. Without a template: the turns, parted by blank lines, tokenised with the tokenizer's own special tokens.
-    Never two begin-of-text tokens. Raw requests have no template and rules of their own: see `raw_texts`.
+    With a chat template, the text is what the template writes, including the generation prompt, and no further special
+    tokens are added. If the template refuses or drops system turns, the system text is put in front of the first user
+    turn, with a blank line between them. Without a template, the text is the turns with blank lines between them, and
+    the tokenizer adds its special tokens. A prompt never has two begin-of-text tokens. Raw requests are tokenised by
+    other rules: see `raw_texts`.
 
     Raises:
         ModelError: the template is damaged.
@@ -44,10 +46,10 @@ class Prompts:
     def _encode_chats(self, requests: Sequence[Request]) -> list[Encoded]:
         """Tokenise a window of conversations in one call of the tokenizer.
 
-        The log-probability of a choice is that of the tokens of the *whole* text prompt + choice after the part that
-        all of the request's texts have in common, so a token that spans the boundary (a blank joined to the letter)
-        is scored for what it is, and all choices of a request are scored after the same tokens. Where no token spans
-        the boundary, that part is the prompt.
+        For each choice the *whole* text, prompt and choice, is tokenised. Scored are the tokens after the beginning
+        that all texts of the request have in common. So a token that spans the boundary (a blank joined to the letter)
+        is scored as a whole, and all choices of a request are scored after the same tokens. If no token spans the
+        boundary, the common beginning is the prompt.
         """
         texts: list[str] = []
         spans: list[tuple[int, int] | str] = []
@@ -67,14 +69,14 @@ class Prompts:
         ]
 
     def render(self, messages: Sequence[Message], answered: bool = False) -> str:
-        """The conversation as the text the model reads, up to where its answer begins; `answered`: to its end."""
+        """The conversation as text, with the generation prompt at its end; without it if `answered`."""
         if not self.has_template:
             return BLANK_LINE.join(message.content for message in messages)
         turns = list(messages) if self.takes_system else _system_joined(messages)
         return self._apply(turns, generation_prompt=not answered)
 
     def tokenise(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
-        """Token ids of rendered texts. Lone surrogates, which no tokenizer takes, become U+FFFD."""
+        """Token ids of rendered texts. Lone surrogates, which tokenizers refuse, become U+FFFD."""
         if not texts:
             return []
         clean = [encodable(text) for text in texts]
@@ -86,7 +88,7 @@ class Prompts:
         while bos is not None and row[:2] == [bos, bos]:
             row = row[1:]
         if eos is not None and eos != bos and row[-1:] == [eos] and not text.endswith(self.tokenizer.eos_token):
-            row = row[:-1]  # put there by the tokenizer: an answer cannot follow the end of the text
+            row = row[:-1]  # the tokenizer added it, and an answer cannot follow the end of the text
         return tuple(row)
 
     def _apply(self, turns: Sequence[Message], generation_prompt: bool = True) -> str:
@@ -136,9 +138,9 @@ def _encoded(request: Request, ids: Sequence[tuple[int, ...]]) -> Encoded:
 
 
 def refusal(request: Request, encoded: Encoded, context: int | None) -> str | None:
-    """Why a request cannot be answered by a model with this context, or None.
+    """Why a model with a context of so many tokens cannot answer a request, or None.
 
-    A prompt must leave room for at least one token; nothing is ever cut.
+    A prompt must leave room for at least one token. Prompts are never cut.
     """
     if encoded.error is not None:
         return encoded.error

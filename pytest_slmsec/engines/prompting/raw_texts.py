@@ -1,12 +1,12 @@
-"""From raw texts to token ids, exactly as lm-evaluation-harness does it, so that its numbers can be reproduced.
+"""Tokenises raw texts exactly as lm-evaluation-harness does, so that its numbers can be reproduced.
 
 Source: lm_eval 0.4.13, ``api/model.py`` (`TemplateLM._encode_pair`, `TemplateLM.loglikelihood`) and
 ``models/huggingface.py`` (`HFLM.tok_encode`, `HFLM.tok_batch_encode`), with ``add_bos_token`` left to the tokenizer.
 
-* A text gets the tokenizer's own special tokens, unless it already begins with the begin-of-text token.
-* White space at the end of a context moves to the continuation; context and whole are tokenised, and the continuation
-  is what the whole has behind as many tokens as the context has.
-* An empty context is the begin-of-text token (or end-of-text, where there is no other).
+* The tokenizer adds its special tokens to a text unless the text already begins with the begin-of-text token.
+* White space at the end of a context moves to the continuation. Context and whole text are tokenised; if the context
+  has n tokens, the continuation is the whole text without its first n tokens.
+* An empty context is replaced by the begin-of-text token, or by end-of-text if the model has no begin-of-text token.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pytest_slmsec.engines.prompting.encoded import Encoded, Tokens, common_begi
 
 
 class Text(NamedTuple):
-    """A text to tokenise, with the tokenizer's special tokens or without."""
+    """A text to tokenise; `special`: with the tokenizer's special tokens."""
 
     text: str
     special: bool
@@ -35,7 +35,7 @@ class RawTexts:
         self._first_text = None if self._first is None else str(tokenizer.decode([self._first]))
 
     def encode(self, requests: Sequence[Generate | Choose]) -> list[Encoded]:
-        """Token ids of each request; every different text is tokenised once."""
+        """Token ids of each request, in their order. Equal texts are tokenised once."""
         ids = self._tokenise(dict.fromkeys(text for request in requests for text in self._texts(request)))
         return [
             self._choices(request, ids) if isinstance(request, Choose) else self._prompt(request, ids)
@@ -64,7 +64,7 @@ class RawTexts:
         return Text(text, not (bos and text.startswith(bos)))
 
     def _both(self, context: str, continuation: str) -> tuple[Text, ...]:
-        """The whole, and the context where it has tokens of its own."""
+        """The whole text, and the context unless it is empty."""
         if context == "":
             return (Text(continuation, False),)
         return self._marked(context + continuation), self._marked(context.rstrip())
@@ -104,18 +104,18 @@ class RawTexts:
 
 
 def joined(request: Generate | Choose) -> str:
-    """The raw text of a request without contexts of its own."""
+    """The raw text of a request: the contents of its turns, joined."""
     return "".join(message.content for message in request.messages)
 
 
 def pairs(request: Choose) -> list[tuple[str, str]]:
-    """The text before each choice, and the choice."""
+    """Pairs of the text before a choice and the choice."""
     contexts = request.contexts or (joined(request),) * len(request.choices)
     return list(zip(contexts, request.choices, strict=True))
 
 
 def encodable(text: str) -> str:
-    """`text` as a tokenizer takes it: lone surrogates become U+FFFD."""
+    """`text` with lone surrogates, which tokenizers refuse, replaced by U+FFFD."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

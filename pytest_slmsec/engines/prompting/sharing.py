@@ -1,4 +1,4 @@
-"""Which leading tokens of a prompt are those of the whole benchmark, and can be computed once."""
+"""Finds the leading tokens that all prompts of a benchmark share, so that they can be computed once."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pytest_slmsec.engines.prompting.prompts import Prompts
 from pytest_slmsec.engines.prompting.raw_texts import joined
 
 FEWEST_TOKENS = 16
-"""A shorter prefix saves less than it costs to keep it apart."""
+"""Tokens. Keeping a shorter prefix apart costs more than it saves."""
 
 
 class SharedPrefixes:
     """Marks the shared prefix of prompts for one tokenizer.
 
     The prefix is the rendered text up to the last character that all items of the benchmark share, without its last
-    token, which may grow into the text behind it. It follows from the request alone, so an answer does not depend on
-    what else is selected.
+    token, which may join with the text after it. It follows from the request alone, so an answer does not depend on
+    which other items are selected.
     """
 
     def __init__(self, prompts: Prompts) -> None:
@@ -26,7 +26,7 @@ class SharedPrefixes:
         self._known: dict[str, Tokens] = {}
 
     def mark(self, request: Generate | Choose, encoded: Encoded) -> Encoded:
-        """`encoded` with its `shared` tokens; 0 where the prompt's tokens do not begin with those of the prefix."""
+        """`encoded` with `shared` set; 0 if the prompt's tokens do not begin with those of the prefix."""
         if encoded.error is not None or (isinstance(request, Choose) and request.contexts):
             return encoded
         tokens = self._tokens(request)
@@ -43,7 +43,7 @@ class SharedPrefixes:
         return self._known[text]
 
     def _text(self, request: Generate | Choose) -> str:
-        """The rendered text up to the end of what is shared; empty where it cannot be found in it."""
+        """The rendered text up to the end of the shared part; empty if the user turn is not found in it."""
         content = request.messages[-1].content
         if request.raw:
             return joined(request)[: len(joined(request)) - len(content) + request.shared_chars]

@@ -1,4 +1,4 @@
-"""Where a server is, as it may be written down, and the key that opens it, as it may not."""
+"""The base URL of a server, which may be recorded, and its API key, which may not."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pytest_slmsec.engines.common.settings import ServerSettings
 
 KEY_VARIABLES = ("SLMSEC_API_KEY", "OPENAI_API_KEY")
 SHORTEST_SECRET = 8
-"""Shorter keys (``EMPTY``, ``none``) are placeholders: taking them out of texts would spoil answers."""
+"""Characters. Shorter keys (``EMPTY``, ``none``) are placeholders: replacing them in answers would damage the text."""
 OPTION = "--slmsec-base-url"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -23,7 +23,8 @@ class Address:
     """A base URL without credentials.
 
     Attributes:
-        url: what paths are appended to. query: sent with every request, and never recorded.
+        url: scheme, host, port and path; the paths of the API are appended to it.
+        query: the query string of the URL, sent with every request and never recorded.
     """
 
     url: str
@@ -31,12 +32,12 @@ class Address:
 
     @property
     def place(self) -> str:
-        """Host, port and path: what records and messages say."""
+        """Host, port and path, for records and messages."""
         return self.url.split("://", 1)[1]
 
     @property
     def is_local(self) -> bool:
-        """On this machine: no proxy is asked."""
+        """Whether the host is this machine; proxies of the environment are then not used."""
         return urlsplit(self.url).hostname in LOOPBACK
 
     @classmethod
@@ -44,10 +45,11 @@ class Address:
         """An address as the user wrote it.
 
         Args:
-            default_path: what is appended where the URL names nothing but a host.
+            text: an http or https URL.
+            default_path: path to use if the URL has none.
 
         Raises:
-            UsageError: it is no http URL, or holds a name or password.
+            UsageError: `text` is not an http URL, or holds a user name or password.
         """
         try:
             parts = urlsplit(text.strip())
@@ -66,10 +68,10 @@ class Address:
 
 
 def address_of(spec: ModelSpec, settings: ServerSettings, default: str | None, default_path: str) -> Address:
-    """Where a model is asked: the registry entry's own URL, else the one of the run, else `default`.
+    """The server of a model: the URL of its registry entry, else the URL of the run, else `default`.
 
     Raises:
-        UsageError: none is known, or it cannot be used.
+        UsageError: no URL is known, or it is not valid.
     """
     text = spec.base_url or settings.base_url or default
     if text is None:
@@ -81,7 +83,7 @@ def address_of(spec: ModelSpec, settings: ServerSettings, default: str | None, d
 
 
 class Key:
-    """An API key. It shows itself nowhere, and takes itself out of what a server sends."""
+    """An API key whose `repr` hides it and which can be removed from anything that a server sends."""
 
     __slots__ = ("_text",)
 
@@ -95,11 +97,11 @@ class Key:
         return bool(self._text)
 
     def headers(self) -> dict[str, str]:
-        """What is sent to the server."""
+        """HTTP headers that carry the key; none without a key."""
         return {"Authorization": f"Bearer {self._text}"} if self._text else {}
 
     def removed(self, value: Any) -> Any:
-        """Plain data without the key, which a server may repeat in an error or an answer."""
+        """`value` (JSON data) with the key replaced by ``[key]``: servers repeat it in errors and answers."""
         if len(self._text) < SHORTEST_SECRET:
             return value
         if isinstance(value, str):
@@ -112,13 +114,13 @@ class Key:
 
 
 def key_of(spec: ModelSpec, settings: ServerSettings, defaults: tuple[str, ...]) -> Key:
-    """The key from the environment; none where no variable holds one.
+    """The key from the environment; an empty key if no variable holds one.
 
     Args:
-        defaults: variables to look at where neither the registry entry nor the run names one.
+        defaults: variables to read if neither the registry entry nor the run names one.
 
     Raises:
-        UsageError: the named variable is not set, or what it holds cannot stand in a header.
+        UsageError: the named variable is not set, or its value cannot be sent in a header.
     """
     named = spec.key_variable or settings.key_variable
     name = named or next((name for name in defaults if os.environ.get(name)), "")

@@ -1,7 +1,7 @@
-"""JSON over HTTP: retries with exponential backoff and jitter, timeouts, and one sentence for whatever goes wrong.
+"""JSON over HTTP with timeouts, retries with exponential backoff and jitter, and errors of one sentence.
 
-Retried: 408, 429 (after as long as Retry-After says), 5xx and broken connections; once only: timeouts and what is no
-JSON.
+Repeated: 408, 429 (after the time in Retry-After), 5xx and broken connections. Repeated once only: timeouts and answers
+that are not JSON.
 Source of the waits: "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015), full jitter; Retry-After: RFC 9110
 section 10.2.3.
 """
@@ -24,20 +24,20 @@ from pytest_slmsec.engines.server.address import Address, Key
 
 LONGEST_QUOTE = 200
 RARELY_TRIED = 2
-"""Where another attempt costs much (a timeout) or promises little (an HTML page)."""
+"""Attempts where another one costs much (a timeout) or is unlikely to help (an HTML page)."""
 RETRIED = (408, 429)
 JSON = {"Content-Type": "application/json"}
 
 
 class ServerError(EngineError):
-    """A request that a server did not answer; the message is one sentence without the item."""
+    """A request failed. The message is one sentence; it does not name the item."""
 
 
-class Refused(ServerError):
-    """The server understood and said no: a status of 4xx that no repetition changes.
+class RequestRefused(ServerError):
+    """The server refused the request with a 4xx status that a repetition does not change.
 
     Attributes:
-        status: of HTTP. said: the server's own words.
+        status: the HTTP status. said: the server's message, shortened, without the key.
     """
 
     def __init__(self, text: str, status: int, said: str) -> None:
@@ -45,12 +45,12 @@ class Refused(ServerError):
         self.status, self.said = status, said
 
 
-class KeyRefused(Refused):
-    """401 or 403."""
+class KeyRefused(RequestRefused):
+    """The server refused the API key (401 or 403)."""
 
 
-class GaveUp(ServerError):
-    """Every repetition failed. `connected` is False where there was never a connection."""
+class RetriesExhausted(ServerError):
+    """Every attempt failed. `connected` is False if no connection could be made at all."""
 
     def __init__(self, text: str, connected: bool = True) -> None:
         super().__init__(text)
@@ -58,17 +58,21 @@ class GaveUp(ServerError):
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """A JSON object, and the seconds from sending the request (the last one, where it was repeated) to its end."""
+class JsonAnswer:
+    """A JSON object, and the wall seconds of the request that returned it; earlier attempts are not counted."""
 
     value: dict[str, Any]
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class _Trouble:
-    """Why a request should be repeated. `wait_s`: what Retry-After says. `rarely`: see `RARELY_TRIED`. `connected`: see
-    `GaveUp`."""
+class _Failure:
+    """A failure after which the request may be repeated.
+
+    Attributes:
+        why: the end of a sentence that begins with the server's address. wait_s: seconds in Retry-After, or None.
+        rarely: at most `RARELY_TRIED` attempts. connected: see `RetriesExhausted`.
+    """
 
     why: str
     wait_s: float | None = None
@@ -77,7 +81,7 @@ class _Trouble:
 
 
 class Client:
-    """Asks one server. Made, used and closed inside one event loop."""
+    """Sends requests to one server. Must be made, used and closed inside one event loop."""
 
     def __init__(self, address: Address, key: Key, settings: ServerSettings) -> None:
         self._address, self._key, self._settings = address, key, settings
@@ -92,81 +96,83 @@ class Client:
         """Close all connections."""
         await self._http.aclose()
 
-    async def get(self, path: str, attempts: int | None = None) -> Answered:
+    async def get(self, path: str, attempts: int | None = None) -> JsonAnswer:
         """GET a JSON object; see `post`."""
-        return await self._ask("GET", path, None, attempts)
+        return await self._request("GET", path, None, attempts)
 
-    async def post(self, path: str, body: dict[str, Any], attempts: int | None = None) -> Answered:
+    async def post(self, path: str, body: dict[str, Any], attempts: int | None = None) -> JsonAnswer:
         """POST JSON and get a JSON object.
 
         Args:
-            attempts: most requests; None for what the settings say.
+            attempts: most attempts; None for the number in the settings.
 
         Raises:
-            Refused, KeyRefused, GaveUp: see there.
+            RequestRefused, KeyRefused, RetriesExhausted: see these classes.
         """
-        return await self._ask("POST", path, body, attempts)
+        return await self._request("POST", path, body, attempts)
 
-    async def _ask(self, method: str, path: str, body: dict[str, Any] | None, attempts: int | None) -> Answered:
+    async def _request(self, method: str, path: str, body: dict[str, Any] | None, attempts: int | None) -> JsonAnswer:
         most, rare, attempt = attempts or self._settings.attempts, 0, 1
-        while not isinstance(found := await self._once(method, path, body), Answered):
+        while True:
+            found = await self._attempt(method, path, body)
+            if isinstance(found, JsonAnswer):
+                return found
             rare += found.rarely
             wait = self._wait(attempt, found)
             if attempt == most or rare == RARELY_TRIED or wait is None:
                 times = f" (tried {attempt} times)" if attempt > 1 else ""
-                raise GaveUp(f"{self._address.place} {found.why}{times}", found.connected)
+                raise RetriesExhausted(f"{self._address.place} {found.why}{times}", found.connected)
             await asyncio.sleep(wait)
             attempt += 1
-        return found
 
-    def _wait(self, attempt: int, trouble: _Trouble) -> float | None:
-        """Seconds to wait before the next attempt; None: longer than anybody wants to."""
+    def _wait(self, attempt: int, trouble: _Failure) -> float | None:
+        """Seconds to wait before the next attempt; None if Retry-After asks for more than the longest wait."""
         if trouble.wait_s is not None:
             return trouble.wait_s if trouble.wait_s <= self._settings.longest_wait_s else None
         most = min(self._settings.backoff_s * 2 ** (attempt - 1), self._settings.longest_wait_s)
         return random.uniform(0, most)
 
-    async def _once(self, method: str, path: str, body: dict[str, Any] | None) -> Answered | _Trouble:
+    async def _attempt(self, method: str, path: str, body: dict[str, Any] | None) -> JsonAnswer | _Failure:
         started = time.perf_counter()
         try:
             async with asyncio.timeout(self._settings.timeout_s):
                 content = None if body is None else json.dumps(body).encode("ascii")
                 response = await self._http.request(method, self._address.url + path, content=content, headers=JSON)
         except (TimeoutError, httpx2.TimeoutException):
-            return _Trouble(f"gave no answer within {self._settings.timeout_s:g} s", rarely=True)
+            return _Failure(f"gave no answer within {self._settings.timeout_s:g} s", rarely=True)
         except httpx2.ConnectError as error:
-            return _Trouble(f"cannot be reached: {_reason(error)}", connected=False)
+            return _Failure(f"cannot be reached: {_reason(error)}", connected=False)
         except httpx2.TransportError as error:
-            return _Trouble(f"broke the connection off: {_reason(error)}")
-        return self._judged(response, time.perf_counter() - started)
+            return _Failure(f"broke the connection off: {_reason(error)}")
+        return self._checked(response, time.perf_counter() - started)
 
-    def _judged(self, response: httpx2.Response, seconds: float) -> Answered | _Trouble:
+    def _checked(self, response: httpx2.Response, seconds: float) -> JsonAnswer | _Failure:
         status = response.status_code
         if status in RETRIED or status >= 500:
             said = self._said(response)
-            return _Trouble(f"answered {status}{': ' + said if said else ''}", _retry_after(response))
+            return _Failure(f"answered {status}{': ' + said if said else ''}", _retry_after(response))
         if status in (401, 403):
             raise KeyRefused(
                 f"{self._address.place} refused the key ({status}): put the right one into the environment variable "
                 "SLMSEC_API_KEY, or name the variable that holds it with --slmsec-api-key-env.", status, "",
             )  # fmt: skip
         if 300 <= status < 400:
-            raise Refused(f"{self._address.place} redirects to another address ({status}), which is not followed: give "
-                          "the final one as --slmsec-base-url.", status, "")  # fmt: skip
+            raise RequestRefused(f"{self._address.place} redirects to another address ({status}), which is not "
+                                 "followed: give the final one as --slmsec-base-url.", status, "")  # fmt: skip
         if status >= 400:
             said = self._said(response)
-            raise Refused(f"{self._address.place} refused the request ({status}): {said or 'no reason given'}",
-                          status, said)  # fmt: skip
+            raise RequestRefused(f"{self._address.place} refused the request ({status}): {said or 'no reason given'}",
+                                 status, said)  # fmt: skip
         try:
             value = json.loads(response.content)
         except (ValueError, RecursionError):
-            return _Trouble(f"answered {_kind(response)} instead of JSON", rarely=True)
+            return _Failure(f"answered {_kind(response)} instead of JSON", rarely=True)
         if not isinstance(value, dict):
-            return _Trouble("answered JSON that is no object", rarely=True)
-        return Answered(self._key.removed(value), seconds)
+            return _Failure("answered JSON that is no object", rarely=True)
+        return JsonAnswer(self._key.removed(value), seconds)
 
     def _said(self, response: httpx2.Response) -> str:
-        """The server's own words, short and without the key; nothing of an HTML page."""
+        """The server's message in one short line without the key; empty for an HTML page."""
         try:
             value = json.loads(response.content)
         except (ValueError, RecursionError):
@@ -176,7 +182,7 @@ class Client:
         return self._quoted(value if isinstance(value, str) else json.dumps(value))
 
     def _quoted(self, text: str) -> str:
-        """One printable line. The key goes before anything is cut, lest a part of it stay."""
+        """One printable line. The key is removed before the text is shortened, so that no part of it remains."""
         clean = "".join(char if char.isprintable() else " " for char in self._key.removed(text))
         return " ".join(clean.split())[:LONGEST_QUOTE].rstrip(".")
 
@@ -185,7 +191,9 @@ def _kind(response: httpx2.Response) -> str:
     if not response.content.strip():
         return "nothing"
     start = response.content.lstrip()[:1]
-    return "HTML" if start == b"<" else "damaged text" if start in b"[{" else "other text"
+    if start == b"<":
+        return "HTML"
+    return "damaged text" if start in b"[{" else "other text"
 
 
 def _reason(error: Exception) -> str:
@@ -194,7 +202,7 @@ def _reason(error: Exception) -> str:
 
 
 def _retry_after(response: httpx2.Response) -> float | None:
-    """Seconds that Retry-After asks for; None where it says nothing that can be used."""
+    """Seconds in the header Retry-After (a number or a date); None if it is missing or invalid."""
     text = response.headers.get("retry-after", "").strip()
     if not text:
         return None

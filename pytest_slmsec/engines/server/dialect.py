@@ -1,4 +1,4 @@
-"""What the engine asks of a server, whatever the words of its API."""
+"""The interface between the engine and the API of a server, and the data that passes through it."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ from typing import Any, Protocol
 from pytest_slmsec.core.items import Message
 from pytest_slmsec.engines.server.client import ServerError
 
-Top = tuple[tuple[str, float], ...]
-"""Likeliest next tokens: their text and natural-log probability."""
+TopLogprobs = tuple[tuple[str, float], ...]
+"""The likeliest next tokens: pairs of token text and natural-log probability."""
 
 LISTING_ATTEMPTS = 2
-"""A server that is not there is told soon; one that just starts gets a second try."""
+"""Few, so that a missing server is reported soon; two, for a server that is just starting."""
 
 
-class Nonsense(ServerError):
-    """An answer that lacks what it must have."""
+class InvalidAnswer(ServerError):
+    """The server answered with status 200, but the answer is incomplete or wrong."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """One request for text.
+class TextRequest:
+    """One request for generated text.
 
     Attributes:
-        messages: a conversation, or () where `text` is the whole raw prompt.
-        top: how many likeliest tokens to return for the first new one; 0: none.
+        messages: a conversation; () if `text` is a raw prompt.
+        max_new_tokens: the token limit. stop: strings that end the answer.
+        top: how many of the likeliest first tokens to return with their log-probabilities; 0 for none.
     """
 
     messages: tuple[Message, ...] = ()
@@ -37,8 +38,8 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
-    """Where a server says its time went, for one request. Tokens are those computed: cached ones are not among them."""
+class GenerationTiming:
+    """Prefill and decode time of one request as the server reports them. Tokens from its cache are not counted."""
 
     prompt_tokens: int
     prefill_s: float
@@ -48,13 +49,15 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """One answer. Unknown is None.
+class TextAnswer:
+    """One generated text. Unknown values are None.
 
     Attributes:
-        ending: ``stop``, ``length``, or the server's own word; None where it says nothing.
-        model, fingerprint: what the server says it is.
-        top: likeliest first tokens. seconds: wall time of the request.
+        ending: ``stop``, ``length``, or the server's own word; None if the server does not say.
+        prompt_tokens, new_tokens: as the server counts them.
+        seconds: wall time of the request.
+        model, fingerprint: the name of the model and of its build, as the server reports them.
+        top: the likeliest first tokens. spent: times that the server reports.
     """
 
     text: str
@@ -64,15 +67,17 @@ class Said:
     seconds: float
     model: str | None = None
     fingerprint: str | None = None
-    top: Top | None = None
-    spent: Spent | None = None
+    top: TopLogprobs | None = None
+    spent: GenerationTiming | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Echoed:
-    """The tokens of a prompt with their log-probabilities (None for the first), and which were the likeliest.
+class PromptLogprobs:
+    """The tokens of a prompt, scored by the server. The three tuples have one entry a token.
 
-    `prompt_tokens`: as the server counts them.
+    Attributes:
+        logprobs: natural-log probability of each token; None for the first. greedy: whether it was the likeliest.
+        prompt_tokens: as the server counts them. seconds: wall time of the request.
     """
 
     tokens: tuple[str, ...]
@@ -83,8 +88,8 @@ class Echoed:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """A model as the server lists it. `identity`: facts that change when the model does (plain data)."""
+class ListedModel:
+    """An entry of the server's list of models. `identity`: plain data that changes when the model does."""
 
     name: str
     context_tokens: int | None = None
@@ -93,41 +98,41 @@ class Listed:
 
 
 class Dialect(Protocol):
-    """An API. Every method raises `ServerError`."""
+    """The API of a server. Every method raises `ServerError` if a request fails."""
 
     engine: str
-    """Name for the record."""
+    """The name of the API, for the record."""
     tops: tuple[int, ...]
-    """Numbers of likeliest tokens to try asking for, the most first."""
+    """How many likeliest tokens to ask for, largest first; the first number that the server accepts is used."""
 
     @property
-    def settled(self) -> Mapping[str, Any]:
-        """Parameters that were found to be accepted, changed or left out, for the record."""
+    def parameters(self) -> Mapping[str, Any]:
+        """Decoding parameters as they are sent, for the record; ``not taken`` for those that the server refused."""
         ...
 
-    async def listed(self) -> list[Listed] | None:
-        """The models there are; None where the server does not say."""
+    async def list_models(self) -> list[ListedModel] | None:
+        """The models of the server; None if it has no such list."""
         ...
 
-    async def say(self, ask: Ask, attempts: int | None = None) -> Said:
+    async def generate(self, ask: TextRequest, attempts: int | None = None) -> TextAnswer:
         """Continue a conversation or a raw text."""
         ...
 
-    async def adapt(self, ask: Ask) -> Said:
-        """As `say`, leaving out parameters that the server refuses, from now on."""
+    async def generate_adapting(self, ask: TextRequest) -> TextAnswer:
+        """As `generate`; parameters that the server refuses are left out of this and all later requests."""
         ...
 
-    async def echo(self, text: str, attempts: int | None = None) -> Echoed | None:
-        """Log-probabilities of the tokens of `text`; None where the API has no such thing."""
+    async def prompt_logprobs(self, text: str, attempts: int | None = None) -> PromptLogprobs | None:
+        """The tokens of `text` with their log-probabilities; None if the server does not return them."""
         ...
 
 
 def number(value: Any, kind: type[int] | type[float] = int) -> Any:
-    """A JSON number of one kind that is not negative, or None."""
+    """`value` if it is a JSON number of this kind and not negative, else None."""
     fits = isinstance(value, (int, kind)) and not isinstance(value, bool)
     return kind(value) if fits and value >= 0 else None
 
 
 def text_of(value: Any) -> str | None:
-    """A JSON string, or None."""
+    """`value` if it is a JSON string that is not empty, else None."""
     return value if isinstance(value, str) and value else None

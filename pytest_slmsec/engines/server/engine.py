@@ -1,7 +1,7 @@
-"""Models behind a server: many requests in flight, each answer kept whatever becomes of the others.
+"""The engine over models behind a server: many requests at once, each answer kept even if others fail.
 
-What a server does not tell stays unknown (null): the tokenizer, the chat template, memory. Its weights cannot be
-hashed; the identity is what it says it is.
+What a server does not report is null in the record (tokenizer, chat template, memory). Its weights cannot be hashed, so
+the identity of the model is what the server says about it.
 """
 
 from __future__ import annotations
@@ -20,27 +20,28 @@ from pytest_slmsec.engines.common.base import Batch, Capability, EngineInfo, Int
 from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.engines.prompting.raw_texts import joined
 from pytest_slmsec.engines.server.address import Address, Key
-from pytest_slmsec.engines.server.choosing import by_echo, by_first_token, is_lettered
-from pytest_slmsec.engines.server.client import Client, GaveUp, ServerError
-from pytest_slmsec.engines.server.dialect import Ask, Dialect, Nonsense, Said, Spent
-from pytest_slmsec.engines.server.loop import Loop
-from pytest_slmsec.engines.server.probe import Facts, probe, same_model
+from pytest_slmsec.engines.server.choice_scoring import by_echo, by_first_token, is_lettered
+from pytest_slmsec.engines.server.client import Client, RetriesExhausted, ServerError
+from pytest_slmsec.engines.server.dialect import Dialect, GenerationTiming, InvalidAnswer, TextAnswer, TextRequest
+from pytest_slmsec.engines.server.loop import LoopThread
+from pytest_slmsec.engines.server.probe import ServerFacts, probe, same_model
 
 BATCHES_IN_FLIGHT = 4
-"""Requests of a batch are this many times those in flight: the slots stay full, and a killed run loses little."""
+"""A batch holds this many times as many requests as are in flight: enough to keep all connections busy, and few enough
+that a killed run loses little."""
 OF_THE_SERVER = "server"
-"""Stands for the identity of what only the server knows."""
+"""The hash of the tokenizer and the chat template in records, since only the server knows them."""
 UNFINISHED = "the run was interrupted before the server had answered"
 FEWEST_FAILURES = 8
-"""So many requests in a row that failed in spite of repetition are one failure: of the server."""
+"""After at least so many failed requests in a row, the server counts as down and no more are sent."""
 
 
 class ServerEngine:
-    """See `engines.base.Engine`."""
+    """Answers requests through a server; see `engines.common.base.Engine`."""
 
     def __init__(
-        self, spec: ModelSpec, settings: EngineSettings, place: str, loop: Loop, client: Client, dialect: Dialect,
-        facts: Facts,
+        self, spec: ModelSpec, settings: EngineSettings, place: str, loop: LoopThread, client: Client, dialect: Dialect,
+        facts: ServerFacts,
     ) -> None:  # fmt: skip
         self._name, self._place, self._facts = spec.location, place, facts
         self._loop, self._client, self._dialect = loop, client, dialect
@@ -70,18 +71,18 @@ class ServerEngine:
         return None
 
     def plan(self, requests: Sequence[Request]) -> list[list[int]]:
-        """In the order given."""
+        """Batches of consecutive requests, `BATCHES_IN_FLIGHT` times as many as are in flight."""
         size = BATCHES_IN_FLIGHT * self._in_flight
         return [list(range(start, min(start + size, len(requests)))) for start in range(0, len(requests), size)]
 
     def run(self, requests: Sequence[Request]) -> Batch:
-        """Ask all at once, as many in flight as the settings allow.
+        """Send all requests, with as many in flight as the settings allow.
 
         Raises:
-            Interrupted: by Ctrl-C; holds what had been answered.
+            Interrupted: the user pressed Ctrl-C; it holds the answers so far.
         """
         started = time.perf_counter()
-        found: list[tuple[Output, Spent | None] | None] = [None] * len(requests)
+        found: list[tuple[Output, GenerationTiming | None] | None] = [None] * len(requests)
         future = self._loop.submit(self._all(requests, found))
         try:
             future.result()
@@ -95,8 +96,10 @@ class ServerEngine:
         self._loop.call(self._client.close())
         self._loop.close()
 
-    async def _all(self, requests: Sequence[Request], found: list[tuple[Output, Spent | None] | None]) -> None:
-        """Answer into `found`, so that what is finished is there when the rest is cancelled."""
+    async def _all(
+        self, requests: Sequence[Request], found: list[tuple[Output, GenerationTiming | None] | None]
+    ) -> None:
+        """Write each answer into `found` as it arrives, so that finished ones remain when the rest is cancelled."""
         slots = asyncio.Semaphore(self._in_flight)
 
         async def one(place: int, attempts: int | None = None) -> None:
@@ -106,18 +109,18 @@ class ServerEngine:
         rest = range(len(requests))
         if self._gone and requests:
             self._gone = ""
-            await one(0, attempts=1)  # is it back? One request tells
+            await one(0, attempts=1)  # one request shows whether the server is back
             rest = rest[1:]
         async with asyncio.TaskGroup() as group:
             for place in rest:
                 group.create_task(one(place))
 
-    async def _answer(self, request: Request, attempts: int | None) -> tuple[Output, Spent | None]:
+    async def _answer(self, request: Request, attempts: int | None) -> tuple[Output, GenerationTiming | None]:
         if self._gone:
             return Output(error=f"{request.id}: not asked, since the server failed before: {self._gone}."), None
         try:
-            answered = await self._asked(request, attempts)
-        except GaveUp as error:
+            answered = await self._send(request, attempts)
+        except RetriesExhausted as error:
             self._failures += 1
             if not error.connected or attempts == 1 or self._failures >= max(FEWEST_FAILURES, self._in_flight):
                 self._gone = str(error)
@@ -127,11 +130,11 @@ class ServerEngine:
         self._failures = 0
         return answered
 
-    async def _asked(self, request: Request, attempts: int | None) -> tuple[Output, Spent | None]:
+    async def _send(self, request: Request, attempts: int | None) -> tuple[Output, GenerationTiming | None]:
         if isinstance(request, Generate):
             return await self._generated(request, attempts)
         if not isinstance(request, Choose):
-            raise Nonsense("recorded answers are not asked of a server")
+            raise InvalidAnswer("recorded answers are not asked of a server")
         if request.raw and self._facts.echo:
             output, seconds = await by_echo(self._dialect, request)
         else:
@@ -140,11 +143,11 @@ class ServerEngine:
         self._check_whole(request, output.prompt_tokens)
         return replace(output, seconds=seconds), None
 
-    async def _generated(self, request: Generate, attempts: int | None) -> tuple[Output, Spent | None]:
+    async def _generated(self, request: Generate, attempts: int | None) -> tuple[Output, GenerationTiming | None]:
         messages, text = ((), joined(request)) if request.raw else (request.messages, "")
-        said = await self._dialect.say(Ask(messages, text, request.max_new_tokens, request.stop), attempts)
+        said = await self._dialect.generate(TextRequest(messages, text, request.max_new_tokens, request.stop), attempts)
         if not same_model(self._facts.model or self._name, said.model):
-            raise Nonsense(f"{self._place} answered as the model {said.model}, and before as {self._facts.model}")
+            raise InvalidAnswer(f"{self._place} answered as the model {said.model}, and before as {self._facts.model}")
         self._check_whole(request, said.prompt_tokens)
         cut = _cut(request, said.text)
         if cut == said.text:
@@ -154,33 +157,38 @@ class ServerEngine:
         return replace(output, seconds=said.seconds), said.spent
 
     def _check_whole(self, request: Generate | Choose, tokens: int | None) -> None:
-        """A word is a token at least: fewer were not all that was sent."""
+        """Raise if the server counted fewer prompt tokens than words: every word has at least one token."""
         texts = request.contexts if isinstance(request, Choose) and request.contexts else (joined(request),)
         words = min(len(text.split()) for text in texts)
         if tokens is not None and tokens < words:
-            raise Nonsense(f"{self._place} counted {tokens} prompt tokens for {words} words: it cut the prompt; raise "
-                           "its context length (--ctx-size, --max-model-len, num_ctx)")  # fmt: skip
+            raise InvalidAnswer(f"{self._place} counted {tokens} prompt tokens for {words} words: it cut the prompt; "
+                                "raise its context length (--ctx-size, --max-model-len, num_ctx)")  # fmt: skip
 
 
-def _check_ending(request: Generate, said: Said) -> None:
-    """An answer that something other than the model ended is no measurement of the model."""
+def _check_ending(request: Generate, said: TextAnswer) -> None:
+    """Raise unless the model itself ended the answer, or the token limit that was asked for did."""
     if said.ending == "length" and said.new_tokens is not None and said.new_tokens < request.max_new_tokens:
-        raise Nonsense(f"the server cut the answer off after {said.new_tokens} tokens, though {request.max_new_tokens} "
-                       "were allowed: its own limit is lower, or its context is full")  # fmt: skip
+        raise InvalidAnswer(
+            f"the server cut the answer off after {said.new_tokens} tokens, though {request.max_new_tokens} were "
+            "allowed: its own limit is lower, or its context is full"
+        )
     if said.ending is None:
-        raise Nonsense("the server does not say how the answer ended, so it may be cut off")
+        raise InvalidAnswer("the server does not say how the answer ended, so it may be cut off")
     if said.ending not in ("stop", "length"):
-        raise Nonsense(f"the server ended the answer for a reason of its own ({said.ending!r})")
+        raise InvalidAnswer(f"the server ended the answer for a reason of its own ({said.ending!r})")
 
 
 def _cut(request: Generate, text: str) -> str:
-    """The answer up to its first stop string, and no further than its first complete answer."""
-    text = text[: min((at for string in request.stop if string and (at := text.find(string)) >= 0), default=len(text))]
+    """The text up to its first stop string, and up to the first match of `request.answered`."""
+    places = [text.find(string) for string in request.stop if string]
+    text = text[: min((place for place in places if place >= 0), default=len(text))]
     found = re.search(request.answered, text) if request.answered else None
     return text if found is None else text[: found.end()]
 
 
-def _batch(requests: Sequence[Request], found: Sequence[tuple[Output, Spent | None] | None], seconds: float) -> Batch:
+def _batch(
+    requests: Sequence[Request], found: Sequence[tuple[Output, GenerationTiming | None] | None], seconds: float
+) -> Batch:
     rows = [pair or (Output(error=f"{request.id}: {UNFINISHED}."), None)
             for pair, request in zip(found, requests, strict=True)]  # fmt: skip
     sound = [(output, spent) for output, spent in rows if output.error is None]
@@ -206,7 +214,7 @@ def _total(counts: Iterable[int | None]) -> int | None:
     return sum(known) if len(known) == len(found) else None
 
 
-def _capabilities(facts: Facts) -> Capability:
+def _capabilities(facts: ServerFacts) -> Capability:
     found = Capability.GENERATE
     for has, capability in (
         (facts.chat_top or facts.raw_top or facts.echo, Capability.CHOICE),
@@ -218,7 +226,7 @@ def _capabilities(facts: Facts) -> Capability:
     return found
 
 
-def _info(spec: ModelSpec, settings: EngineSettings, place: str, dialect: Dialect, facts: Facts) -> EngineInfo:
+def _info(spec: ModelSpec, settings: EngineSettings, place: str, dialect: Dialect, facts: ServerFacts) -> EngineInfo:
     listed = facts.listed
     identity = dict(listed.identity) if listed else {}
     says = {"reported_model": facts.model, "fingerprint": facts.fingerprint, "listed": identity}
@@ -233,7 +241,7 @@ def _info(spec: ModelSpec, settings: EngineSettings, place: str, dialect: Dialec
         "counts_tokens": facts.counts,
         "tells_timings": facts.timed,
         "missing": dict(facts.why),
-        "parameters": dict(dialect.settled),
+        "parameters": dict(dialect.parameters),
         "concurrency": settings.server.concurrency,
     }
     return EngineInfo(
@@ -248,15 +256,16 @@ def _info(spec: ModelSpec, settings: EngineSettings, place: str, dialect: Dialec
 def start(
     spec: ModelSpec, settings: EngineSettings, address: Address, key: Key, speak: Callable[[Client], Dialect]
 ) -> ServerEngine:
-    """Connect to a server and find out what it can do.
+    """Connect to a server, probe it, and make the engine.
 
     Args:
-        speak: makes the dialect of a client.
+        speak: makes the API of the server over a client.
 
     Raises:
-        ModelUnavailable: nobody answers. ModelError: it is not what it says, or lacks the model.
+        ModelUnavailable: no connection can be made. ModelError: the server fails, has no such model, or answers as
+            another one.
     """
-    loop = Loop()
+    loop = LoopThread()
     client = None
     try:
         client = loop.call(_client(address, key, settings))
@@ -267,7 +276,7 @@ def start(
         if client is not None:
             loop.call(client.close())
         loop.close()
-        if isinstance(error, GaveUp) and not error.connected:
+        if isinstance(error, RetriesExhausted) and not error.connected:
             raise ModelUnavailable(f"{spec.name}: {error}; start the server, or give its address with "
                                    "--slmsec-base-url=URL.") from None  # fmt: skip
         if isinstance(error, (ServerError, ModelError)):
@@ -280,5 +289,5 @@ async def _client(address: Address, key: Key, settings: EngineSettings) -> Clien
 
 
 def _hint(error: Exception) -> str:
-    wrong_page = isinstance(error, GaveUp) and "instead of JSON" in str(error)
+    wrong_page = isinstance(error, RetriesExhausted) and "instead of JSON" in str(error)
     return " Is the base URL right? That of most servers ends in /v1." if wrong_page else ""

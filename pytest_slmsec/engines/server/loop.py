@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, so that a run may be called from anywhere, also inside another loop."""
+"""An event loop in its own thread, so that synchronous callers, also inside another event loop, can use it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class Loop:
+class LoopThread:
     """Runs coroutines for synchronous callers until it is closed."""
 
     def __init__(self) -> None:
@@ -20,11 +20,11 @@ class Loop:
         self._thread.start()
 
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
-        """Start a coroutine; cancelling the future cancels it."""
+        """Start a coroutine. Cancelling the future cancels the coroutine."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
     def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine to its end; an interruption cancels it."""
+        """Run a coroutine and return its result. An exception in the caller, such as Ctrl-C, cancels it."""
         future = self.submit(coroutine)
         try:
             return future.result()
@@ -33,7 +33,7 @@ class Loop:
             raise
 
     def close(self) -> None:
-        """End the loop and its thread."""
+        """Stop the loop and wait for its thread."""
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()

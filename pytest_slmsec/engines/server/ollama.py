@@ -1,8 +1,8 @@
-"""Ollama's own API.
+"""Ollama's own HTTP API.
 
 Source: https://docs.ollama.com/api (chat, generate with `raw`, tags, show, version) and Ollama's ``api/types.go``:
-durations are in nanoseconds, `truncate` and `shift` off make a prompt that is too long an error, `logprobs` came with
-0.12.11.
+durations are in nanoseconds; with `truncate` and `shift` false, a prompt that is too long is an error; `logprobs` exist
+since 0.12.11.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from typing import Any
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.engines.server.address import address_of, key_of
-from pytest_slmsec.engines.server.client import Answered, Client, Refused
+from pytest_slmsec.engines.server.client import Client, JsonAnswer, RequestRefused
 from pytest_slmsec.engines.server.dialect import (
     LISTING_ATTEMPTS,
-    Ask,
-    Echoed,
-    Listed,
-    Nonsense,
-    Said,
-    Spent,
+    GenerationTiming,
+    InvalidAnswer,
+    ListedModel,
+    PromptLogprobs,
+    TextAnswer,
+    TextRequest,
     number,
     text_of,
 )
@@ -32,12 +32,12 @@ from pytest_slmsec.engines.server.openai_ import token_pairs
 
 DEFAULT_URL = "http://localhost:11434"
 CONTEXT_TOKENS = 8192
-"""Asked for where the model takes as much and the registry says nothing; Ollama's own default is 4096, or less."""
+"""Context to ask for if the model allows it and the registry entry names none. Ollama's own default is 4096 or less."""
 NANO = 1e-9
 
 
 class Ollama:
-    """See `dialect.Dialect`."""
+    """Ollama's API as a `dialect.Dialect`."""
 
     engine = "Ollama"
     tops: tuple[int, ...] = (20, 5)
@@ -46,29 +46,29 @@ class Ollama:
         self._client, self._model, self._context = client, model, context_tokens
 
     @property
-    def settled(self) -> Mapping[str, Any]:
-        """What every request carries."""
+    def parameters(self) -> Mapping[str, Any]:
+        """The decoding parameters of every request."""
         return {"temperature": 0, "seed": 0, "num_ctx": self._context, "truncate": False, "shift": False}
 
-    async def listed(self) -> list[Listed] | None:
+    async def list_models(self) -> list[ListedModel] | None:
         """``GET /api/tags``; the context length of the model itself from ``POST /api/show``."""
         answered = await self._client.get("/api/tags", LISTING_ATTEMPTS)
         entries = answered.value.get("models")
-        found = [one for entry in (entries if isinstance(entries, list) else ()) if (one := _listed(entry)) is not None]
+        found = [_listed(entry) for entry in (entries if isinstance(entries, list) else ())]
         longest = await self._longest_context()
         if self._context is None and longest is not None:
             self._context = min(longest, CONTEXT_TOKENS)
-        return [replace(one, context_tokens=self._context) for one in found]
+        return [replace(one, context_tokens=self._context) for one in found if one is not None]
 
     async def _longest_context(self) -> int | None:
         try:
             info = (await self._client.post("/api/show", {"model": self._model})).value.get("model_info")
-        except Refused:
+        except RequestRefused:
             return None
         facts = info if isinstance(info, dict) else {}
         return next((number(value) for name, value in facts.items() if name.endswith(".context_length")), None)
 
-    async def say(self, ask: Ask, attempts: int | None = None) -> Said:
+    async def generate(self, ask: TextRequest, attempts: int | None = None) -> TextAnswer:
         """``POST /api/chat``, or ``/api/generate`` with `raw` for a raw text."""
         asked: dict[str, Any] = {"prompt": ask.text, "raw": True}
         if ask.messages:
@@ -76,42 +76,44 @@ class Ollama:
         options: dict[str, Any] = {"num_predict": ask.max_new_tokens, "temperature": 0, "seed": 0}
         if self._context is not None:
             options["num_ctx"] = self._context
-        if stops := [string for string in ask.stop if string]:
+        stops = [string for string in ask.stop if string]
+        if stops:
             options["stop"] = stops
         top = {"logprobs": True, "top_logprobs": ask.top} if ask.top else {}
         body = {"model": self._model, "stream": False, "truncate": False, "shift": False, "options": options}
         path = "/api/chat" if ask.messages else "/api/generate"
-        return _said(await self._client.post(path, {**body, **asked, **top}, attempts))
+        return _text_answer(await self._client.post(path, {**body, **asked, **top}, attempts))
 
-    async def adapt(self, ask: Ask) -> Said:
-        """As `say`: Ollama passes over what it does not know."""
-        return await self.say(ask)
+    async def generate_adapting(self, ask: TextRequest) -> TextAnswer:
+        """As `generate`: Ollama ignores parameters that it does not know."""
+        return await self.generate(ask)
 
-    async def echo(self, text: str, attempts: int | None = None) -> Echoed | None:
-        """Ollama tells nothing about the tokens of a prompt."""
+    async def prompt_logprobs(self, text: str, attempts: int | None = None) -> PromptLogprobs | None:
+        """None: Ollama does not return the tokens of a prompt."""
         return None
 
 
-def _listed(entry: Any) -> Listed | None:
-    if not isinstance(entry, dict) or (name := text_of(entry.get("name") or entry.get("model"))) is None:
+def _listed(entry: Any) -> ListedModel | None:
+    name = text_of(entry.get("name") or entry.get("model")) if isinstance(entry, dict) else None
+    if name is None:
         return None
     details = entry.get("details")
     told = details if isinstance(details, dict) else {}
     known = {key: told[key] for key in ("format", "quantization_level", "parameter_size") if key in told}
-    return Listed(name, None, number(entry.get("size")), {**known, "digest": entry.get("digest")})
+    return ListedModel(name, None, number(entry.get("size")), {**known, "digest": entry.get("digest")})
 
 
-def _said(answered: Answered) -> Said:
+def _text_answer(answered: JsonAnswer) -> TextAnswer:
     value = answered.value
     if value.get("done") is not True:
-        raise Nonsense("the server's answer is not complete (`done` is missing)")
+        raise InvalidAnswer("the server's answer is not complete (`done` is missing)")
     message = value.get("message")
     text = message.get("content") if isinstance(message, dict) else value.get("response")
     if not isinstance(text, str):
-        raise Nonsense("the server's answer holds no text")
+        raise InvalidAnswer("the server's answer holds no text")
     logprobs = value.get("logprobs")
     first = logprobs[0] if isinstance(logprobs, list) and logprobs else None
-    return Said(
+    return TextAnswer(
         text=text,
         ending=text_of(value.get("done_reason")),
         prompt_tokens=number(value.get("prompt_eval_count")),
@@ -119,25 +121,25 @@ def _said(answered: Answered) -> Said:
         seconds=answered.seconds,
         model=text_of(value.get("model")),
         top=token_pairs([*(first.get("top_logprobs") or ()), first]) if isinstance(first, dict) else None,
-        spent=_spent(value),
+        spent=_timing(value),
     )
 
 
-def _spent(value: Mapping[str, Any]) -> Spent | None:
+def _timing(value: Mapping[str, Any]) -> GenerationTiming | None:
     counts = [number(value.get(name)) for name in ("prompt_eval_count", "eval_count")]
     times = [number(value.get(name)) for name in ("prompt_eval_duration", "eval_duration")]
     if None in (*counts, *times):
         return None
     loading = number(value.get("load_duration"))
     load_s = None if loading is None else loading * NANO
-    return Spent(counts[0], times[0] * NANO, counts[1], times[1] * NANO, load_s)
+    return GenerationTiming(counts[0], times[0] * NANO, counts[1], times[1] * NANO, load_s)
 
 
 def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> ServerEngine:
     """The engine of one model of an Ollama server.
 
     Raises:
-        As `openai_.load`.
+        UsageError, ModelUnavailable, ModelError: as `openai_.load`.
     """
     given = address_of(spec, settings.server, DEFAULT_URL, "")
     address = replace(given, url=given.url.removesuffix("/v1").removesuffix("/api"))

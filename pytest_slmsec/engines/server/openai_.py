@@ -1,8 +1,8 @@
-"""OpenAI's API, as llama.cpp, vLLM, LM Studio, `transformers serve` and many hosts speak it.
+"""OpenAI's HTTP API, which llama.cpp, vLLM, LM Studio, `transformers serve` and many hosts offer as well.
 
-Source: the OpenAI API reference (chat completions; completions, legacy, for raw texts, `echo` and `logprobs`), and the
-answers of the servers named, which differ in what they leave out: llama.cpp adds `timings` and gives `logprobs` of
-completions in the form of chat completions; vLLM tells the context as `max_model_len`.
+Source: the OpenAI API reference (chat completions; legacy completions for raw texts, `echo` and `logprobs`) and the
+answers of the servers named. llama.cpp adds `timings` and returns `logprobs` of completions in the form of chat
+completions; vLLM gives the context length as `max_model_len`.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from typing import Any
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.engines.server.address import KEY_VARIABLES, address_of, key_of
-from pytest_slmsec.engines.server.client import Answered, Client, GaveUp, KeyRefused, Refused
+from pytest_slmsec.engines.server.client import Client, JsonAnswer, KeyRefused, RequestRefused, RetriesExhausted
 from pytest_slmsec.engines.server.dialect import (
     LISTING_ATTEMPTS,
-    Ask,
-    Echoed,
-    Listed,
-    Nonsense,
-    Said,
-    Spent,
-    Top,
+    GenerationTiming,
+    InvalidAnswer,
+    ListedModel,
+    PromptLogprobs,
+    TextAnswer,
+    TextRequest,
+    TopLogprobs,
     number,
     text_of,
 )
 from pytest_slmsec.engines.server.engine import ServerEngine, start
 
 MOST_STOPS = 4
-"""More are refused by the API; the engine cuts at all of them itself."""
+"""The API refuses more stop strings. The engine cuts the answer at all of them itself."""
 CHAT, COMPLETIONS = "/chat/completions", "/completions"
 NEW_LIMIT = "max_completion_tokens"
 OPTIONAL = ("seed", "temperature")
@@ -39,7 +39,7 @@ CONTEXT_KEYS = ("max_model_len", "context_length", "context_window", "n_ctx", "n
 
 
 class OpenAI:
-    """See `dialect.Dialect`."""
+    """The OpenAI API as a `dialect.Dialect`."""
 
     engine = "OpenAI-compatible server"
     tops: tuple[int, ...] = (20, 5)
@@ -50,52 +50,52 @@ class OpenAI:
         self._fixed: dict[str, Any] = {"temperature": 0, "seed": 0}
 
     @property
-    def settled(self) -> Mapping[str, Any]:
-        """The name of the token limit, and the parameters of greedy decoding as far as they are taken."""
+    def parameters(self) -> Mapping[str, Any]:
+        """The name of the token limit and the parameters of greedy decoding; ``not taken`` for those refused."""
         return {"limit": self._limit, **{name: self._fixed.get(name, "not taken") for name in OPTIONAL}}
 
-    async def listed(self) -> list[Listed] | None:
+    async def list_models(self) -> list[ListedModel] | None:
         """``GET /models``."""
         try:
             answered = await self._client.get("/models", LISTING_ATTEMPTS)
         except KeyRefused:
             raise
-        except Refused:
+        except RequestRefused:
             return None
-        except GaveUp as error:
+        except RetriesExhausted as error:
             if error.connected:
-                return None  # it fails at this only, or tells why with the first question
+                return None  # the first question fails with the reason if the server is broken
             raise
         entries = answered.value.get("data")
         if not isinstance(entries, list):
             return None
-        return [found for entry in entries if (found := _listed(entry)) is not None]
+        return [model for model in map(_listed, entries) if model is not None]
 
-    async def say(self, ask: Ask, attempts: int | None = None) -> Said:
+    async def generate(self, ask: TextRequest, attempts: int | None = None) -> TextAnswer:
         """``POST /chat/completions``, or ``/completions`` for a raw text."""
         path, asked = (CHAT, self._chat(ask)) if ask.messages else (COMPLETIONS, self._raw(ask))
-        return _said(await self._client.post(path, {"model": self._model, **asked, **self._fixed}, attempts))
+        return _text_answer(await self._client.post(path, {"model": self._model, **asked, **self._fixed}, attempts))
 
-    async def adapt(self, ask: Ask) -> Said:
-        """As `say`; a refusal that names a parameter leads to another try without it."""
+    async def generate_adapting(self, ask: TextRequest) -> TextAnswer:
+        """As `generate`; if a refusal names a parameter, the request is repeated without it."""
         for _ in range(len(OPTIONAL) + 1):
             try:
-                return await self.say(ask)
-            except Refused as error:
-                if error.status not in (400, 422) or not self._gives_way(error.said):
+                return await self.generate(ask)
+            except RequestRefused as error:
+                if error.status not in (400, 422) or not self._drop_refused(error.said):
                     raise
-        return await self.say(ask)
+        return await self.generate(ask)
 
-    def _gives_way(self, said: str) -> bool:
+    def _drop_refused(self, said: str) -> bool:
         if self._limit != NEW_LIMIT and NEW_LIMIT in said:
             self._limit = NEW_LIMIT
             return True
         named = next((name for name in self._fixed if re.search(rf"\b{name}\b", said)), None)
         return named is not None and self._fixed.pop(named, None) is not None
 
-    async def echo(self, text: str, attempts: int | None = None) -> Echoed | None:
-        """``POST /completions`` with `echo`. One token is generated, since llama-cpp-python takes 0 for no limit, and
-        dropped."""
+    async def prompt_logprobs(self, text: str, attempts: int | None = None) -> PromptLogprobs | None:
+        """``POST /completions`` with `echo`. One token is generated and dropped, because llama-cpp-python reads a limit
+        of 0 as no limit."""
         asked = {"prompt": text, "max_tokens": 1, "echo": True, "logprobs": 1, **self._fixed}
         answered = await self._client.post(COMPLETIONS, {"model": self._model, **asked}, attempts)
         found = _choice(answered).get("logprobs")
@@ -104,49 +104,50 @@ class OpenAI:
             return None
         return _echoed(found, new_tokens, number(_usage(answered).get("prompt_tokens")), answered.seconds)
 
-    def _chat(self, ask: Ask) -> dict[str, Any]:
+    def _chat(self, ask: TextRequest) -> dict[str, Any]:
         messages = [{"role": turn.role, "content": turn.content} for turn in ask.messages]
         top = {"logprobs": True, "top_logprobs": ask.top} if ask.top else {}
         return {"messages": messages, self._limit: ask.max_new_tokens, **_stops(ask), **top}
 
-    def _raw(self, ask: Ask) -> dict[str, Any]:
+    def _raw(self, ask: TextRequest) -> dict[str, Any]:
         top = {"logprobs": ask.top} if ask.top else {}
         return {"prompt": ask.text, "max_tokens": ask.max_new_tokens, **_stops(ask), **top}
 
 
-def _stops(ask: Ask) -> dict[str, Any]:
+def _stops(ask: TextRequest) -> dict[str, Any]:
     stops = [string for string in ask.stop if string][:MOST_STOPS]
     return {"stop": stops} if stops else {}
 
 
-def _listed(entry: Any) -> Listed | None:
-    if not isinstance(entry, dict) or (name := text_of(entry.get("id"))) is None:
+def _listed(entry: Any) -> ListedModel | None:
+    name = text_of(entry.get("id")) if isinstance(entry, dict) else None
+    if name is None:
         return None
     meta = entry.get("meta")
     facts = {**(meta if isinstance(meta, dict) else {}), **entry}
     known = {key: facts[key] for key in ("owned_by", "root", "n_params", "size", "created") if key in facts}
     if entry.get("owned_by") != "openai":
-        known.pop("created", None)  # local servers give the time of asking
+        known.pop("created", None)  # local servers put the time of the request here
     context = next((number(facts[key]) for key in CONTEXT_KEYS if number(facts.get(key))), None)
-    return Listed(name, context, number(facts.get("size")), known)
+    return ListedModel(name, context, number(facts.get("size")), known)
 
 
-def _choice(answered: Answered) -> dict[str, Any]:
+def _choice(answered: JsonAnswer) -> dict[str, Any]:
     choices = answered.value.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        raise Nonsense("the server's answer holds no choices")
+        raise InvalidAnswer("the server's answer holds no choices")
     return choices[0]
 
 
-def _usage(answered: Answered) -> dict[str, Any]:
+def _usage(answered: JsonAnswer) -> dict[str, Any]:
     usage = answered.value.get("usage")
     return usage if isinstance(usage, dict) else {}
 
 
-def _said(answered: Answered) -> Said:
+def _text_answer(answered: JsonAnswer) -> TextAnswer:
     choice, usage, value = _choice(answered), _usage(answered), answered.value
     logprobs = choice.get("logprobs")
-    return Said(
+    return TextAnswer(
         text=_text(choice),
         ending=text_of(choice.get("finish_reason")),
         prompt_tokens=number(usage.get("prompt_tokens")),
@@ -155,7 +156,7 @@ def _said(answered: Answered) -> Said:
         model=text_of(value.get("model")),
         fingerprint=text_of(value.get("system_fingerprint")),
         top=first_top(logprobs) if isinstance(logprobs, dict) else None,
-        spent=_spent(value.get("timings")),
+        spent=_timing(value.get("timings")),
     )
 
 
@@ -168,12 +169,12 @@ def _text(choice: Mapping[str, Any]) -> str:
         if text is None and (message.get("reasoning_content") or choice.get("finish_reason") in ("stop", "length")):
             return ""  # it has only thought, or had nothing to say
     if not isinstance(text, str):
-        raise Nonsense("the server's answer holds no text")
+        raise InvalidAnswer("the server's answer holds no text")
     return text
 
 
-def first_top(logprobs: Mapping[str, Any]) -> Top | None:
-    """The likeliest tokens at the first new position, in the form of chat completions or the older one."""
+def first_top(logprobs: Mapping[str, Any]) -> TopLogprobs | None:
+    """The likeliest first tokens, from `logprobs` in the form of chat completions or of legacy completions."""
     content, tops = logprobs.get("content"), logprobs.get("top_logprobs")
     if isinstance(content, list) and content and isinstance(content[0], dict):
         return token_pairs([*(content[0].get("top_logprobs") or ()), content[0]])
@@ -182,8 +183,8 @@ def first_top(logprobs: Mapping[str, Any]) -> Top | None:
     return None
 
 
-def token_pairs(entries: list[Any]) -> Top | None:
-    """Pairs of token and log-probability, each token once; None where there is not even one."""
+def token_pairs(entries: list[Any]) -> TopLogprobs | None:
+    """Pairs of token and log-probability without repeated tokens; None if there are none."""
     found: dict[str, float] = {}
     for entry in entries:
         value = entry.get("logprob") if isinstance(entry, dict) else None
@@ -192,7 +193,9 @@ def token_pairs(entries: list[Any]) -> Top | None:
     return tuple(found.items()) or None
 
 
-def _echoed(found: Mapping[str, Any], new_tokens: int, prompt_tokens: int | None, seconds: float) -> Echoed | None:
+def _echoed(
+    found: Mapping[str, Any], new_tokens: int, prompt_tokens: int | None, seconds: float
+) -> PromptLogprobs | None:
     tokens, logprobs, tops = (found.get(name) for name in ("tokens", "token_logprobs", "top_logprobs"))
     if not isinstance(tokens, list) or not isinstance(logprobs, list) or len(tokens) != len(logprobs):
         return None
@@ -201,7 +204,7 @@ def _echoed(found: Mapping[str, Any], new_tokens: int, prompt_tokens: int | None
         return None
     tops = tops if isinstance(tops, list) and len(tops) == len(tokens) else [None] * len(tokens)
     pairs = list(zip(logprobs, tops, strict=True))[:n]
-    return Echoed(tuple(map(str, tokens[:n])), tuple(value for value, _ in pairs),
+    return PromptLogprobs(tuple(map(str, tokens[:n])), tuple(value for value, _ in pairs),
                   tuple(_is_top(*pair) for pair in pairs), prompt_tokens, seconds)  # fmt: skip
 
 
@@ -210,23 +213,24 @@ def _is_top(logprob: float | None, top: Any) -> bool:
     return logprob is not None and bool(values) and logprob >= max(values)
 
 
-def _spent(timings: Any) -> Spent | None:
-    """llama.cpp's `timings`, in milliseconds."""
+def _timing(timings: Any) -> GenerationTiming | None:
+    """Times from llama.cpp's `timings`, which are in milliseconds."""
     if not isinstance(timings, dict):
         return None
     counts = [number(timings.get(name)) for name in ("prompt_n", "predicted_n")]
     times = [number(timings.get(name), float) for name in ("prompt_ms", "predicted_ms")]
     if None in (*counts, *times):
         return None
-    return Spent(counts[0], times[0] / 1000, counts[1], times[1] / 1000)
+    return GenerationTiming(counts[0], times[0] / 1000, counts[1], times[1] / 1000)
 
 
 def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> ServerEngine:
     """The engine of one model of an OpenAI-compatible server.
 
     Raises:
-        UsageError: no address is known, or the key's variable is not set.
-        ModelUnavailable: nobody answers. ModelError: the server has no such model, or is not what it says.
+        UsageError: no address is known, or the variable of the key is not set.
+        ModelUnavailable: no connection can be made. ModelError: the server fails, has no such model, or answers as
+            another one.
     """
     address = address_of(spec, settings.server, None, "/v1")
     key = key_of(spec, settings.server, KEY_VARIABLES)

@@ -1,4 +1,4 @@
-"""What a server can do and who it is, found out by asking it before any item is asked."""
+"""A few short requests that show what a server can do and which model it runs, sent before the first item."""
 
 from __future__ import annotations
 
@@ -9,30 +9,33 @@ from typing import Any
 
 from pytest_slmsec.core.errors import ModelError
 from pytest_slmsec.core.items import Message
-from pytest_slmsec.engines.server.client import KeyRefused, Refused, ServerError
-from pytest_slmsec.engines.server.dialect import Ask, Dialect, Echoed, Listed, Said
+from pytest_slmsec.engines.server.client import KeyRefused, RequestRefused, ServerError
+from pytest_slmsec.engines.server.dialect import Dialect, ListedModel, PromptLogprobs, TextAnswer, TextRequest
 
 NUMBERS = "one two three four five six seven eight nine ten"
 SHORT_WORDS, LONG_WORDS = 24, 224
 QUESTION = "Which port does HTTPS use? Answer with a number."
 TEXTS = ("The port of HTTPS is", "A firewall is a device that", "Phishing mail often asks the reader to")
 AGREES_WITHIN_NATS = 0.3
-"""An echoed and a generated token come from different kernels, and differ by noise; a shifted row by several nats."""
+"""Largest difference between the log-probability of a token echoed and generated. Different kernels differ by noise; a
+row that belongs to another token differs by several nats."""
 OPTIONAL_ATTEMPTS = 3
 NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """What was found.
+class ServerFacts:
+    """What a server can do.
 
     Attributes:
-        model, fingerprint: what the server says it is. listed: its entry in the server's list.
-        chat, raw: conversations and raw texts are taken.
-        chat_top, raw_top: how many likeliest first tokens are told; 0: none.
-        echo: log-probabilities of prompt tokens are told, and agree with those of generated tokens.
-        counts: prompt tokens are told. timed: prefill and decode time are told. load_s: seconds to load the model.
-        why: what is missing, by name of the attribute, and what the server said about it.
+        chat, raw: it answers conversations, and raw texts.
+        chat_top, raw_top: how many of the likeliest first tokens it returns for either; 0 for none.
+        echo: it returns log-probabilities of prompt tokens, and they agree with those of generated tokens.
+        counts: it counts prompt tokens. timed: it reports prefill and decode time.
+        load_s: seconds it took to load the model, if it says so.
+        model, fingerprint: the names of the model and of its build that it reports.
+        listed: the model's entry in the server's list.
+        why: pairs of an attribute that is missing and the server's message about it.
     """
 
     chat: bool = False
@@ -45,7 +48,7 @@ class Facts:
     load_s: float | None = None
     model: str | None = None
     fingerprint: str | None = None
-    listed: Listed | None = None
+    listed: ListedModel | None = None
     why: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -56,32 +59,34 @@ class Facts:
     @property
     def raw_choice_mode(self) -> str:
         """How the continuations of a raw text are scored."""
-        return "echo" if self.echo else "top_logprobs" if self.raw_top else "none"
+        if self.echo:
+            return "echo"
+        return "top_logprobs" if self.raw_top else "none"
 
     def reason(self, name: str) -> str:
-        """What the server said about something it does not do, in brackets; empty where it said nothing."""
+        """The server's message about an attribute that is missing, in brackets; empty if there is none."""
         found = dict(self.why).get(name, "")
         return f" ({found})" if found else ""
 
 
-async def probe(dialect: Dialect, model: str, place: str) -> Facts:
-    """Ask a server what it can do.
+async def probe(dialect: Dialect, model: str, place: str) -> ServerFacts:
+    """Find out what a server can do.
 
     Args:
-        model: as the user named it. place: host of the server, for messages.
+        model: the name that the user gave. place: address of the server, for messages.
 
     Raises:
-        ServerError: it does not answer, or refuses the key.
-        ModelError: it has no such model, answers as another one, or cuts prompts.
+        ServerError: the server does not answer, or refuses the key.
+        ModelError: the server has no such model, answers as another one, or cuts prompts.
     """
-    listed = await dialect.listed()
+    listed = await dialect.list_models()
     found: dict[str, Any] = {"listed": _entry(model, listed)}
     why: dict[str, str] = {}
-    chat = await _tried(dialect.adapt(_question()), why, "chat")
-    raw = await _tried(dialect.adapt(_text(TEXTS[0])), why, "raw")
+    chat = await _tried(dialect.generate_adapting(_question()), why, "chat")
+    raw = await _tried(dialect.generate_adapting(_text(TEXTS[0])), why, "raw")
     first = chat or raw
     if first is None:
-        raise ModelError(_useless(model, place, listed, why))
+        raise ModelError(_no_such_model(model, place, listed, why))
     if found["listed"] is None and not same_model(model, first.model):
         raise ModelError(f"{place} was asked for the model {model} and answered as {first.model}{_names(listed)}.")
     found |= {"model": first.model, "fingerprint": first.fingerprint, "chat": chat is not None, "raw": raw is not None}
@@ -90,37 +95,37 @@ async def probe(dialect: Dialect, model: str, place: str) -> Facts:
     for name, usable, ask in (("chat_top", chat, _question()), ("raw_top", raw, _text(TEXTS[0]))):
         found[name] = await _top(dialect, ask, why, name) if usable is not None else 0
     found["echo"] = raw is not None and await _echo(dialect, why, bool(found["raw_top"]))
-    return Facts(**found, why=tuple(why.items()))
+    return ServerFacts(**found, why=tuple(why.items()))
 
 
-def _question(text: str = QUESTION) -> Ask:
-    return Ask((Message("user", text),), max_new_tokens=2)
+def _question(text: str = QUESTION) -> TextRequest:
+    return TextRequest((Message("user", text),), max_new_tokens=2)
 
 
-def _text(text: str) -> Ask:
-    return Ask(text=text, max_new_tokens=2)
+def _text(text: str) -> TextRequest:
+    return TextRequest(text=text, max_new_tokens=2)
 
 
-async def _tried(asking: Awaitable[Said], why: dict[str, str], name: str) -> Said | None:
-    """The answer, or None where the server says that it does no such thing."""
+async def _tried(asking: Awaitable[TextAnswer], why: dict[str, str], name: str) -> TextAnswer | None:
+    """The answer, or None if the server refuses the request; its message is then in `why`."""
     try:
         return await asking
     except KeyRefused:
         raise
-    except Refused as error:
+    except RequestRefused as error:
         why[name] = str(error)
         return None
 
 
-def _entry(model: str, listed: list[Listed] | None) -> Listed | None:
+def _entry(model: str, listed: list[ListedModel] | None) -> ListedModel | None:
     return next((entry for entry in listed or () if same_model(model, entry.name)), None)
 
 
 def same_model(asked: str, answered: str | None) -> bool:
-    """Whether a name is the asked one: itself, with a date, tag or revision behind it, or the file it was loaded from.
+    """Whether two names mean one model: equal, or one with a date, tag, revision or path added.
 
-    Servers call a model what they like: ``gpt-4o`` answers as ``gpt-4o-2024-08-06``, ``llama3.2`` is listed as
-    ``llama3.2:latest``, and a path is told for its last part.
+    Examples: ``gpt-4o`` answers as ``gpt-4o-2024-08-06``, ``llama3.2`` is listed as ``llama3.2:latest``, and
+    ``/srv/models/model.gguf`` answers as ``model``. True if `answered` is empty.
     """
     if not answered:
         return True
@@ -130,13 +135,13 @@ def same_model(asked: str, answered: str | None) -> bool:
     return theirs.endswith("/" + ours) or ours.endswith("/" + theirs)
 
 
-def _names(listed: list[Listed] | None) -> str:
+def _names(listed: list[ListedModel] | None) -> str:
     names = [entry.name for entry in listed or ()]
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return f"; it serves {', '.join(names[:NAMED])}{more}" if names else ""
 
 
-def _useless(model: str, place: str, listed: list[Listed] | None, why: dict[str, str]) -> str:
+def _no_such_model(model: str, place: str, listed: list[ListedModel] | None, why: dict[str, str]) -> str:
     if listed and _entry(model, listed) is None:
         near = difflib.get_close_matches(model, [entry.name for entry in listed], 1, 0.5)
         hint = f" (did you mean {near[0]}?)" if near else ""
@@ -144,21 +149,21 @@ def _useless(model: str, place: str, listed: list[Listed] | None, why: dict[str,
     return f"{place} answers neither conversations nor raw texts: {'; '.join(why.values())}."
 
 
-async def _counts(dialect: Dialect, place: str, ask: Callable[[str], Ask]) -> bool:
-    """Whether prompt tokens are counted. Each word is a token at least, so more words are more tokens.
+async def _counts(dialect: Dialect, place: str, ask: Callable[[str], TextRequest]) -> bool:
+    """Whether the server counts prompt tokens.
 
     Raises:
-        ModelError: fewer were counted.
+        ModelError: it counted fewer additional tokens than additional words, so it cuts prompts.
     """
     words = NUMBERS.split()
     texts = [" ".join(words[place % len(words)] for place in range(n)) for n in (SHORT_WORDS, LONG_WORDS)]
-    short = (await dialect.say(ask(f"Read this: {texts[0]}"))).prompt_tokens
+    short = (await dialect.generate(ask(f"Read this: {texts[0]}"))).prompt_tokens
     if short is None:
         return False
     try:
-        long = (await dialect.say(ask(f"Read all of this: {texts[1]}"))).prompt_tokens
-    except Refused:
-        return True  # too long for this model: it says so and cuts nothing
+        long = (await dialect.generate(ask(f"Read all of this: {texts[1]}"))).prompt_tokens
+    except RequestRefused:
+        return True  # the prompt is too long for this model, and the server refuses it instead of cutting it
     if long is None or long - short < LONG_WORDS - SHORT_WORDS:
         raise ModelError(
             f"{place} counted {long} prompt tokens for {LONG_WORDS} words and {short} for {SHORT_WORDS}: it cuts "
@@ -167,11 +172,11 @@ async def _counts(dialect: Dialect, place: str, ask: Callable[[str], Ask]) -> bo
     return True
 
 
-async def _top(dialect: Dialect, ask: Ask, why: dict[str, str], name: str) -> int:
-    """How many likeliest first tokens are told; 0: none."""
+async def _top(dialect: Dialect, ask: TextRequest, why: dict[str, str], name: str) -> int:
+    """How many of the likeliest first tokens the server returns; 0 for none."""
     for most in dialect.tops:
         try:
-            said = await dialect.say(replace(ask, max_new_tokens=1, top=most), OPTIONAL_ATTEMPTS)
+            said = await dialect.generate(replace(ask, max_new_tokens=1, top=most), OPTIONAL_ATTEMPTS)
         except ServerError as error:
             why[name] = str(error)
             continue
@@ -184,15 +189,15 @@ async def _top(dialect: Dialect, ask: Ask, why: dict[str, str], name: str) -> in
 
 
 async def _echo(dialect: Dialect, why: dict[str, str], generates_logprobs: bool) -> bool:
-    """Whether echoed log-probabilities can be used."""
+    """Whether the server returns log-probabilities of prompt tokens that can be trusted."""
     try:
-        if await dialect.echo(TEXTS[0], OPTIONAL_ATTEMPTS) is None:
+        if await dialect.prompt_logprobs(TEXTS[0], OPTIONAL_ATTEMPTS) is None:
             why["echo"] = "the server tells no tokens of the prompt"
             return False
         if not generates_logprobs:
             why["echo"] = "what the server tells of prompt tokens cannot be checked against generated ones"
             return False
-        verdicts = [await _agrees(dialect, text) for text in TEXTS]
+        verdicts = [await _echo_agrees(dialect, text) for text in TEXTS]
     except ServerError as error:
         why["echo"] = str(error)
         return False
@@ -202,18 +207,20 @@ async def _echo(dialect: Dialect, why: dict[str, str], generates_logprobs: bool)
     return True
 
 
-async def _agrees(dialect: Dialect, text: str) -> bool | None:
-    """Whether the likeliest next token has the same log-probability generated and echoed; None: it cannot be told,
-    since the text with the token behind it has other tokens."""
-    said = await dialect.say(Ask(text=text, max_new_tokens=1, top=min(dialect.tops)), OPTIONAL_ATTEMPTS)
+async def _echo_agrees(dialect: Dialect, text: str) -> bool | None:
+    """Whether the next token has the same log-probability generated and echoed.
+
+    None if the two cannot be compared, because the text followed by the token is tokenised differently.
+    """
+    said = await dialect.generate(TextRequest(text=text, max_new_tokens=1, top=min(dialect.tops)), OPTIONAL_ATTEMPTS)
     generated = dict(said.top or ()).get(said.text)
-    before = await dialect.echo(text)
-    after = await dialect.echo(text + said.text) if said.text else None
+    before = await dialect.prompt_logprobs(text)
+    after = await dialect.prompt_logprobs(text + said.text) if said.text else None
     if generated is None or before is None or after is None or not _continues(before, after):
         return None
     last = after.logprobs[-1]
     return last is not None and abs(last - generated) <= AGREES_WITHIN_NATS
 
 
-def _continues(before: Echoed, after: Echoed) -> bool:
+def _continues(before: PromptLogprobs, after: PromptLogprobs) -> bool:
     return len(after.tokens) == len(before.tokens) + 1 and after.tokens[:-1] == before.tokens

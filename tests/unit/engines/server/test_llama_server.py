@@ -87,7 +87,7 @@ def test_echoed_log_probabilities_are_those_of_transformers(engine, local, reque
 
 def test_the_first_token_of_a_conversation_scores_letters(engine, local):
     messages = (Message("user", "Answer with a letter."),)
-    top = dict(engine._loop.call(engine._dialect.say(_first_token(messages))).top)
+    top = dict(engine._loop.call(engine._dialect.generate(_first_token(messages))).top)
     letters = tuple(sorted(token for token in top if len(token.strip()) == 1 and token.strip() == token))[:3]
     request = Choose("q", messages, letters)
     (theirs,), (ours,) = engine.run([request]).outputs, local.run([request]).outputs
@@ -102,9 +102,9 @@ def test_the_first_token_of_a_conversation_scores_letters(engine, local):
 
 
 def _first_token(messages):
-    from pytest_slmsec.engines.server.dialect import Ask
+    from pytest_slmsec.engines.server.dialect import TextRequest
 
-    return Ask(messages, top=20)
+    return TextRequest(messages, top=20)
 
 
 def test_it_generates(engine):

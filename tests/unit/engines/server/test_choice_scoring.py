@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from serverasks import letters
 
 from pytest_slmsec.core.items import Item
-from pytest_slmsec.engines.server.choosing import letter_logprobs
+from pytest_slmsec.engines.server.choice_scoring import letter_logprobs
 from pytest_slmsec.scoring.base import Mode
 from pytest_slmsec.scoring.metrics import ACCURACY
 from pytest_slmsec.scoring.option_logprob import score_option

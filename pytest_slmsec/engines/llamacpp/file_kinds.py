@@ -1,7 +1,7 @@
-"""What GGUF files hold besides language models, told from their headers.
+"""Recognises GGUF files that are not causal language models by their headers.
 
-llama.cpp takes some of them (it embeds texts as well), and gives numbers where next tokens are asked for. The keys are
-those of https://github.com/ggml-org/llama.cpp/blob/master/gguf-py/gguf/constants.py.
+llama.cpp loads some of them, such as embedding models, and then returns numbers that are no next-token logits.
+Source of the keys: https://github.com/ggml-org/llama.cpp/blob/master/gguf-py/gguf/constants.py.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ PARTS: Mapping[str, str] = {
     "imatrix": "an importance matrix, which guides a quantisation: name the file of the model",
     "mmproj": "what shows images to a model (mmproj): name the file of the model itself",
 }
-"""By ``general.type``."""
+"""By ``general.type``: what such a file is, as the end of a sentence."""
 CLIP = "clip"
-"""The architecture of mmproj files, which need not name a type."""
+"""The architecture of mmproj files, which may lack ``general.type``."""
 
 
 def check_generates(path: Path, metadata: Mapping[str, Any]) -> None:
-    """Refuse what is no language model that predicts the next token.
+    """Refuse files that are not models which predict the next token.
 
     Raises:
-        ModelError: it is a part of a model, or a model that embeds or fills in text; says what to do.
+        ModelError: the file is a part of a model, or a model that embeds text or fills gaps.
     """
     architecture = metadata.get("general.architecture")
     sort = "mmproj" if architecture == CLIP else metadata.get("general.type")
