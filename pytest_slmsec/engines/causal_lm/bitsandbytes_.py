@@ -1,6 +1,6 @@
-"""Checkpoints whose linear layers bitsandbytes quantised, to 8 bits (LLM.int8) or 4 (NF4, FP4).
+"""Checkpoints with linear layers quantised by bitsandbytes to 8 bits (LLM.int8) or 4 (NF4, FP4).
 
-transformers loads them itself; see `engines.stored`.
+See `engines.common.stored`.
 
 * int8: Dettmers et al., "LLM.int8(): 8-bit Matrix Multiplication for Transformers at Scale", 2022.
 * nf4: Dettmers et al., "QLoRA: Efficient Finetuning of Quantized LLMs", 2023.
@@ -33,8 +33,8 @@ PARTS_DOUBLE = ("nested_absmax", "nested_quant_map")
 def import_bitsandbytes() -> Any:
     """The package bitsandbytes.
 
-    Where the package `kernels` is installed, bitsandbytes would download a kernel from the Hugging Face hub when it is
-    imported, and run it. It is kept from seeing that package: nothing is fetched or run that was not asked for.
+    If the package `kernels` is installed, bitsandbytes downloads a kernel from the Hugging Face hub at its import, and
+    runs it. So `kernels` is hidden during the import: nothing may be downloaded that the user did not ask for.
 
     Raises:
         MissingExtraError: it, or accelerate, is not installed.
@@ -42,18 +42,18 @@ def import_bitsandbytes() -> Any:
     require("A model quantised by bitsandbytes", "bitsandbytes", "bitsandbytes", "accelerate")
     with quiet(), _without("kernels"):
         import bitsandbytes
-    # It says at every layer of every forward that activations are cast to fp16 before they are rounded to 8 bits.
+    # It logs for every layer of every forward pass that activations are cast to fp16 before they are quantised.
     logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
     return bitsandbytes
 
 
 @contextmanager
 def _without(package: str) -> Iterator[None]:
-    """Have `import package` fail, unless it is imported already."""
+    """Make `import package` fail inside the block, unless the package is imported already."""
     if package in sys.modules:
         yield
         return
-    sys.modules[package] = None  # type: ignore[assignment]  # what the import system takes for "not importable"
+    sys.modules[package] = None  # type: ignore[assignment]  # the import system reads None as "not importable"
     try:
         yield
     finally:
@@ -61,13 +61,14 @@ def _without(package: str) -> Iterator[None]:
 
 
 def check(checkpoint: Checkpoint, device: torch.device) -> None:
-    """Refuse a checkpoint that lacks scales: bitsandbytes would run it on what happens to be in memory.
+    """Refuse a checkpoint without its scales, which bitsandbytes would run on uninitialised memory.
 
     Raises:
-        ModelError: naming the first tensors that are missing. MissingExtraError: bitsandbytes is not installed.
+        ModelError: names the first tensor that is missing. MissingExtraError: bitsandbytes is not installed.
     """
     import_bitsandbytes()
-    if missing := sorted(_missing(checkpoint)):
+    missing = sorted(_missing(checkpoint))
+    if missing:
         raise ModelError(
             f"{checkpoint.directory}: the weights are not complete: {len(missing)} missing ({missing[0]}"
             f"{', ...' if len(missing) > 1 else ''}): make the checkpoint again."
@@ -75,9 +76,9 @@ def check(checkpoint: Checkpoint, device: torch.device) -> None:
 
 
 def _missing(checkpoint: Checkpoint) -> Iterator[str]:
-    """Names that belong to quantised layers and are not stored.
+    """Names of tensors that quantised layers need and that are not stored.
 
-    A quantised weight is one of integers: of 8 bits and signed for LLM.int8, with `SCB` beside it; else 4-bit, packed.
+    Quantised weights have integer dtypes: I8 for LLM.int8, which needs `SCB`; U8 for packed 4-bit weights.
     """
     tensors, config = checkpoint.tensors, checkpoint.config["quantization_config"]
     for name, dtype in tensors.items():
@@ -96,16 +97,16 @@ def _missing(checkpoint: Checkpoint) -> Iterator[str]:
 
 
 def load_options(checkpoint: Checkpoint, device: torch.device) -> dict[str, Any]:
-    """Loaded to where it runs: layers of 8 bits cannot be moved later."""
+    """Load the weights on the device at once, because 8-bit layers cannot be moved later."""
     return {"device_map": {"": str(device)}}
 
 
 def settle(model: Any, dtype: torch.dtype) -> None:
-    """Compute in `dtype`, whatever dtype the checkpoint was trained or made with.
+    """Compute in `dtype`, whatever dtype the checkpoint is stored in.
 
-    What is not quantised would otherwise keep the dtype it is stored in, whatever transformers is asked for. In fp32
-    on a CPU the weights are unpacked exactly as stored: bitsandbytes' own kernel for CPUs with AVX512-BF16 would
-    compute in bf16 whatever it is given, round the scales to bf16, and leave weights that can no longer be saved.
+    Layers that are not quantised keep the dtype they are stored in, whatever dtype transformers is asked for; so they
+    are cast here. In fp32, bitsandbytes' kernel for CPUs with AVX512-BF16 is switched off: it always computes in bf16
+    and rounds the scales to bf16. Without it the weights are unpacked exactly as stored.
     """
     bnb = import_bitsandbytes()
     kept = tuple(getattr(model, "_keep_in_fp32_modules", None) or ())
@@ -120,10 +121,10 @@ def settle(model: Any, dtype: torch.dtype) -> None:
 
 
 def settings(checkpoint: Checkpoint, settings: EngineSettings) -> EngineSettings:
-    """One question at a time for LLM.int8, unless the user asks for batches.
+    """Batches of one request for LLM.int8, unless the user set a batch size.
 
-    Columns with an activation above the threshold are computed unrounded, for all rows of a batch: what an answer is
-    then depends on what else is in its batch.
+    Input columns in which any activation exceeds a threshold are computed in 16 bits for all rows of a batch. So an
+    answer would depend on what else is in its batch.
     """
     if not depends_on_batch(checkpoint) or settings.batch_tokens is not None:
         return settings
@@ -131,13 +132,14 @@ def settings(checkpoint: Checkpoint, settings: EngineSettings) -> EngineSettings
 
 
 def depends_on_batch(checkpoint: Checkpoint) -> bool:
-    """Whether outliers are looked for in a whole batch."""
+    """Whether an answer depends on what else is in its batch: LLM.int8 with a threshold for outliers."""
     config = checkpoint.config["quantization_config"]
     return bool(config.get("load_in_8bit")) and (config.get(OUTLIERS) or 0) > 0
 
 
 def kernel(model: Any) -> str | None:
-    """The classes of the quantised layers, most frequent first, and how those of 4 bits compute."""
+    """Names of the classes of the quantised layers, most frequent first; None if there are none. ``.dequantize`` after
+    a 4-bit layer says that its weights are unpacked before the product."""
     bnb = import_bitsandbytes()
 
     kinds = Counter(
@@ -153,7 +155,7 @@ def _name(module: Any) -> str:
 
 
 def facts(checkpoint: Checkpoint) -> dict[str, object]:
-    """Bits, number format, and whether answers depend on what else is in a batch."""
+    """Bits, number format, and whether an answer depends on what else is in its batch."""
     config = checkpoint.config["quantization_config"]
     if config.get("load_in_4bit"):
         return {"bits": 4, **{key.removeprefix("bnb_4bit_"): config.get(key) for key in FACTS_4BIT}}

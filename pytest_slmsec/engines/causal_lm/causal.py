@@ -1,4 +1,4 @@
-"""The engine over any causal language model in memory: transformers' own, or one with quantised layers."""
+"""The engine for causal language models in memory, as transformers made them or with quantised layers."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pytest_slmsec.core.items import Choose, Output, Request
 from pytest_slmsec.engines.common.base import EngineInfo
 from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.engines.decoding.answering import Answering, Tally, chosen_output
-from pytest_slmsec.engines.decoding.choice_scoring import Chosen, choose
+from pytest_slmsec.engines.decoding.choice_scoring import ChoiceScores, choose
 from pytest_slmsec.engines.decoding.greedy import Row, generate
 from pytest_slmsec.engines.decoding.network import Network
 from pytest_slmsec.engines.packed.fragile import FragileItems
-from pytest_slmsec.engines.packed.generator import Spent
+from pytest_slmsec.engines.packed.generator import GenerationTiming
 from pytest_slmsec.engines.packed.path import PackedPath, packed_path
 from pytest_slmsec.engines.prompting.batching import cut, size
 from pytest_slmsec.engines.prompting.encoded import Encoded
@@ -30,12 +30,14 @@ RESCORED = "items that hang on numeric noise were scored again in fp32"
 
 
 class CausalEngine(Answering):
-    """Answers requests with a loaded model; see `engines.base.Engine`. When memory runs out, a batch is halved and goes
-    on, and a note says so.
+    """Answers requests with a loaded model; see `engines.common.base.Engine`.
+
+    Requests are answered in packed batches where the model allows it (`engines.packed`), else in padded ones. If memory
+    runs out, the batch is halved and run again, and a note says so.
 
     Args:
-        model: a transformers causal language model in eval mode, on its device.
-        tokenizer: its tokenizer. info: facts for the record. settings: the user's.
+        model: a causal language model of transformers in eval mode, on its device.
+        tokenizer: of the model. info: facts for the record. settings: how the user wants it to run.
     """
 
     def __init__(self, model: Any, tokenizer: Any, info: EngineInfo, settings: EngineSettings) -> None:
@@ -63,7 +65,7 @@ class CausalEngine(Answering):
 
     @torch.inference_mode()
     def logits(self, tokens: Sequence[int], start: int = 0) -> torch.Tensor:
-        """Logits of a text's next tokens at its positions from `start` on, (positions, vocabulary)."""
+        """Logits of the next token after each token of a text from index `start` on: [positions, vocabulary]."""
         ids = torch.tensor([list(tokens)], device=self.network.device)
         found: torch.Tensor = self.network.model(input_ids=ids, use_cache=False).logits[0]
         return found[start:]
@@ -78,7 +80,7 @@ class CausalEngine(Answering):
     def _answers(
         self, asked: list[int], requests: Sequence[Request], encoded: Sequence[Encoded], tally: Tally
     ) -> dict[int, Output]:
-        """Halved when memory runs out.
+        """Outputs by index. If memory runs out, the requests are answered in two halves.
 
         Raises:
             EngineError: a single request does not fit into memory.
@@ -93,7 +95,7 @@ class CausalEngine(Answering):
                     f"{requests[asked[0]].id}: {encoded[asked[0]].prompt_tokens} prompt tokens do not fit into the "
                     "memory of this machine even alone: use a larger machine or a smaller model."
                 ) from error
-        # Only here, after the handler, are the tensors of the failed attempt free.
+        # The tensors of the failed attempt are free only here, after the exception handler.
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         half = len(asked) // 2
@@ -111,7 +113,7 @@ class CausalEngine(Answering):
         return dict(zip(asked, outputs, strict=True))
 
     def _packs(self, encoded: Encoded, new_tokens: int = 0) -> bool:
-        return self._packed is not None and self._packed.takes(encoded, new_tokens)
+        return self._packed is not None and self._packed.accepts(encoded, new_tokens)
 
     def _choose(self, chosen: Sequence[tuple[Any, Encoded]], tally: Tally) -> list[Output]:
         began = self._now()
@@ -123,7 +125,7 @@ class CausalEngine(Answering):
         flat = [tree for some in trees for tree in some]
         if self._packed is not None and all(map(self._packs, flat)):
             scored = self._packed.choose(flat)
-            found = iter(self._fragile_again(flat, scored, tally))
+            found = iter(self._rescore_fragile(flat, scored, tally))
             prompts_done()
         else:
             found = iter(choose(self.network, flat, prompts_done))
@@ -132,11 +134,11 @@ class CausalEngine(Answering):
             for (request, one), some in zip(chosen, trees, strict=True)
         ]
 
-    def _fragile_again(self, asked: Sequence[Encoded], found: list[Chosen], tally: Tally) -> list[Chosen]:
-        """What hangs on numeric noise is scored again in fp32, where that is wanted."""
+    def _rescore_fragile(self, asked: Sequence[Encoded], found: list[ChoiceScores], tally: Tally) -> list[ChoiceScores]:
+        """`found`, with fragile questions scored again in fp32 if the user asked for that."""
         if self._fragile is None:
             return found
-        results, count = self._fragile.again(asked, found)
+        results, count = self._fragile.rescore(asked, found)
         if count:
             tally.notes.append(RESCORED)
         return results
@@ -146,18 +148,18 @@ class CausalEngine(Answering):
         if self._packed is not None and all(
             self._packs(one, row.limit) for (_, one), row in zip(chosen, rows, strict=True)
         ):
-            self._note(self._packed.generate(rows, self._ends), tally)
+            self._add_timing(self._packed.generate(rows, self._ends), tally)
         else:
             self._generate_padded(rows, tally)
         return [self._generated(request, one, row) for (request, one), row in zip(chosen, rows, strict=True)]
 
-    def _note(self, spent: Spent, tally: Tally) -> None:
-        tally.prefill_s += spent.prefill_s
-        tally.decode_s = (tally.decode_s or 0.0) + spent.decode_s
+    def _add_timing(self, timing: GenerationTiming, tally: Tally) -> None:
+        tally.prefill_s += timing.prefill_s
+        tally.decode_s = (tally.decode_s or 0.0) + timing.decode_s
         if tally.first_token_s is None:
-            tally.first_token_s = spent.first_token_s
-        if spent.unrecorded is not None:
-            tally.notes.append(f"{UNRECORDED} ({spent.unrecorded})")
+            tally.first_token_s = timing.first_token_s
+        if timing.unrecorded is not None:
+            tally.notes.append(f"{UNRECORDED} ({timing.unrecorded})")
 
     def _generate_padded(self, rows: Sequence[Row], tally: Tally) -> None:
         began = self._now()
@@ -174,14 +176,14 @@ class CausalEngine(Answering):
         tally.decode_s = (tally.decode_s or 0.0) + self._now() - first
 
     def _now(self) -> float:
-        """The clock, read when the device has done all it was given."""
+        """Seconds on a monotonic clock, read when all work given to the device is done."""
         if self.network.device.type == "cuda":
             torch.cuda.synchronize(self.network.device)
         return time.perf_counter()
 
 
 def fragile_items(model: Any, found: PackedPath | str) -> FragileItems | str:
-    """What scores fragile choices again, or why they are only counted."""
+    """The object that scores fragile choices again, or the reason why they are only counted."""
     if isinstance(found, str):
         return "only counted: their noise is measured on the packed path"
     refusal = FragileItems.refusal(model)
@@ -189,8 +191,10 @@ def fragile_items(model: Any, found: PackedPath | str) -> FragileItems | str:
 
 
 def _path_facts(found: PackedPath | str, rescoring: FragileItems | str | None) -> dict[str, object]:
-    """For the record: which path scores and generates, why not the fast one, and how exact that is."""
-    fragile = {} if rescoring is None else {"fragile": rescoring if isinstance(rescoring, str) else "rescored in fp32"}
+    """For the record: the path that scores and generates, why it is not the packed one, and its deviation."""
+    fragile: dict[str, object] = {}
+    if rescoring is not None:
+        fragile["fragile"] = rescoring if isinstance(rescoring, str) else "rescored in fp32"
     if isinstance(found, str):
         return {"path": "padded", "not_packed": found, **fragile}
     facts = {"deviation_nats": found.deviation_nats, "tile_tokens": found.model.tile, "linears": found.linears}
@@ -198,17 +202,20 @@ def _path_facts(found: PackedPath | str, rescoring: FragileItems | str | None) -
 
 
 def end_ids(model: Any, tokenizer: Any) -> frozenset[int]:
-    """Every id that the generation configuration, the configuration or the tokenizer names as the end of a text."""
+    """All token ids that end a text: those of the generation configuration, the configuration and the tokenizer."""
     text = model.config.get_text_config() if hasattr(model.config, "get_text_config") else model.config
     ids: set[int] = set()
     for place in (model.generation_config, model.config, text, tokenizer):
         named = getattr(place, "eos_token_id", None)
-        ids.update(named if isinstance(named, list | tuple) else [] if named is None else [named])
+        if isinstance(named, list | tuple):
+            ids.update(named)
+        elif named is not None:
+            ids.add(named)
     return frozenset(ids)
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether an exception means that memory ran out, on whatever device."""
+    """Whether an exception means that memory ran out, on a CPU or a GPU."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(phrase in str(error).lower() for phrase in OOM_PHRASES)

@@ -1,9 +1,9 @@
 """Checkpoints in the format of compressed-tensors: 4-bit weights, 8-bit weights and activations, FP8 and the like.
 
-transformers loads them itself; see `engines.stored`. The weights are unpacked once, at load, and computed with in the
-dtype of the run; activations are rounded at each layer as the checkpoint says. So the answers are those of the
-quantised model, and neither its memory nor its speed, which take kernels that are made for serving (vLLM). The record
-says so by the name of its kernel.
+See `engines.common.stored`. The weights are unpacked once, at load, and the model computes with them in the dtype of
+the run; activations are quantised at each layer as the checkpoint says. So the answers are those of the quantised
+model, but memory and speed are not: these need kernels made for serving (vLLM). The kernel's name in the record ends
+in ``.unpacked`` to say so.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PARTS = {"weights": "weights", "activations": "input_activations"}
 
 
 def check(checkpoint: Checkpoint, device: torch.device) -> None:
-    """Ask for the package.
+    """Require the package.
 
     Raises:
         MissingExtraError: compressed-tensors is not installed.
@@ -32,30 +32,31 @@ def check(checkpoint: Checkpoint, device: torch.device) -> None:
 
 
 def load_options(checkpoint: Checkpoint, device: torch.device) -> dict[str, Any]:
-    """None are needed."""
+    """No further arguments."""
     return {}
 
 
 def settle(model: Any, dtype: torch.dtype) -> None:
-    """Unpack all weights now: the library would do it in the first call of the whole model, which need not come."""
+    """Unpack all weights now. The library does it when the whole model is first called, but the packed path calls only
+    the decoder."""
     with quiet():
         model.hf_quantizer.compressor.decompress_model(model)
 
 
 def settings(checkpoint: Checkpoint, settings: EngineSettings) -> EngineSettings:
-    """The user's."""
+    """The user's settings, unchanged."""
     return settings
 
 
 def kernel(model: Any) -> str | None:
-    """The formats of the quantised layers, most frequent first, and that their weights were unpacked."""
+    """Names of the formats of the quantised layers, most frequent first, with ``.unpacked``; None if there are none."""
     schemes = (getattr(module, "quantization_scheme", None) for module in model.modules())
     formats = Counter(str(getattr(scheme.format, "value", scheme.format)) for scheme in schemes if scheme is not None)
     return "+".join(f"compressed_tensors.{name}.unpacked" for name, _ in formats.most_common()) or None
 
 
 def facts(checkpoint: Checkpoint) -> dict[str, object]:
-    """Format, and how weights and activations of each group of layers are quantised."""
+    """Format of the checkpoint, and how weights and activations of each group of layers are quantised."""
     config = checkpoint.config["quantization_config"]
     groups = config.get("config_groups") or {}
     return {

@@ -1,4 +1,4 @@
-"""GPTQ checkpoints through gptqmodel, in its own layout and in AutoGPTQ's.
+"""Loads GPTQ checkpoints with gptqmodel: those in its own layout and those in AutoGPTQ's.
 
 GPTQ: Frantar et al., "GPTQ: Accurate Post-Training Quantization for Generative Pre-trained Transformers", 2022.
 """
@@ -48,8 +48,8 @@ def import_gptqmodel() -> Any:
 def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> CausalEngine:
     """Load a GPTQ checkpoint.
 
-    On a CPU the computation is in fp32 unless the user names another dtype: gptqmodel's portable kernel unpacks the
-    weights exactly as stored, and answers then do not depend on what else is in a batch.
+    On a CPU the model computes in fp32 unless the user names another dtype: gptqmodel's portable kernel then unpacks
+    the weights exactly as stored, and an answer does not depend on what else is in its batch.
 
     Raises:
         ModelError: see `transformers_.load`. MissingExtraError: gptqmodel is not installed.
@@ -82,7 +82,7 @@ def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> CausalEn
 
 
 def _pick_dtype(spec: ModelSpec, settings: EngineSettings, device: torch.device, checkpoint: Checkpoint) -> torch.dtype:
-    """As `pick_dtype`; but a GPU's kernels want half precision, whatever the unquantised weights were stored in."""
+    """As `pick_dtype`, but fp16 instead of fp32 on a GPU unless the user asks for fp32: its kernels need 16 bits."""
     dtype = pick_dtype(spec, settings, device, checkpoint)
     wide_by_default = dtype == torch.float32 and settings.dtype == "auto" and device.type != "cpu"
     return torch.float16 if wide_by_default else dtype
@@ -90,7 +90,7 @@ def _pick_dtype(spec: ModelSpec, settings: EngineSettings, device: torch.device,
 
 def _load_weights(gptqmodel: Any, checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype) -> Any:
     wide = dtype == torch.float32
-    # The kernels take half precision only. In fp32, the stored halves are loaded as they are and widened afterwards.
+    # gptqmodel loads in 16 bits only. For fp32 the weights are loaded as stored, and cast afterwards.
     options = {"dtype": _stored_dtype(checkpoint), "backend": PORTABLE_BACKEND} if wide else {"dtype": dtype}
     try:
         with quiet():
@@ -107,10 +107,10 @@ def _load_weights(gptqmodel: Any, checkpoint: Checkpoint, device: torch.device, 
 
 
 def _widened(checkpoint: Checkpoint, model: Any) -> Any:
-    """The model in fp32, with every number as it is stored.
+    """The model in fp32, with every number exactly as it is stored.
 
-    gptqmodel was asked for the dtype of the scales, so embeddings, norms and heads that are stored in another, fp32
-    above all, were rounded to it: they are read again.
+    gptqmodel loaded all tensors in the dtype of the scales. Embeddings, norms and heads that are stored in another
+    dtype, mostly fp32, were rounded to it, so they are read again.
     """
     model = model.float()
     wanted: Mapping[str, torch.Tensor] = model.state_dict()
@@ -124,13 +124,17 @@ def _widened(checkpoint: Checkpoint, model: Any) -> Any:
 
 
 def _stored_dtype(checkpoint: Checkpoint) -> torch.dtype:
-    """The dtype of the scales, so that no bit of them is lost."""
+    """The dtype in which most scales are stored; fp16 if there are none."""
     scales = Counter(dtype for name, dtype in checkpoint.tensors.items() if name.endswith(".scales"))
     return STORED_DTYPES.get(scales.most_common(1)[0][0] if scales else "F16", torch.float16)
 
 
 def _check_weights(checkpoint: Checkpoint, model: Any) -> None:
-    """gptqmodel itself ignores tensors that do not fit: compare what is stored with what the model wants."""
+    """Refuse a checkpoint with missing or unexpected tensors, which gptqmodel ignores.
+
+    Raises:
+        ModelError: names the first few of them.
+    """
     wanted: Mapping[str, torch.Tensor] = model.state_dict()
     stored = set(checkpoint.tensors)
     places = {tensor.data_ptr() for name, tensor in wanted.items() if name in stored}
@@ -140,7 +144,7 @@ def _check_weights(checkpoint: Checkpoint, model: Any) -> None:
 
 
 def _is_empty_bias(checkpoint: Checkpoint, name: str, wanted: Mapping[str, torch.Tensor]) -> bool:
-    """AutoGPTQ stores a bias of zeros for layers that have none."""
+    """Whether a stored tensor is the bias of zeros that AutoGPTQ writes for layers without a bias."""
     layer, _, kind = name.rpartition(".")
     if kind != "bias" or f"{layer}.qweight" not in wanted:
         return False
@@ -152,19 +156,19 @@ def _is_empty_bias(checkpoint: Checkpoint, name: str, wanted: Mapping[str, torch
 
 
 def _run_eagerly(model: Any) -> None:
-    """Undo torch.compile of the unpacking: it needs a C++ compiler, which a CPU-only machine may not have."""
+    """Undo gptqmodel's torch.compile of the unpacking, which needs a C++ compiler that may not be installed."""
     for module in model.modules():
         module.__dict__.pop("dequantize_weight", None)
 
 
 def kernels(model: Any) -> str:
-    """The classes of the quantised layers, most frequent first: what really computes."""
+    """Names of the classes of the quantised layers, most frequent first."""
     counts = Counter(type(module).__name__ for module in model.modules() if hasattr(module, "qweight"))
     return "+".join(f"gptqmodel.{name}" for name, _ in counts.most_common()) or "torch.nn.Linear"
 
 
 def quantization_facts(checkpoint: Checkpoint) -> dict[str, object]:
-    """Bits, group size and order of a GPTQ checkpoint, from whichever file holds them, and how it was verified."""
+    """For the record: bits, group size and order of a GPTQ checkpoint, and its manifest if this project made it."""
     path, manifest = checkpoint.directory / GPTQ_CONFIG, checkpoint.directory / MANIFEST
     config = read_json(path) if path.is_file() else dict(checkpoint.config.get("quantization_config") or {})
     facts = {key: config.get(key) for key in ("bits", "group_size", "desc_act", "sym")}

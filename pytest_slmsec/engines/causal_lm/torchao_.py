@@ -1,7 +1,4 @@
-"""Checkpoints whose linear layers torchao quantised: what they need to load, and what runs them.
-
-transformers loads them itself, through the engine that would load their unquantised base; see `engines.stored`.
-"""
+"""Checkpoints with linear layers quantised by torchao: requirements, options and facts; see `engines.common.stored`."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ from pytest_slmsec.engines.common.settings import EngineSettings
 
 
 def import_torchao() -> Any:
-    """The package torchao, imported without its notes on kernels for other machines.
+    """The package torchao, imported without the messages it prints about kernels for other machines.
 
     Raises:
         MissingExtraError: it is not installed.
@@ -30,10 +27,10 @@ def import_torchao() -> Any:
 
 
 def check(checkpoint: Checkpoint, device: torch.device) -> None:
-    """Refuse integer activations on a CPU whose integer products overflow silently.
+    """Refuse 8-bit activations on a CPU where the sums of 8-bit products overflow silently.
 
     Raises:
-        ModelError: the checkpoint wants them, in the full range of 8 bits, and this CPU lacks VNNI instructions.
+        ModelError: the checkpoint quantises activations to 8 bits, and this CPU lacks VNNI instructions.
         MissingExtraError: torchao is not installed.
     """
     import_torchao()
@@ -47,16 +44,16 @@ def check(checkpoint: Checkpoint, device: torch.device) -> None:
 
 
 def load_options(checkpoint: Checkpoint, device: torch.device) -> dict[str, Any]:
-    """None are needed."""
+    """No further arguments."""
     return {}
 
 
 def settle(model: Any, dtype: torch.dtype) -> None:
-    """The layers compute in the dtype of what they are given."""
+    """Nothing to do: the layers compute in the dtype of their input."""
 
 
 def settings(checkpoint: Checkpoint, settings: EngineSettings) -> EngineSettings:
-    """The user's."""
+    """The user's settings, unchanged."""
     return settings
 
 
@@ -67,7 +64,7 @@ def quant_type(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def kernel(model: Any) -> str | None:
-    """The classes of the quantised weights, most frequent first; None where none is torchao's."""
+    """Names of the classes of the quantised weights, most frequent first; None if torchao quantised none."""
     kinds = Counter(type(parameter.data).__name__ for parameter in model.parameters() if _is_ours(parameter.data))
     return "+".join(f"torchao.{name}" for name, _ in kinds.most_common()) or None
 

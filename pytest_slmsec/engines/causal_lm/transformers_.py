@@ -1,4 +1,4 @@
-"""Models through transformers, in the dtype asked for: unquantised, or quantised in a way that it loads itself."""
+"""Loads causal language models with transformers: unquantised ones, and those in a quantised format it can read."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> CausalEn
     """Load a model directory.
 
     Raises:
-        ModelError: one sentence on what is wrong with it; see `read_checkpoint` for its files. Any weight that is
-            missing, left over or of another shape is an error.
+        ModelError: one sentence on what is wrong with it; see `read_checkpoint` for its files. Weights that are
+            missing, left over or of another shape are an error.
     """
     checkpoint = read_checkpoint(directory)
     method = stored.method_of(checkpoint)
@@ -87,7 +87,7 @@ def load_config(checkpoint: Checkpoint) -> Any:
 
 
 def import_architecture(config: Any) -> None:
-    """Import the model's class, which takes seconds the first time and is no part of loading weights."""
+    """Import the model's class. The first import takes seconds, which must not count as time to load weights."""
     with quiet():
         for name in config.architectures or ():
             getattr(transformers, name, None)
@@ -96,10 +96,10 @@ def import_architecture(config: Any) -> None:
 def load_weights(
     checkpoint: Checkpoint, config: Any, dtype: torch.dtype, device: torch.device, method: stored.Method | None = None
 ) -> Any:
-    """The model in eval mode on its device, every one of its weights read from the checkpoint.
+    """The model in eval mode on its device, with every weight read from the checkpoint.
 
     Args:
-        method: what knows how the checkpoint is quantised; None: it is not.
+        method: the module for the quantised format of the checkpoint; None: it is not quantised.
 
     Raises:
         ModelError: it is no causal language model, or weights and architecture do not fit.
@@ -113,10 +113,10 @@ def load_weights(
 
 
 def check_causal(directory: Path, config: Any) -> None:
-    """Refuse an architecture that continues no text.
+    """Refuse an architecture that is not a causal language model.
 
     Raises:
-        ModelError: it has an encoder and a decoder, or transformers knows no causal language model of it.
+        ModelError: it has an encoder and a decoder, or transformers has no causal language model of this architecture.
     """
     if getattr(config, "is_encoder_decoder", False):
         why = "has an encoder and a decoder, which are not evaluated here"
@@ -140,15 +140,16 @@ def load_with(
     device: torch.device,
     method: stored.Method | None = None,
 ) -> Any:
-    """The model of one class of transformers, in eval mode on its device.
+    """The model in eval mode on its device, loaded with one class of transformers.
 
     Args:
-        loader: name of the class. sort: what the model is to be, for messages.
-        check: refuses what it is told of the keys: missing, unexpected and mismatched ones (`check_keys`).
-        method: what knows how the checkpoint is quantised; None: it is not.
+        loader: name of the class. sort: what kind of model it must be, for messages.
+        check: is called with transformers' loading info (missing, unexpected and mismatched keys), and raises if the
+            weights are not complete (`check_keys`).
+        method: the module for the quantised format of the checkpoint; None: it is not quantised.
 
     Raises:
-        ModelError: transformers cannot load it, or what `check` raises.
+        ModelError: transformers cannot load it, or `check` raises it.
     """
     options = method.load_options(checkpoint, device) if method else {}
     try:
@@ -179,10 +180,10 @@ def load_with(
 
 
 def check_keys(directory: Path, missing: Iterable[Any], unexpected: Iterable[Any], mismatched: Iterable[Any]) -> None:
-    """Refuse weights that are not exactly the architecture's: the rest would run on random numbers.
+    """Refuse weights that are not exactly those of the architecture: missing ones would stay random numbers.
 
     Raises:
-        ModelError: naming the first few keys of each kind.
+        ModelError: names the first few keys of each kind.
     """
     kinds = {"missing": missing, "unexpected": unexpected, "of another shape": mismatched}
     found = {kind: sorted(_name(key) for key in keys) for kind, keys in kinds.items()}

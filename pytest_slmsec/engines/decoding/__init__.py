@@ -1,1 +1,1 @@
-"""Padded batches: forward passes, greedy generation, scored choices."""
+"""Padded batches: forward passes with a cache, greedy generation, log-probabilities of choices."""

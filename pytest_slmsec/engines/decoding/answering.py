@@ -1,4 +1,4 @@
-"""What all engines over tokens and logits share: requests as token ids, rows to generate, outputs and timings."""
+"""What engines that read logits share: tokenising requests, refusing what cannot be asked, outputs and timings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_slmsec.core.items import Choose, Generate, Output, Request
 from pytest_slmsec.engines.common.base import Batch, Capability, EngineInfo, Timing
-from pytest_slmsec.engines.decoding.choice_scoring import Chosen
+from pytest_slmsec.engines.decoding.choice_scoring import ChoiceScores
 from pytest_slmsec.engines.decoding.greedy import RawStopStrings, Row, StopStrings
 from pytest_slmsec.engines.prompting.begin_of_text import begin_of_text
 from pytest_slmsec.engines.prompting.encoded import Encoded
@@ -26,7 +26,12 @@ REMEMBERED_WINDOWS = 2
 
 @dataclass
 class Tally:
-    """What one batch took, summed over the parts it ran in."""
+    """Timings and notes of one batch while it runs, summed over its parts.
+
+    Attributes:
+        began: reading of the engine's clock at the start, in seconds.
+        prefill_s, decode_s, first_token_s: as in `Timing`. notes: facts for the record.
+    """
 
     began: float
     prefill_s: float = 0.0
@@ -36,15 +41,16 @@ class Tally:
 
 
 class Answering(ABC):
-    """An engine that feeds tokens and reads logits, short of how it does so; see `engines.base.Engine`.
+    """Base class of engines that feed tokens and read logits; see `engines.common.base.Engine`.
 
     Args:
-        tokenizer: the model's. ends: ids that end a text. info: facts for the record.
+        tokenizer: of the model. ends: token ids that end a text. info: facts for the record.
     """
 
     capabilities = Capability.CHOICE | Capability.GENERATE | Capability.PROMPT_TOKENS | Capability.TIMINGS
 
     _shares = True
+    """Whether the engine computes the common prefix of a benchmark's prompts only once."""
 
     def __init__(self, tokenizer: Any, ends: frozenset[int], info: EngineInfo) -> None:
         self.prompts = Prompts(tokenizer)
@@ -58,14 +64,15 @@ class Answering(ABC):
         """Answer one batch.
 
         Raises:
-            EngineError: inference failed, and not for one request alone.
+            EngineError: inference failed in a way that concerns the whole batch.
         """
         tally = Tally(self._now())
         encoded = self._encode(requests)
         context = self.info.context_tokens
         outputs: dict[int, Output] = {}
         for index, (request, one) in enumerate(zip(requests, encoded, strict=True)):
-            if why := refusal(request, one, context):
+            why = refusal(request, one, context)
+            if why is not None:
                 outputs[index] = Output(prompt_tokens=one.prompt_tokens, error=why)
         for kind in (Choose, Generate):
             asked = [i for i, request in enumerate(requests) if i not in outputs and isinstance(request, kind)]
@@ -80,13 +87,13 @@ class Answering(ABC):
 
     @abstractmethod
     def logits(self, tokens: Sequence[int], start: int = 0) -> torch.Tensor:
-        """Logits of a text's next tokens at its positions from `start` on, (positions, vocabulary)."""
+        """Logits of the next token after each token of a text from index `start` on: [positions, vocabulary]."""
 
     @abstractmethod
     def _answers(
         self, asked: list[int], requests: Sequence[Request], encoded: Sequence[Encoded], tally: Tally
     ) -> dict[int, Output]:
-        """Outputs of those requests, all of one kind, whose indices are `asked`."""
+        """Outputs by index of the requests `asked` (indices into `requests`), which are all of one kind."""
 
     def _row(self, request: Generate, encoded: Encoded) -> Row:
         context = self.info.context_tokens
@@ -111,7 +118,7 @@ class Answering(ABC):
         )
 
     def _encode(self, requests: Sequence[Request]) -> list[Encoded]:
-        """Token ids of requests; those of the last windows are remembered: batches come out of a planned window."""
+        """Token ids of requests. Those of the last windows are kept, because `plan` and then `run` need them."""
         known = {request: one for window in self._encoded for request, one in window.items()}
         fresh = [request for request in dict.fromkeys(requests) if request not in known]
         if fresh:
@@ -122,7 +129,7 @@ class Answering(ABC):
         return [known[request] for request in requests]
 
     def _marked(self, request: Request, encoded: Encoded) -> Encoded:
-        """`encoded` with its tokens that are shared by the whole benchmark, where this engine computes them once."""
+        """`encoded` with the length of the benchmark's common prefix, if this engine computes that prefix only once."""
         if not self._shares or not isinstance(request, Choose | Generate):
             return encoded
         return self._shared.mark(request, encoded)
@@ -140,12 +147,12 @@ class Answering(ABC):
         )
 
     def _now(self) -> float:
-        """The clock, read when everything before is done."""
+        """Seconds on a monotonic clock, read when all work given to the device is done."""
         return time.perf_counter()
 
 
-def chosen_output(request: Choose, encoded: Encoded, parts: Sequence[Chosen]) -> Output:
-    """The output of a question from what was found in each of its trees."""
+def chosen_output(request: Choose, encoded: Encoded, parts: Sequence[ChoiceScores]) -> Output:
+    """The output of one question from the scores of its trees (`Encoded.trees`)."""
     values = tuple(value for part in parts for value in part.logprobs)
     if any(value != value or value in (float("inf"), float("-inf")) for value in values):
         return Output(prompt_tokens=encoded.prompt_tokens, error=NOT_FINITE.format(id=request.id))

@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 
-from pytest_slmsec.engines.decoding.network import PAD, Flight, Network
+from pytest_slmsec.engines.decoding.network import PAD, DecodingState, Network
 
 COMPACT_BELOW = 0.5
-"""Finished rows are dropped from the cache when less than this share of it is still generating: dropping copies the
-cache once, keeping finished rows costs their attention at every step."""
+"""Finished rows are dropped from the cache when at most this share of its rows is still generating. Dropping copies the
+cache once; a finished row that is kept costs attention at every step."""
 
 
 @dataclass
@@ -21,10 +21,10 @@ class Row:
     """One answer being generated.
 
     Attributes:
-        prompt: token ids. limit: most new tokens. shared: leading tokens of the prompt that other rows have as well.
-        stopped: whether the tokens so far hold a stop string.
+        prompt: token ids. limit: most new tokens. shared: leading tokens of the prompt that are the benchmark's prefix.
+        stopped: says of the tokens generated so far whether a stop string is in them.
         tokens: generated so far, the end-of-text token included.
-        ended: it ended by itself. finite: all logits it came from were finite.
+        ended: an end-of-text token or a stop string was generated. finite: no logits were NaN or infinite so far.
     """
 
     prompt: Sequence[int]
@@ -37,11 +37,15 @@ class Row:
 
     @property
     def running(self) -> bool:
-        """More tokens are wanted."""
+        """Whether another token is to be generated."""
         return self.finite and not self.ended and len(self.tokens) < self.limit
 
-    def take(self, token: int, finite: bool, ends: Collection[int]) -> None:
-        """Append the next token, unless it came from logits that are not finite."""
+    def append_next_token(self, token: int, finite: bool, ends: Collection[int]) -> None:
+        """Append the next token; logits that are not finite end the row instead.
+
+        Args:
+            finite: whether the logits that the token was chosen from are finite. ends: token ids that end a text.
+        """
         if not finite:
             self.finite = False
             return
@@ -53,45 +57,50 @@ def generate(network: Network, rows: Sequence[Row], ends: Collection[int], first
     """Generate all rows greedily, in place.
 
     Args:
-        ends: ids that end a text.
-        first_token: called when every row has its first token.
+        ends: token ids that end a text.
+        first_token: called once, when every row has its first token.
     """
-    logits, flight = network.prefill([row.prompt for row in rows])
-    take(rows, logits, ends)
+    logits, state = network.prefill([row.prompt for row in rows])
+    append_next_tokens(rows, logits, ends)
     first_token()
     live = list(rows)
     while any(row.running for row in live):
-        live = _compacted(live, flight)
+        live = _compacted(live, state)
         fed = [row.tokens[-1] if row.running else PAD for row in live]
         tokens = torch.tensor(fed, device=network.device)[:, None]
-        take(live, network.extend(flight, tokens, last_only=True)[:, -1], ends)
+        append_next_tokens(live, network.extend(state, tokens, last_only=True)[:, -1], ends)
 
 
-def take(rows: Sequence[Row], logits: torch.Tensor, ends: Collection[int]) -> None:
+def append_next_tokens(rows: Sequence[Row], logits: torch.Tensor, ends: Collection[int]) -> None:
     """Append the most probable token to every row that runs; logits are [rows, vocabulary].
 
-    The maximum is enough to see trouble: NaN and +inf win it, and a row of -inf has no other.
+    Only the maximum is tested for being finite: NaN and +inf are the maximum wherever they occur, and -inf is it only
+    where all logits are -inf.
     """
     best = logits.max(dim=-1)
     finite = torch.isfinite(best.values).tolist()
     for row, token, sound in zip(rows, best.indices.tolist(), finite, strict=True):
         if row.running:
-            row.take(token, sound, ends)
+            row.append_next_token(token, sound, ends)
 
 
-def _compacted(live: list[Row], flight: Flight) -> list[Row]:
+def _compacted(live: list[Row], state: DecodingState) -> list[Row]:
+    """The rows that are fed next; ended ones are dropped, from `state` too, once they are half of them."""
     kept = [index for index, row in enumerate(live) if row.running]
     if len(kept) > COMPACT_BELOW * len(live):
         return live
-    flight.select(kept)
+    state.select(kept)
     return [live[index] for index in kept]
 
 
 class StopStrings:
-    """Looks for stop strings, or a complete answer, at the end of a growing answer.
+    """Finds stop strings, or a complete answer, at the end of an answer while it is generated.
 
-    A string of n UTF-8 bytes spans at most n tokens, so only that many are decoded, and a few before them, because a
-    tokenizer may drop the blank in front of the first.
+    A string of n UTF-8 bytes spans at most n tokens. So only the last n tokens are decoded, and `MARGIN` more, because
+    a tokenizer may drop the blank before the first token that it decodes.
+
+    Args:
+        answered: regular expression of a complete answer; "" where none ends the text.
     """
 
     MARGIN = 4
@@ -105,7 +114,7 @@ class StopStrings:
         self._tail = max((len(string.encode("utf-8", "replace")) for string in self.strings), default=0) + self.MARGIN
 
     def __call__(self, tokens: Sequence[int]) -> bool:
-        """Whether a stop string, or a complete answer where that is enough, stands in the last tokens."""
+        """Whether the last tokens hold a stop string or a complete answer."""
         if self._answered is not None and self._answered.search(self._decoded(tokens[-self.ANSWER_TOKENS :])):
             return True
         if not self.strings:
@@ -117,20 +126,23 @@ class StopStrings:
         return str(self._tokenizer.decode(list(tokens), skip_special_tokens=self.hides_special))
 
     def cut(self, text: str) -> str:
-        """`text` up to its first stop string, and no further than its first complete answer."""
-        text = text[: min((at for string in self.strings if (at := text.find(string)) >= 0), default=len(text))]
-        found = self._answered.search(text) if self._answered is not None else None
+        """`text` up to the first stop string in it, or to the end of its first complete answer if that comes before."""
+        starts = [text.find(string) for string in self.strings if string in text]
+        text = text[: min(starts, default=len(text))]
+        if self._answered is None:
+            return text
+        found = self._answered.search(text)
         return text if found is None else text[: found.end()]
 
 
 class RawStopStrings(StopStrings):
-    """Stop strings as lm-evaluation-harness means them, for raw requests.
+    """Stop strings by the rules of lm-evaluation-harness, for raw requests.
 
-    A special token stops too where its text is a stop string (``<|im_end|>``), and so does the text of the
-    end-of-text token. The answer is cut at each string in turn, in their order.
+    A special token also ends the text if its own text is a stop string (``<|im_end|>``); the text of the end-of-text
+    token is always one. The answer is cut at each string in turn, in their order.
     Source: lm_eval 0.4.13, ``models/utils.py`` (`handle_stop_sequences`, `postprocess_generated_text`) and
-    ``models/utils_hf.py`` (`MultiTokenEOSCriteria`), at batch size 1: in larger batches a row goes on behind a special
-    token until every row is done.
+    ``models/utils_hf.py`` (`MultiTokenEOSCriteria`), at batch size 1. (In larger batches of lm_eval a row continues
+    after a special token until all rows of the batch are done.)
     """
 
     hides_special = False
@@ -140,7 +152,7 @@ class RawStopStrings(StopStrings):
         super().__init__(tokenizer, (*strings, *([eos] if eos and eos not in strings else [])))
 
     def cut(self, text: str) -> str:
-        """`text` up to a stop string."""
+        """`text` cut at each stop string in turn."""
         for string in self.strings:
             text = text.split(string)[0]
         return text

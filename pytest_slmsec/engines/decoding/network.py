@@ -17,7 +17,7 @@ PAD = 0
 
 
 @dataclass
-class Flight:
+class DecodingState:
     """A batch in the middle of its sequences, left-padded.
 
     Attributes:
@@ -47,8 +47,8 @@ class Network:
         accepted = inspect.signature(model.forward).parameters
         self._options = {name for name in ("position_ids", "logits_to_keep") if name in accepted}
 
-    def prefill(self, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, Flight]:
-        """Feed prompts. Returns the logits after the last token of each ([rows, vocabulary]), and the batch in flight.
+    def prefill(self, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, DecodingState]:
+        """Feed prompts. Returns the logits after the last token of each ([rows, vocabulary]), and the batch in state.
 
         Raises:
             ModelError: the architecture keeps no key-value cache.
@@ -66,20 +66,20 @@ class Network:
                 f"{type(self.model).__name__} keeps no key-value cache, so this engine cannot run it: "
                 "use an attention-based causal language model."
             )
-        return logits[:, -1], Flight(cache, mask, lengths)
+        return logits[:, -1], DecodingState(cache, mask, lengths)
 
-    def extend(self, flight: Flight, tokens: Tensor, last_only: bool) -> Tensor:
-        """Feed `tokens` ([rows, n]; padding only at the right end) after what is in flight.
+    def extend(self, state: DecodingState, tokens: Tensor, last_only: bool) -> Tensor:
+        """Feed `tokens` ([rows, n]; padding only at the right end) after what is in state.
 
         Returns:
             Logits after each token fed, or after the last ([rows, n or 1, vocabulary]).
         """
         n = tokens.shape[1]
-        if flight.mask is not None:
-            flight.mask = torch.cat([flight.mask, flight.mask.new_ones(len(tokens), n)], dim=1)
-        positions = flight.positions[:, None] + torch.arange(n, device=self.device)
-        flight.positions = flight.positions + n
-        logits, flight.cache = self._forward(tokens, flight.mask, positions, flight.cache, last_only)
+        if state.mask is not None:
+            state.mask = torch.cat([state.mask, state.mask.new_ones(len(tokens), n)], dim=1)
+        positions = state.positions[:, None] + torch.arange(n, device=self.device)
+        state.positions = state.positions + n
+        logits, state.cache = self._forward(tokens, state.mask, positions, state.cache, last_only)
         return logits
 
     def _new_cache(self) -> Any:

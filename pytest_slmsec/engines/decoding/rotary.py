@@ -1,4 +1,4 @@
-"""Rotary position embeddings whose angles depend on the length of the whole text."""
+"""Rotary position embeddings whose angles depend on the length of the longest text in a batch."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ LENGTH_DEPENDENT = ("dynamic", "longrope")
 
 
 def length_dependent(config: Any) -> dict[str, int]:
-    """Which such kinds a model has, and up to how many tokens the angles of each stay what they are.
+    """Kinds of such embeddings in a model, each with the number of tokens above which its angles change.
 
     Args:
-        config: of a text model; its `rope_parameters` are those of all layers, or a mapping by type of layer.
+        config: of a text model; its `rope_parameters` hold for all layers, or are a mapping by layer type.
     """
     whole = int(getattr(config, "max_position_embeddings", 0) or 0)
     found = {}

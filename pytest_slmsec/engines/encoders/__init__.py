@@ -1,5 +1,5 @@
-"""Encoder-only models, which answer multiple choice by comparing texts and generate none.
+"""Encoder-only models. They answer multiple choice by scoring the text of each option, and generate no text.
 
-`kinds` tells which sort a checkpoint is, and `texts` cuts question and option into tokens; `masked`, `discriminator`
-and `embeddings` each hold one way to score an option, and `engine` runs them behind the protocol of all engines.
+`kinds` finds the kind of a checkpoint. `texts` tokenises questions and options. `masked`, `discriminator` and
+`embeddings` each score options in one way. `engine` runs a scorer behind the engine protocol.
 """

@@ -1,4 +1,4 @@
-"""ELECTRA's discriminator: how original each option looks after the question.
+"""Scores options with ELECTRA's discriminator: the log-odds that their tokens are original and not replaced.
 
 Clark et al., "ELECTRA: Pre-training Text Encoders as Discriminators Rather Than Generators", ICLR 2020
 (arXiv:2003.10555): the discriminator gives each token a logit of having been replaced. Xia et al., "Prompting ELECTRA:
@@ -20,7 +20,8 @@ from pytest_slmsec.engines.encoders.texts import Text, Texts
 
 
 class DiscriminatorScorer:
-    """Scores options by the mean log-odds of their tokens being original: ELECTRA's logit with its sign turned."""
+    """Scores options by the mean log-odds that their tokens are original: minus ELECTRA's logit, which is that of a
+    replaced token."""
 
     name = "mean originality log-odds"
     compared = "tokens, original or replaced"
@@ -29,11 +30,11 @@ class DiscriminatorScorer:
         self._encoder, self._texts = encoder, texts
 
     def read(self, question: str, options: Sequence[str]) -> list[Text]:
-        """The texts that are fed for one question."""
+        """The texts that are fed for one question, one for each option."""
         return self._texts.answered(question, options)
 
     def rows(self, texts: Sequence[Text]) -> int:
-        """How many rows are fed."""
+        """Number of rows that are fed for them."""
         return len(texts)
 
     def score(self, asked: Sequence[Sequence[Text]]) -> list[list[float]]:
@@ -47,7 +48,7 @@ class DiscriminatorScorer:
         return regrouped(self._encoder.feed([text.ids for text in flat], originality), asked)
 
     def distributions(self, lines: Sequence[str], context: int | None, limit: int) -> Tensor:
-        """The probabilities of each token of being original and replaced."""
+        """Log-probabilities that a token is original and that it is replaced: [tokens, 2]; see `Scorer`."""
         rows = [text.ids[:context] for text in self._texts.plain(lines)]
 
         def both(output: Any, mask: Tensor, numbers: Sequence[int]) -> list[Tensor]:

@@ -1,4 +1,4 @@
-"""Sentence-embedding models: the cosine of the question's vector and each option's.
+"""Scores options with sentence-embedding models: the cosine of the vectors of question and option.
 
 Reimers & Gurevych, "Sentence-BERT", EMNLP 2019 (arXiv:1908.10084).
 """
@@ -16,12 +16,12 @@ from pytest_slmsec.engines.encoders.pooling import Pooling
 from pytest_slmsec.engines.encoders.texts import Text, Texts
 
 SCALE = 20.0
-"""Cosines times 20 are the logits of the softmax that such models are trained with (`MultipleNegativesRankingLoss` of
-sentence-transformers): which of the other texts belongs to this one."""
+"""Factor from cosines to logits. In training, the softmax of these logits says which of the other texts belongs to this
+one (`MultipleNegativesRankingLoss` of sentence-transformers, whose default factor is 20)."""
 
 
 class EmbeddingScorer:
-    """Scores options by the cosine of their vector and the question's, from -1 to 1. The option stands by itself."""
+    """Scores options by the cosine of their vector and the question's, from -1 to 1. Each option is fed by itself."""
 
     compared = "nearest texts"
 
@@ -30,12 +30,12 @@ class EmbeddingScorer:
         self.name = f"cosine of {pooling.mode}-pooled vectors" + (" of lower-cased texts" if pooling.lower_case else "")
 
     def read(self, question: str, options: Sequence[str]) -> list[Text]:
-        """The texts that are fed for one question: itself, then its options."""
+        """The texts that are fed for one question: the question, then its options."""
         texts = [question, *options]
         return self._texts.plain([text.lower() for text in texts] if self.pooling.lower_case else texts)
 
     def rows(self, texts: Sequence[Text]) -> int:
-        """How many rows are fed."""
+        """Number of rows that are fed for them."""
         return len(texts)
 
     def score(self, asked: Sequence[Sequence[Text]]) -> list[list[float]]:
@@ -45,7 +45,7 @@ class EmbeddingScorer:
         return [[float(vectors[question.ids] @ vectors[text.ids]) for text in options] for question, *options in asked]
 
     def vectors(self, rows: Sequence[Sequence[int]]) -> Tensor:
-        """Vectors of length 1 of tokenised texts: [texts, width], fp32, on the CPU."""
+        """Vectors of length 1 of tokenised texts: [texts, vector size], fp32, on the CPU."""
 
         def pooled(output: Any, mask: Tensor, numbers: Sequence[int]) -> list[Tensor]:
             hidden, weight = output.last_hidden_state.float(), mask[..., None].float()
@@ -55,7 +55,7 @@ class EmbeddingScorer:
         return torch.stack(self._encoder.feed(rows, pooled))
 
     def distributions(self, lines: Sequence[str], context: int | None, limit: int) -> Tensor:
-        """For each text, which of the others belongs to it."""
+        """For each text the log-probabilities that each other text belongs to it: [texts, texts - 1]; see `Scorer`."""
         rows = list(dict.fromkeys(text.ids[:context] for text in self._texts.plain(lines)))[:limit]
         vectors = self.vectors(rows)
         others = ~torch.eye(len(rows), dtype=torch.bool)

@@ -1,4 +1,4 @@
-"""The engine over encoder-only models: they rank the options of a question, and generate nothing."""
+"""The engine for encoder-only models, which rank the options of a question and generate no text."""
 
 from __future__ import annotations
 
@@ -20,50 +20,55 @@ from pytest_slmsec.engines.prompting.batching import Size, cut
 
 
 class Scorer(Protocol):
-    """One way to score options.
+    """One way to score the options of a question.
 
     Attributes:
-        name: of the method, for the record; part of an answer's identity.
-        compared: what `distributions` are of, in words and in the plural.
+        name: name of the method, for the record; part of an answer's identity.
+        compared: what the rows of `distributions` are, in words and in the plural.
     """
 
     name: str
     compared: str
 
     def read(self, question: str, options: Sequence[str]) -> list[Text]:
-        """The texts that are read for one question."""
+        """The texts that are fed for one question."""
         ...
 
     def rows(self, texts: Sequence[Text]) -> int:
-        """How many rows of tokens are fed for them."""
+        """Number of rows of tokens that are fed for them."""
         ...
 
     def score(self, asked: Sequence[Sequence[Text]]) -> list[list[float]]:
-        """From what `read` gave for each question to one score for each of its options; more is better."""
+        """One score for each option of each question; higher is better.
+
+        Args:
+            asked: for each question what `read` returned.
+        """
         ...
 
     def distributions(self, lines: Sequence[str], context: int | None, limit: int) -> torch.Tensor:
-        """What the model holds likely in plain text: log-probabilities [positions, what is possible there], fp32, on
-        the CPU. For comparing a model with its quantised self.
+        """Log-probabilities of the model in plain text, [positions, outcomes], fp32, on the CPU. They serve to compare
+        a quantised model with its base.
 
         Args:
-            context: tokens of each line that are read. limit: most positions.
+            context: most tokens of each line that are fed; None for all. limit: most positions.
         """
         ...
 
 
 class EncoderEngine:
-    """Ranks the options of requests with a loaded encoder; see `engines.base.Engine`.
+    """Ranks the options of requests with a loaded encoder; see `engines.common.base.Engine`.
 
-    Read are the question and the text of each option (`Choose.question`, `Choose.options`), not the prompt with its
-    instructions and letters, and no system turn: an encoder follows no instructions. Options are read one by one, so
-    none is scored in view of the others.
+    It feeds the question and the text of each option (`Choose.question`, `Choose.options`), and neither the prompt with
+    its instructions and letters nor the system turn, because an encoder follows no instructions. Each option is scored
+    without the others in view.
 
-    Prompt tokens of an output are those of all texts that were read, each counted once: what masking repeats is the
-    method's cost and shows in the seconds.
+    The prompt tokens of an output are those of all its texts, each counted once, even if a text is fed several times
+    with different tokens masked.
 
     Args:
-        scorer: how options are scored. context: most tokens of one text, special tokens included.
+        encoder: feeds rows of tokens. scorer: how options are scored. info: facts for the record.
+        settings: how the user wants it to run.
     """
 
     capabilities = Capability.OPTIONS | Capability.PROMPT_TOKENS | Capability.TIMINGS
@@ -78,20 +83,17 @@ class EncoderEngine:
         return cut([self._size(request) for request in requests], self._budget_tokens, self._max_batch)
 
     def run(self, requests: Sequence[Request]) -> Batch:
-        """Rank the options of one batch; what does not fit the context is an output with an error."""
+        """Rank the options of one batch. A request whose texts exceed the context gets an output with an error."""
         began = time.perf_counter()
         texts = [self._read(request) for request in requests]
-        refused = {
-            index: why for index, request in enumerate(requests) if (why := self._refusal(request, texts[index]))
-        }
-        asked = [index for index in range(len(requests)) if index not in refused]
-        scores = dict(zip(asked, self.scorer.score([texts[index] for index in asked]) if asked else (), strict=True))
-        outputs = tuple(
-            Output(prompt_tokens=_tokens(texts[index]), error=refused[index])
-            if index in refused
-            else _output(request, texts[index], scores[index])
-            for index, request in enumerate(requests)
-        )
+        refusals = [self._refusal(request, some) for request, some in zip(requests, texts, strict=True)]
+        asked = [index for index, why in enumerate(refusals) if why is None]
+        scores = self.scorer.score([texts[index] for index in asked]) if asked else []
+        found = {index: _output(requests[index], texts[index], one) for index, one in zip(asked, scores, strict=True)}
+        for index, why in enumerate(refusals):
+            if why is not None:
+                found[index] = Output(prompt_tokens=_tokens(texts[index]), error=why)
+        outputs = tuple(found[index] for index in range(len(requests)))
         if self.encoder.device.type == "cuda":
             torch.cuda.synchronize(self.encoder.device)
         seconds = time.perf_counter() - began
@@ -115,7 +117,8 @@ class EncoderEngine:
         return Size("options", self.scorer.rows(texts), max((len(text.ids) for text in texts), default=0))
 
     def _refusal(self, request: Request, texts: Sequence[Text]) -> str | None:
-        if why := lacking(self.capabilities, request):
+        why = lacking(self.capabilities, request)
+        if why is not None:
             return f"{request.id} cannot be asked: {why}."
         if not texts:
             return f"{request.id}: none of its options has a text that could be scored."
@@ -130,12 +133,12 @@ class EncoderEngine:
 
 
 def batch_tokens(settings: EngineSettings, device: torch.device) -> int:
-    """Rows times padded length of one forward pass."""
+    """Most tokens (rows times padded length) of one forward pass."""
     return settings.batch_tokens or BATCH_TOKENS.get(device.type, BATCH_TOKENS["cpu"])
 
 
 def _with_text(request: Choose) -> list[int]:
-    """Places of the options that have a text; published files hold a few empty ones."""
+    """Indices of the options that have a text; published data sets contain a few empty options."""
     return [place for place, option in enumerate(request.options) if option.strip()]
 
 

@@ -1,4 +1,4 @@
-"""Which sort of encoder a checkpoint is, by its configuration and the names of its tensors; no weight is read."""
+"""Finds the kind of encoder in a checkpoint from its configuration and tensor names, without reading weights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pytest_slmsec.core.errors import ModelError
 from pytest_slmsec.engines.common.checkpoint import Checkpoint
 
 MODULES = "modules.json"
-"""Written by sentence-transformers beside the weights: what follows the encoder."""
+"""Written by sentence-transformers beside the weights; lists the modules that process the encoder's output."""
 ENCODER_TYPES = (
     "albert", "bert", "camembert", "deberta", "deberta-v2", "distilbert", "electra", "mobilebert", "modernbert",
     "mpnet", "roberta", "xlm-roberta",
@@ -19,7 +19,7 @@ DISCRIMINATOR_HEAD = "discriminator_predictions."
 
 
 class Kind(Enum):
-    """How an encoder was trained, and so what it can say about a text."""
+    """How an encoder was trained, which decides how it scores a text."""
 
     MASKED = "masked language model"
     DISCRIMINATOR = "replaced-token discriminator"
@@ -27,14 +27,14 @@ class Kind(Enum):
 
 
 def find_kind(checkpoint: Checkpoint) -> Kind | None:
-    """The sort of encoder, or None for any other model.
+    """The kind of encoder, or None for any other model.
 
-    ``modules.json`` makes it a sentence-embedding model. Else its architecture decides: ``ElectraForPreTraining`` holds
-    ELECTRA's discriminator; ``*ForMaskedLM``, and ``*ForPreTraining`` of BERT's relatives, the head of a masked
-    language model. Old checkpoints name no architecture: then the head that is stored decides.
+    A model with a ``modules.json`` is a sentence-embedding model. Otherwise the architecture in config.json decides:
+    ``ElectraForPreTraining`` is ELECTRA's discriminator; ``*ForMaskedLM``, and ``*ForPreTraining`` of the types in
+    `ENCODER_TYPES`, are masked language models. Old checkpoints name no architecture; then the stored head decides.
 
     Raises:
-        ModelError: an encoder without any of these.
+        ModelError: it is an encoder without any of these heads.
     """
     if (checkpoint.directory / MODULES).is_file():
         return Kind.EMBEDDING

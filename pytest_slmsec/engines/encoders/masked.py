@@ -1,11 +1,11 @@
-"""Masked language models: the pseudo-log-likelihood of each option after the question.
+"""Scores options with masked language models: the pseudo-log-likelihood of each option after the question.
 
 PLL: Salazar et al., "Masked Language Model Scoring", ACL 2020 (arXiv:1910.14659): each token is masked in turn, and the
-log-probabilities of the tokens that stood there are summed. Only the option's tokens are scored; those of the question
-are the same for all options. Within-word variant (PLL-word-l2r): Kauf & Ivanova, "A Better Way to Do Masked Language
-Model Scoring", ACL 2023 (arXiv:2305.10588): with a token, the later tokens of its word are masked too. Otherwise a rare
-word in many pieces ("mimi ##ka ##tz") looks likely, for each piece gives the others away; and the right options of
-security questions are full of such names.
+log-probabilities of the original tokens are summed. Only the option's tokens are scored, because the question is the
+same for all options. Within-word variant (PLL-word-l2r): Kauf & Ivanova, "A Better Way to Do Masked Language Model
+Scoring", ACL 2023 (arXiv:2305.10588): together with a token, the later tokens of its word are masked. Otherwise a rare
+word of many tokens ("mimi ##ka ##tz") gets too high a score, because each token can be guessed from the others; the
+right options of security questions contain many such names.
 """
 
 from __future__ import annotations
@@ -21,10 +21,15 @@ from pytest_slmsec.engines.encoders.network import Encoder
 from pytest_slmsec.engines.encoders.texts import Text, Texts
 
 MASK_EVERY = 7
+"""In `MaskedScorer.distributions` every seventh token is masked."""
 
 
 class Masking(NamedTuple):
-    """A text with the token at `position` hidden, and its own id, which stood there."""
+    """One row to feed: a text with some tokens masked.
+
+    Attributes:
+        text: number of the text. row: token ids to feed. position: of the token that is scored. token: its original id.
+    """
 
     text: int
     row: tuple[int, ...]
@@ -52,11 +57,11 @@ class MaskedScorer:
         self.mask: int = texts.tokenizer.mask_token_id
 
     def read(self, question: str, options: Sequence[str]) -> list[Text]:
-        """The texts that are fed for one question."""
+        """The texts that are fed for one question, one for each option."""
         return self._texts.answered(question, options)
 
     def rows(self, texts: Sequence[Text]) -> int:
-        """How many rows are fed: one for each token of each option."""
+        """Number of rows that are fed for them: one for each token of each option."""
         return sum(len(text.option) for text in texts)
 
     def score(self, asked: Sequence[Sequence[Text]]) -> list[list[float]]:
@@ -75,14 +80,12 @@ class MaskedScorer:
         return regrouped(totals, asked)
 
     def distributions(self, lines: Sequence[str], context: int | None, limit: int) -> Tensor:
-        """The distribution over the vocabulary at every seventh token, masked by itself."""
+        """Log-probabilities of the vocabulary at every seventh token, each masked alone; see `Scorer`."""
         rows = [text.ids[:context] for text in self._texts.plain(lines)]
         places = [(row, at) for row in rows for at in range(1, len(row) - 1, MASK_EVERY)][:limit]
         hidden = [(*row[:at], self.mask, *row[at + 1 :]) for row, at in places]
         positions = [at for _, at in places]
-        return torch.stack(
-            self._encoder.logits_at(hidden, positions, lambda logits, row: logits.float().log_softmax(-1).cpu())
-        )
+        return torch.stack(self._encoder.logits_at(hidden, positions, _logprobs))
 
     def _maskings(self, number: int, text: Text) -> Iterator[Masking]:
         for position in text.option:
@@ -91,7 +94,11 @@ class MaskedScorer:
             yield Masking(number, row, position, text.ids[position])
 
 
+def _logprobs(logits: Tensor, row: int) -> Tensor:
+    return logits.float().log_softmax(-1).cpu()
+
+
 def regrouped(values: Sequence[Any], like: Sequence[Sequence[Any]]) -> list[list[Any]]:
-    """A flat list cut into parts as long as those of `like`."""
+    """A flat list cut into lists of the same lengths as those of `like`."""
     left = iter(values)
     return [[next(left) for _ in part] for part in like]

@@ -15,10 +15,10 @@ Row = Sequence[int]
 
 
 class Encoder:
-    """One encoder in eval mode on its device.
+    """An encoder in eval mode on its device.
 
     Args:
-        pad: id that fills rows up; it is masked out. budget_tokens: rows times padded length of one forward pass.
+        pad: token id for padding; padding is masked. budget_tokens: most rows times padded length of a forward pass.
     """
 
     def __init__(self, model: Any, pad: int, budget_tokens: int) -> None:
@@ -28,10 +28,11 @@ class Encoder:
 
     @torch.inference_mode()
     def feed(self, rows: Sequence[Row], read: Callable[[Any, Tensor, Sequence[int]], Sequence[Any]]) -> list[Any]:
-        """Feed all rows. Returns what `read` makes of each, in their order.
+        """Feed all rows. Returns one value for each, in their order.
 
         Args:
-            read: from the model's output, the attention mask ([rows, tokens]) and the rows' numbers to one value a row.
+            read: called for each batch with the model's output, the attention mask ([rows, tokens]) and the numbers of
+                its rows; returns the values of these rows.
         """
         found: dict[int, Any] = {}
         for chunk in self._chunks(rows):
@@ -41,10 +42,14 @@ class Encoder:
 
     @torch.inference_mode()
     def logits_at(self, rows: Sequence[Row], positions: Sequence[int], read: Callable[[Tensor, int], Any]) -> list[Any]:
-        """Feed all rows, and let `read` make a value of the logits ([vocabulary]) at one position and the row's number.
+        """Feed all rows. Returns one value for each, in their order.
 
-        The head of a masked language model costs as much as several layers, and its logits fill the memory: only the
-        wanted position of each row is handed on to it.
+        The head of a masked language model costs as much as several layers, and its logits need much memory. So a hook
+        passes only the wanted position of each row on to it.
+
+        Args:
+            positions: for each row the position that is wanted.
+            read: called with the logits there ([vocabulary]) and the number of the row; returns its value.
         """
         places: list[int] = []
 

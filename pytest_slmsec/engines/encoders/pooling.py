@@ -1,4 +1,4 @@
-"""What a sentence-embedding model does after its encoder, as sentence-transformers writes it down beside the weights.
+"""Reads how a sentence-embedding model makes one vector of its token vectors, from files of sentence-transformers.
 
 Files: ``modules.json`` (the modules in order), ``1_Pooling/config.json``, ``sentence_bert_config.json``,
 ``config_sentence_transformers.json`` (https://sbert.net, `sentence_transformers.models`).
@@ -25,12 +25,12 @@ UNDERSTOOD = ("Transformer", "Pooling", "Normalize")
 
 @dataclass(frozen=True, slots=True)
 class Pooling:
-    """How token vectors become a text's vector.
+    """How the vectors of all tokens become the vector of a text.
 
     Attributes:
         mode: ``mean`` over all tokens, special ones included, or ``cls``: the first token's vector.
-        max_tokens: longest text the model was made for, special tokens included; None where that is not said.
-        lower_case: texts are lower-cased before they are tokenised.
+        max_tokens: longest text the model was made for, special tokens included; None if the files do not say.
+        lower_case: whether texts are lower-cased before they are tokenised.
     """
 
     mode: Literal["mean", "cls"]
@@ -42,10 +42,11 @@ def read_pooling(directory: Path) -> Pooling:
     """Read the files beside the weights.
 
     Raises:
-        ModelError: one is missing or damaged, or asks for something that is not understood; it is never guessed.
+        ModelError: one is missing or damaged, or asks for something that is not implemented here.
     """
     modules = {_kind(module): str(module.get("path", "")) for module in _modules(directory / MODULES)}
-    if strange := [kind for kind in modules if kind not in UNDERSTOOD]:
+    strange = [kind for kind in modules if kind not in UNDERSTOOD]
+    if strange:
         raise ModelError(
             f"{directory / MODULES}: the module {strange[0]!r} is not understood here "
             f"(known: {', '.join(UNDERSTOOD)}): use another embedding model."
@@ -53,7 +54,8 @@ def read_pooling(directory: Path) -> Pooling:
     if "Transformer" not in modules or "Pooling" not in modules:
         raise ModelError(f"{directory / MODULES} names no Transformer with a Pooling after it: fetch the model again.")
     settings = _optional(directory / modules["Transformer"] / "sentence_bert_config.json")
-    if prompt := _optional(directory / PROMPTS).get("default_prompt_name"):
+    prompt = _optional(directory / PROMPTS).get("default_prompt_name")
+    if prompt:
         raise ModelError(
             f"{directory / PROMPTS} puts the prompt {prompt!r} before every text, which is not understood here: use "
             "another embedding model."

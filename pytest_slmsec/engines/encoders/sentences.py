@@ -1,7 +1,7 @@
-"""Vectors of sentences by a sentence-embedding model, for comparing texts by what they mean.
+"""Vectors of texts from a sentence-embedding model, for comparing their meaning.
 
-As `SentenceTransformer.encode` makes them (sentence-transformers, https://sbert.net): a text that is longer than the
-model was made for is cut there, and vectors have length 1.
+The vectors are those of `SentenceTransformer.encode` (sentence-transformers, https://sbert.net), with length 1. A text
+that is longer than the model was made for is cut to that length.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class SentenceVectors:
         self._engine.close()
 
     def _cut(self, ids: tuple[int, ...]) -> tuple[int, ...]:
-        """The token that ends a text stays."""
+        """`ids` cut to the context; the last token, which is a special one, is kept."""
         longest = self.info.context_tokens
         return ids if longest is None or len(ids) <= longest else (*ids[: longest - 1], ids[-1])
 
@@ -52,7 +52,7 @@ def load_sentences(spec: ModelSpec, settings: EngineSettings) -> SentenceVectors
     """Load a sentence-embedding model by directory or from the hub.
 
     Raises:
-        ModelUnavailable, ModelError: it cannot be had, or is none.
+        ModelUnavailable, ModelError: it cannot be found or loaded, or is not a sentence-embedding model.
     """
     engine = load(locate(spec, settings), spec, settings)
     if not isinstance(engine.scorer, EmbeddingScorer):

@@ -1,4 +1,4 @@
-"""Texts as an encoder reads them: token ids, which of them are the option's, and which belong to one word."""
+"""Tokenises texts for an encoder: token ids, which of them belong to the option, and to which word each belongs."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pytest_slmsec.engines.prompting.raw_texts import encodable
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """One text in tokens, with the special tokens that the tokenizer puts round it.
+    """One tokenised text, including the special tokens that the tokenizer adds.
 
     Attributes:
         ids: token ids.
-        option: positions of the option's tokens; () where the text is no question with an option.
+        option: positions of the option's tokens; () if the text is not a question followed by an option.
         words: for each position the number of its word, None for special tokens.
     """
 
@@ -26,10 +26,10 @@ class Text:
 
 
 class Texts:
-    """Tokenises for one encoder.
+    """Tokenises texts for one encoder.
 
     Raises:
-        ModelError: the tokenizer is none of the fast ones, which alone say where each token stands in the text.
+        ModelError: the tokenizer is not a fast one; only those return the position of each token in the text.
     """
 
     def __init__(self, tokenizer: Any) -> None:
@@ -41,13 +41,13 @@ class Texts:
         self.tokenizer = tokenizer
 
     def plain(self, texts: Sequence[str]) -> list[Text]:
-        """Texts by themselves."""
+        """Each text by itself."""
         return [Text(tuple(row)) for row in self._encode(texts)["input_ids"]]
 
     def answered(self, question: str, options: Sequence[str]) -> list[Text]:
-        """The question followed by each option, one blank between them, as one segment.
+        """For each option the question, a blank and the option, as one segment.
 
-        A token that spans the boundary (the blank joined to the option's first word) is the option's.
+        A token that spans the boundary (the blank joined to the option's first word) belongs to the option.
         """
         start = question.rstrip()
         found = self._encode([f"{start} {option.strip()}" for option in options])

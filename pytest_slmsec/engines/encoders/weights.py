@@ -1,4 +1,4 @@
-"""Encoders through transformers, with every weight accounted for."""
+"""Loads encoders with transformers and checks that no weight is missing or left over."""
 
 from __future__ import annotations
 
@@ -40,24 +40,24 @@ LOADERS: Mapping[Kind, str] = {
     Kind.EMBEDDING: "AutoModel",
 }
 POOLER = re.compile(r"(?:^|\.)pooler\.")
-"""The layer over the first token for classification. None of the methods reads it, so it may be stored or not."""
+"""The layer over the first token for classification. No scorer uses it, so it may be stored or missing."""
 LEFT_OVER = (
     POOLER,
-    re.compile(r"(?:^|\.)position_ids$"),  # 0, 1, 2, ..., which older versions of transformers stored as if learned
+    re.compile(r"(?:^|\.)position_ids$"),  # 0, 1, 2, ...; older versions of transformers stored them with the weights
     re.compile(r"^cls\.seq_relationship\."),  # BERT's head for the order of two sentences
     re.compile(r"^sop_classifier\."),  # ALBERT's
 )
-"""What may be stored although the architecture has no place for it: nothing that a score depends on."""
+"""Weights that may be stored although the architecture does not use them; no score depends on them."""
 OFFSET_TYPES = ("roberta", "xlm-roberta", "camembert", "mpnet")
-"""Their positions count from the padding id on, so that many fewer tokens fit."""
+"""Architectures that number positions from the padding id + 1 on, so their longest text is that much shorter."""
 
 
 def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> EncoderEngine:
     """Load an encoder's directory.
 
     Raises:
-        ModelError: it is no encoder that can score options, or see `transformers_.load`; every weight that a score
-            depends on must be there, and nothing may be left over but `LEFT_OVER`.
+        ModelError: it is not an encoder that can score options, a weight is missing that a score depends on, a weight
+            is left over that `LEFT_OVER` does not allow, or see `transformers_.load`.
     """
     checkpoint = read_checkpoint(directory)
     method = stored.method_of(checkpoint)
@@ -89,7 +89,7 @@ def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> EncoderE
 
 
 def make_scorer(kind: Kind, directory: Path, encoder: Encoder, texts: Texts) -> tuple[Scorer, int | None]:
-    """How a sort of encoder scores options, and the longest text it was made for, where that is said.
+    """The scorer for a kind of encoder, and the longest text it was made for in tokens, or None if that is not known.
 
     Raises:
         ModelError: the tokenizer has no mask token, or the files on pooling cannot be used.
@@ -110,10 +110,10 @@ def load_weights(
     device: torch.device,
     method: stored.Method | None = None,
 ) -> Any:
-    """The model in eval mode on its device, every one of its weights read from the checkpoint.
+    """The model in eval mode on its device, with every weight that a score depends on read from the checkpoint.
 
     Args:
-        method: what knows how the checkpoint is quantised; None: it is not.
+        method: the module for the quantised format of the checkpoint; None: it is not quantised.
 
     Raises:
         ModelError: weights and architecture do not fit.
@@ -131,12 +131,13 @@ def _not_allowed(keys: Iterable[str]) -> list[str]:
 
 
 def readable_tokens(config: Any, context: int | None, made_for: int | None) -> int | None:
-    """The longest text that an encoder reads: as many tokens as have a position, and as it was made for."""
-    return min((n for n in (_positions(config, context), made_for) if n is not None), default=None)
+    """The longest text that an encoder can read, in tokens: the smaller of its number of positions and `made_for`."""
+    known = [n for n in (_positions(config, context), made_for) if n is not None]
+    return min(known, default=None)
 
 
 def _positions(config: Any, context: int | None) -> int | None:
-    """Tokens that have a position of their own."""
+    """Number of positions that tokens can have."""
     if context is None or config.model_type not in OFFSET_TYPES:
         return context
     return min(context, int(config.max_position_embeddings) - int(config.pad_token_id) - 1)

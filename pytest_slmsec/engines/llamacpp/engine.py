@@ -29,7 +29,7 @@ from pytest_slmsec.engines.common.digests import weights_sha256
 from pytest_slmsec.engines.common.loading import load_tokenizer, template_sha256, tokenizer_sha256
 from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.engines.decoding.answering import Answering, Tally, chosen_output
-from pytest_slmsec.engines.decoding.choice_scoring import Chosen, put_together, read
+from pytest_slmsec.engines.decoding.choice_scoring import ChoiceScores, combine_token_scores, score_tokens
 from pytest_slmsec.engines.llamacpp.context import BF16, F16, F32, Context, LlamaModel, Logits
 from pytest_slmsec.engines.llamacpp.gguf_file import GgufFile, read_gguf, shards
 from pytest_slmsec.engines.llamacpp.library import import_llama, kernel, n_threads, system_info
@@ -168,15 +168,15 @@ class LlamaCppEngine(Answering):
                 raise EngineError(f"{request.id}: {error}") from error
         return outputs
 
-    def _score_choices(self, encoded: Encoded, tally: Tally) -> Chosen:
+    def _score_choices(self, encoded: Encoded, tally: Tally) -> ChoiceScores:
         self._context.reserve(encoded.longest)
         logits = torch.from_numpy(self._prefilled(encoded, tally))
-        firsts = read(logits, [choice[0] for choice in encoded.choices])
+        firsts = score_tokens(logits, [choice[0] for choice in encoded.choices])
         rows: dict[Tokens, torch.Tensor] = {}
         for fed in continuation_rows(encoded.choices):
             self._context.keep(len(encoded.prompt))
             rows[fed] = torch.from_numpy(self._context.feed(fed, every=True))
-        return put_together(encoded, firsts, rows)
+        return combine_token_scores(encoded, firsts, rows)
 
     def _generate(self, request: Generate, encoded: Encoded, tally: Tally) -> Output:
         row = self._row(request, encoded)
@@ -187,7 +187,7 @@ class LlamaCppEngine(Answering):
             tally.first_token_s = began - tally.began
         while row.running:
             token = int(logits.argmax())
-            row.take(token, bool(np.isfinite(logits[token])), self._ends)
+            row.append_next_token(token, bool(np.isfinite(logits[token])), self._ends)
             if row.running:
                 logits = self._context.feed([token])[-1]
         tally.decode_s = (tally.decode_s or 0.0) + self._now() - began

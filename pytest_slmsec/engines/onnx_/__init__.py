@@ -1,1 +1,1 @@
-"""Models exported to ONNX, run by onnxruntime."""
+"""Engines for models exported to ONNX, run by onnxruntime."""

@@ -1,4 +1,4 @@
-"""Encoders in ONNX: the scorers of `engines.encoders` over an exported body."""
+"""The engine for encoders exported to ONNX: the scorers of `engines.encoders` on an exported graph."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OUTPUTS = {Kind.MASKED: "logits", Kind.DISCRIMINATOR: "logits", Kind.EMBEDDING: 
 
 
 class OnnxEncoder(Encoder):
-    """Feeds one row at a time to a graph, and hands on what transformers would have given."""
+    """Feeds a graph, one row at a time, and returns its outputs in the form of a model of transformers."""
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
@@ -53,7 +53,7 @@ class OnnxEncoder(Encoder):
 def encoder_engine(
     directory: Path, graph: Graph, config: Any, tokenizer: Any, info: EngineInfo, settings: EngineSettings
 ) -> EncoderEngine:
-    """The engine over an exported encoder.
+    """The engine for an exported encoder.
 
     Raises:
         ModelError: the tokenizer has no mask token, or the files on pooling cannot be used.

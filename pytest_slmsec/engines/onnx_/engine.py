@@ -1,7 +1,7 @@
-"""The engine over causal language models in ONNX: choices and greedy text.
+"""The engine for causal language models in ONNX: choices and greedy generation.
 
-The graph keeps no keys and values: every new token feeds the whole text again. That is exact and simple, and fast
-enough for small models and short answers only.
+The graph has no key-value cache, so the whole text is fed again for every new token. That is exact and simple, but fast
+enough only for small models and short answers.
 """
 
 from __future__ import annotations
@@ -27,22 +27,23 @@ from pytest_slmsec.engines.common.digests import weights_sha256
 from pytest_slmsec.engines.common.loading import context_tokens, load_tokenizer, template_sha256, tokenizer_sha256
 from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.engines.decoding.answering import Answering, Tally, chosen_output
-from pytest_slmsec.engines.decoding.choice_scoring import Chosen, put_together, read
+from pytest_slmsec.engines.decoding.choice_scoring import ChoiceScores, combine_token_scores, score_tokens
 from pytest_slmsec.engines.decoding.greedy import Row
 from pytest_slmsec.engines.onnx_.graph import CAUSAL, Graph
 from pytest_slmsec.engines.prompting.batching import continuation_rows
 from pytest_slmsec.engines.prompting.encoded import Encoded
 
 MOST_REQUESTS = 16
-"""In a batch. They run one after the other; what is finished is journaled when the batch ends."""
+"""Most requests of a batch. They run one after the other; finished answers are journaled when the batch ends."""
 
 
 def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> Engine:
     """Load an exported model.
 
     Raises:
-        ModelError: a file is missing or damaged, or no export of this project. MissingExtraError: a package is missing.
-        UsageError: another device or dtype was asked for than a CPU in fp32.
+        ModelError: a file is missing or damaged, or was not exported by this project.
+        MissingExtraError: a package is missing.
+        UsageError: a device other than the CPU, or a dtype other than fp32, was asked for.
     """
     if spec.quant in DTYPES or settings.dtype not in ("auto", "fp32"):
         wanted = spec.quant if spec.quant in DTYPES else settings.dtype
@@ -97,7 +98,7 @@ def _ends(directory: Path, config: Any, tokenizer: Any) -> frozenset[int]:
 
 
 class OnnxEngine(Answering):
-    """Answers requests with a loaded graph; see `engines.base.Engine`."""
+    """Answers requests with a loaded graph; see `engines.common.base.Engine`."""
 
     _shares = False
 
@@ -114,7 +115,7 @@ class OnnxEngine(Answering):
         return batches
 
     def logits(self, tokens: Sequence[int], start: int = 0) -> torch.Tensor:
-        """Logits of a text's next tokens at its positions from `start` on, (positions, vocabulary)."""
+        """Logits of the next token after each token of a text from index `start` on: [positions, vocabulary]."""
         assert self._graph is not None
         return self._graph.run(input_ids=[list(tokens)], places=range(start, len(tokens)))[0]
 
@@ -126,7 +127,7 @@ class OnnxEngine(Answering):
     def _answers(
         self, asked: list[int], requests: Sequence[Request], encoded: Sequence[Encoded], tally: Tally
     ) -> dict[int, Output]:
-        """One after the other.
+        """Outputs by index; requests are answered one after the other.
 
         Raises:
             EngineError: onnxruntime failed; names the item.
@@ -147,8 +148,8 @@ class OnnxEngine(Answering):
         except (RuntimeError, ValueError) as error:
             raise EngineError(f"{request.id}: onnxruntime failed: {' '.join(str(error).split())[:200]}.") from error
 
-    def _choose(self, encoded: Encoded) -> Chosen:
-        """Each continuation is fed behind the whole prompt; of the prompt, the last position alone is read."""
+    def _choose(self, encoded: Encoded) -> ChoiceScores:
+        """Feed the whole prompt with each continuation, and read logits from the last token of the prompt on."""
         last = len(encoded.prompt) - 1
         rows: dict[tuple[int, ...], torch.Tensor] = {}
         first: torch.Tensor | None = None
@@ -158,14 +159,14 @@ class OnnxEngine(Answering):
             if fed:
                 rows[fed] = logits[1:]
         assert first is not None
-        return put_together(encoded, read(first, [choice[0] for choice in encoded.choices]), rows)
+        return combine_token_scores(encoded, score_tokens(first, [choice[0] for choice in encoded.choices]), rows)
 
     def _generate(self, row: Row, tally: Tally) -> None:
-        """Greedily, in place. The time to the first token is the time to read the prompt."""
+        """Generate greedily, in place. Computing the first token counts as prefill time."""
         began = self._now()
         while row.running:
             best = self.logits((*row.prompt, *row.tokens), len(row.prompt) + len(row.tokens) - 1)[0].max(dim=-1)
-            row.take(int(best.indices), bool(torch.isfinite(best.values)), self._ends)
+            row.append_next_token(int(best.indices), bool(torch.isfinite(best.values)), self._ends)
             if len(row.tokens) <= 1:
                 now = self._now()
                 tally.prefill_s += now - began

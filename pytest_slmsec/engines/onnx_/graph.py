@@ -1,7 +1,7 @@
-"""An exported graph in onnxruntime: what it was exported of, what computes it, and feeding it one text at a time.
+"""An exported graph in onnxruntime: facts about it, and running it on one text at a time.
 
-One text at a time, because dynamically quantised activations have one scale for all that is fed together: in a batch,
-an answer would depend on its neighbours.
+Texts are not batched, because dynamically quantised activations share one scale in a batch: an answer would depend on
+the other texts of its batch.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ def import_onnx() -> tuple[Any, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a graph is made of, for the record.
+    """Facts about a graph, for the record.
 
     Attributes:
-        kind: `CAUSAL`, or the sort of encoder. opsets: version of each operator set by its domain.
-        operators: how often each operator that multiplies by weights occurs.
+        kind: `CAUSAL`, or the kind of encoder. opsets: version of each operator set by its domain.
+        operators: number of uses of each operator that multiplies by stored weights.
     """
 
     kind: str
@@ -57,7 +57,7 @@ class Facts:
 
     @property
     def kernel(self) -> str:
-        """What computes the linear layers, most frequent first."""
+        """Names of the operators that compute the linear layers, most frequent first."""
         return "+".join(f"onnxruntime.{PROVIDER}.{name}" for name in self.operators)
 
 
@@ -65,10 +65,10 @@ class Graph:
     """A session over one exported graph.
 
     Args:
-        directory: holds `ONNX`, and its weights beside it.
+        directory: contains `ONNX` and the file of its weights.
 
     Raises:
-        ModelError: the file is damaged, or not one of this project's exports. MissingExtraError: a package is missing.
+        ModelError: the file is damaged, or was not exported by this project. MissingExtraError: a package is missing.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -78,7 +78,7 @@ class Graph:
         options.intra_op_num_threads = torch.get_num_threads()
         options.use_deterministic_compute = True
         options.log_severity_level = 4
-        # Threads that spin while they wait stand still when another program wants the core.
+        # Threads that spin while they wait are slow when another program uses the core.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             with quiet():
@@ -96,14 +96,14 @@ class Graph:
         self.version: str = onnxruntime.__version__
 
     def run(self, **inputs: Sequence[int] | Sequence[Sequence[int]]) -> torch.Tensor:
-        """The graph's output for inputs of whole numbers by their names."""
+        """The graph's only output for integer inputs, given by name."""
         arrays = {name: np.asarray(value, dtype=np.int64) for name, value in inputs.items()}
         (found,) = self._session.run(None, arrays)
         return torch.from_numpy(found)
 
 
 def operators(model: Any) -> dict[str, int]:
-    """How often each operator that multiplies by stored weights occurs in a graph, the most frequent first."""
+    """Number of uses of each operator that multiplies by stored weights in a graph, most frequent first."""
     stored = {one.name for one in model.graph.initializer}
     counts = Counter(
         node.op_type for node in model.graph.node if node.op_type in WEIGHTED and stored.intersection(node.input)

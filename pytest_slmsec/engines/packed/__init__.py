@@ -1,1 +1,1 @@
-"""Choices scored without computing a token twice: shared prefix, ragged tiles, choices as branches of a tree."""
+"""Packed batches: common prefixes are computed once, prompts share rows without padding, choices form a tree."""

@@ -1,7 +1,7 @@
-"""The attention function of this package, registered with transformers once.
+"""The attention function of this package, registered with transformers under the name `NAME`.
 
-What a token may attend to is known by what is being fed: a tile of questions, or one step of running answers. Linear
-layers, quantised or not, have no part in it.
+It passes queries, keys and values to the handler of what is being fed: a tile of questions, or one step of the running
+answers. The handler knows which tokens may attend to which. No other layer of the model changes.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ NAME = "slmsec_packed"
 KeysAndValues = dict[int, tuple[Tensor, Tensor]]
 """By layer: keys and values, each [1, key-value heads, tokens, head size]."""
 REFUSED_OPTIONS = ("softcap", "s_aux")
-"""What some architectures ask of their attention beyond scaling; scaled_dot_product_attention cannot do it."""
+"""Options that some architectures pass to their attention and scaled_dot_product_attention has not: a soft cap of the
+scores, attention sinks."""
 
 
 class NotPackable(Exception):
-    """The model asks for an attention that a packed tile cannot have; says which."""
+    """The model needs an attention that packed tiles do not offer; the message says which."""
 
 
-class InWork(Protocol):
-    """What is being fed to the model."""
+class AttentionHandler(Protocol):
+    """Computes the attention of what is being fed to the model."""
 
     def attend(
         self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float, window: int | None
@@ -34,28 +35,28 @@ class InWork(Protocol):
 
         Args:
             query: [rows, heads, tokens, head size]; key, value: [rows, key-value heads, tokens, head size].
-            window: tokens that the layer looks back at most, or None for all.
+            window: how many tokens back the layer may attend (its sliding window), or None for all.
 
         Returns:
             [rows, heads, tokens, head size].
         """
 
 
-_in_work: ContextVar[InWork] = ContextVar("slmsec_in_work")
+_handler: ContextVar[AttentionHandler] = ContextVar("slmsec_attention_handler")
 
 
 @contextmanager
-def working_on(work: InWork) -> Iterator[None]:
-    """Attention is that of this tile or step."""
-    token = _in_work.set(work)
+def using_attention(handler: AttentionHandler) -> Iterator[None]:
+    """Let `handler` compute the attention of the forward passes inside the block."""
+    token = _handler.set(handler)
     try:
         yield
     finally:
-        _in_work.reset(token)
+        _handler.reset(token)
 
 
 def register() -> None:
-    """Make the attention function known to transformers, and no mask with it: where there is none, none is made.
+    """Register the attention function with transformers, and no mask function: then transformers builds no mask.
 
     Source: transformers 5.23, ``masking_utils.py`` (`_preprocess_mask_arguments`).
     """
@@ -68,18 +69,18 @@ def attend(
     module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None = None,
     scaling: float | None = None, dropout: float = 0.0, **options: Any,
 ) -> tuple[Tensor, None]:  # fmt: skip
-    """Attention of one layer over what is in work; see `InWork.attend`.
+    """Attention of one layer, computed by the current handler; see `AttentionHandler.attend`.
 
     Returns:
         [rows, tokens, heads, head size].
 
     Raises:
-        NotPackable: the layer asks for more than scaled dot products.
+        NotPackable: the layer needs one of `REFUSED_OPTIONS`.
     """
     for name in REFUSED_OPTIONS:
         if options.get(name) is not None:
             raise NotPackable(f"its attention uses {name}")
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     layer = getattr(module, "layer_idx", -1)
-    out = _in_work.get().attend(layer, query, key, value, scale, options.get("sliding_window"))
+    out = _handler.get().attend(layer, query, key, value, scale, options.get("sliding_window"))
     return out.transpose(1, 2), None

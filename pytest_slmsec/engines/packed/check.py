@@ -1,4 +1,4 @@
-"""Whether a model can be packed: one packed against one plain forward at load, and the same question in company."""
+"""The test at load whether a model can be packed: packed against plain log-probabilities, alone and with others."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from pytest_slmsec.engines.decoding.choice_scoring import Chosen
+from pytest_slmsec.engines.decoding.choice_scoring import ChoiceScores
 from pytest_slmsec.engines.packed.attention import NotPackable
 from pytest_slmsec.engines.packed.chooser import PackedChooser
 from pytest_slmsec.engines.packed.layout import LONE_STEP_TOKENS
@@ -15,26 +15,30 @@ from pytest_slmsec.engines.packed.model import PackedModel
 from pytest_slmsec.engines.prompting.encoded import Encoded
 
 TOLERANCE_NATS = {torch.float32: 2e-3, torch.float16: 0.1, torch.bfloat16: 0.5}
-"""Largest difference of a choice's log-probability to the plain forward. A wrong mask or position is off by more."""
+"""Largest difference allowed between packed and plain log-probabilities of a choice, by dtype, in nats. A wrong mask or
+position makes a larger one."""
 SHARED, OWN, BRANCHES = 12, 9, (1, 2, 3, 3)
 SEED = 0
 
 
 def checked_model(model: Any, tile_tokens: int | None = None) -> tuple[PackedModel, float]:
-    """A packed model whose results are those of the model itself, and its largest deviation from them in nats.
+    """The model ready for packing, and the largest difference to its plain log-probabilities, in nats.
+
+    Args:
+        tile_tokens: tokens of a tile, or None for the device's default.
 
     Raises:
-        NotPackable: they are not, or the model does not let its attention be replaced; says why.
+        NotPackable: the difference is too large, or the attention of the model cannot be replaced; says why.
     """
     try:
-        made = PackedModel(model, LONE_STEP_TOKENS)  # small tiles: a large model on a small machine is checked too
+        made = PackedModel(model, LONE_STEP_TOKENS)  # small tiles need little memory, for large models
         chooser = PackedChooser(made)
         first, second = _probe(model, SEED), _probe(model, SEED + 1)
         packed = chooser.choose([first, second])
         alone = chooser.choose([first])
     except NotPackable:
         raise
-    except Exception as error:  # what a foreign architecture makes of another attention cannot be foreseen
+    except Exception as error:  # an architecture may fail in any way when its attention is replaced
         raise NotPackable(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from error
     if alone != packed[:1]:
         raise NotPackable("a question's log-probabilities depend on what else is in its tile")
@@ -48,7 +52,7 @@ def checked_model(model: Any, tile_tokens: int | None = None) -> tuple[PackedMod
 
 
 def _probe(model: Any, seed: int) -> Encoded:
-    """A question of random tokens behind a shared prefix; two of its choices begin alike."""
+    """A question of random tokens after a shared prefix, with choices of 1 to 3 tokens, two of which begin alike."""
     draw = random.Random(seed)
     embedding = model.get_input_embeddings()
     vocabulary = getattr(embedding, "base_layer", embedding).num_embeddings  # an adapter may lie over it
@@ -60,8 +64,8 @@ def _probe(model: Any, seed: int) -> Encoded:
 
 
 @torch.inference_mode()
-def _deviation(model: Any, one: Encoded, got: Chosen) -> float:
-    """Largest difference to plain forwards, one a choice, without any cache."""
+def _deviation(model: Any, one: Encoded, got: ChoiceScores) -> float:
+    """Largest difference to plain forward passes, one for each choice, without a cache; in nats."""
     device = next(model.parameters()).device
     differences: list[float] = []
     for choice, packed in zip(one.choices, got.logprobs, strict=True):

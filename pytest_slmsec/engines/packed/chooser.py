@@ -8,7 +8,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-from pytest_slmsec.engines.decoding.choice_scoring import Chosen
+from pytest_slmsec.engines.decoding.choice_scoring import ChoiceScores
 from pytest_slmsec.engines.packed.layout import Segment, pack, segment, tile_tokens
 from pytest_slmsec.engines.packed.model import PackedModel
 from pytest_slmsec.engines.packed.tile import Tile
@@ -22,11 +22,11 @@ class PackedChooser:
         self.model = model
 
     @torch.inference_mode()
-    def choose(self, asked: Sequence[Encoded]) -> list[Chosen]:
+    def choose(self, asked: Sequence[Encoded]) -> list[ChoiceScores]:
         """Log-probabilities of the choices of each question, in their order.
 
-        Every bit of a result depends on the question, its shared prefix, the tile size and the machine alone. The head
-        takes the positions of all tiles together: it is as dear for one as for a block.
+        A result depends, to the last bit, only on the question, its shared prefix, the tile size and the machine. The
+        output head is applied to the positions of all tiles together, because it always computes whole blocks of rows.
         """
         segments = [segment(one) for one in asked]
         order: list[int] = []
@@ -47,7 +47,7 @@ class PackedChooser:
         return [found[index] for index in range(len(asked))]
 
     def plan(self, asked: Sequence[Encoded], budget_tokens: int) -> list[list[int]]:
-        """Tiles brought together to batches of about `budget_tokens`, as indices into `asked`."""
+        """Batches of whole tiles with about `budget_tokens` each, as indices into `asked`."""
         segments = [segment(one) for one in asked]
         batches: list[list[int]] = []
         room = 0
@@ -61,14 +61,18 @@ class PackedChooser:
         return batches
 
     def _tiles(self, segments: Sequence[Segment]) -> Iterator[list[int]]:
-        """Indices of the segments of each tile; a tile has one prefix."""
+        """Indices of the segments of each tile. All segments of a tile have the same shared prefix."""
         for prefix in dict.fromkeys(one.shared for one in segments):
             mine = [index for index, one in enumerate(segments) if one.shared == prefix]
             for members in pack([len(segments[index].tokens) for index in mine], self.model.tile):
                 yield [mine[member] for member in members]
 
     def _read(self, hidden: Tensor, wanted: Sequence[Sequence[int]]) -> Iterator[dict[int, tuple[float, bool]]]:
-        """For each position, by token wanted there: its log-probability, and whether it is the most probable one."""
+        """For each position, by token wanted there: its log-probability, and whether it is the most probable token.
+
+        Args:
+            hidden: [positions, hidden size]. wanted: for each position the tokens to score there.
+        """
         done = 0
         for logits in self.model.head.logits(hidden):
             block = wanted[done : done + len(logits)]
@@ -81,10 +85,14 @@ class PackedChooser:
                 yield {token: (next(logprobs), next(greedy)) for token in some}
 
 
-def _chosen(one: Segment, known: Mapping[int, Mapping[int, tuple[float, bool]]]) -> Chosen:
-    """`known`: by place in the segment and token, its log-probability and whether it is the most probable one."""
+def _chosen(one: Segment, known: Mapping[int, Mapping[int, tuple[float, bool]]]) -> ChoiceScores:
+    """The scores of a question's choices.
+
+    Args:
+        known: by place in the segment and token, its log-probability and whether it is the most probable token.
+    """
     per_choice = [[known[at][token] for at, token in choice] for choice in one.reads]
-    return Chosen(
+    return ChoiceScores(
         tuple(sum(logprob for logprob, _ in choice) for choice in per_choice),
         tuple(all(best for _, best in choice) for choice in per_choice),
     )

@@ -1,4 +1,4 @@
-"""Greedy generation in a fixed number of slots: a finished answer's slot goes to the next prompt at once."""
+"""Greedy generation with continuous batching: as soon as one answer ends, the next prompt takes its slot."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pytest_slmsec.engines.decoding.greedy import Row, take
+from pytest_slmsec.engines.decoding.greedy import Row, append_next_tokens
 from pytest_slmsec.engines.decoding.network import PAD
 from pytest_slmsec.engines.packed.attention import KeysAndValues
 from pytest_slmsec.engines.packed.layout import Segment
@@ -22,16 +22,18 @@ from pytest_slmsec.engines.prompting.encoded import Tokens
 
 SLOTS = {"cpu": 64, "cuda": 128}
 SHRINK_BELOW = {"cpu": 0.8, "cuda": 0.5}
-"""Once nothing waits, slots are given up when no more than this share of them is in use: it copies the cache once, and
-on CUDA the step is recorded anew."""
+"""When no prompt waits any more and at most this share of the slots is in use, the cache is copied to one with only the
+slots in use. The copy costs time once, and on CUDA the graph of a step is recorded again."""
 
 
 @dataclass(slots=True)
-class Spent:
-    """Where the time went: seconds reading prompts and writing answers, and until the first token of all.
+class GenerationTiming:
+    """Seconds of one call of `ContinuousBatchGenerator.generate`.
 
     Attributes:
-        unrecorded: why steps ran anew each time where they should have been replayed, or None.
+        prefill_s: reading prompts. decode_s: all steps after them.
+        first_token_s: from the start until the first answers have their first token; None before.
+        unrecorded: on CUDA, why steps could not be recorded as graphs; None where they were, or on other devices.
     """
 
     prefill_s: float = 0.0
@@ -41,29 +43,35 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
-    """A prompt that is read and waits for a slot: its keys and values, and where they stand in their tile."""
+class PrefilledPrompt:
+    """A prompt whose keys and values are computed and which waits for a free slot.
+
+    Attributes:
+        row: the answer to generate; it has its first token.
+        tile: keys and values of the whole tile that the prompt was fed in.
+        start, length: the prompt's own tokens (without the shared prefix) in that tile.
+    """
 
     row: Row
-    captured: KeysAndValues
+    tile: KeysAndValues
     start: int
     length: int
 
-    def taken(self) -> KeysAndValues:
-        """Its own part of the tile."""
-        part = slice(self.start, self.start + self.length)
-        return {layer: (keys[:, :, part], values[:, :, part]) for layer, (keys, values) in self.captured.items()}
+    def kv_slice(self) -> KeysAndValues:
+        """Keys and values of the prompt's own tokens, by layer: [1, key-value heads, length, head size]."""
+        own = slice(self.start, self.start + self.length)
+        return {layer: (keys[:, :, own], values[:, :, own]) for layer, (keys, values) in self.tile.items()}
 
 
-class SlotGenerator:
-    """Generates with a packed model.
+class ContinuousBatchGenerator:
+    """Generates answers greedily with a packed model, several at a time.
 
-    Prompts are read in packed tiles, ahead of need; every step feeds one token of every slot. A row ends by itself or
-    at its own limit, whatever the others do.
+    Prompts are fed in packed tiles before a slot is free for them. Each step feeds one token for every slot. Each row
+    ends at an end-of-text token, a stop string or its own limit, independently of the others.
 
     Args:
-        slots: answers in work at a time, or None for the device's default.
-        recorder: how steps are recorded and replayed, or None to run them anew.
+        slots: how many answers are generated at the same time; None for the device's default.
+        recorder: records a step as a CUDA graph; None to run every step operator by operator.
     """
 
     def __init__(self, model: PackedModel, slots: int | None = None, recorder: Recorder | None = None) -> None:
@@ -73,52 +81,59 @@ class SlotGenerator:
         self._recorder = recorder
 
     @torch.inference_mode()
-    def generate(self, rows: Sequence[Row], ends: Collection[int]) -> Spent:
-        """Generate all rows greedily, in place.
+    def generate(self, rows: Sequence[Row], ends: Collection[int]) -> GenerationTiming:
+        """Generate all rows, in place.
 
         Args:
-            ends: ids that end a text.
+            ends: token ids that end a text.
         """
-        spent = Spent()
+        timing = GenerationTiming()
         with self.model.packed():
             for prefix in dict.fromkeys(_prefix(row) for row in rows):
-                self._generate([row for row in rows if _prefix(row) == prefix], prefix, ends, spent)
-        return spent
+                self._generate_behind([row for row in rows if _prefix(row) == prefix], prefix, ends, timing)
+        return timing
 
-    def _generate(self, rows: Sequence[Row], prefix: Tokens, ends: Collection[int], spent: Spent) -> None:
+    def _generate_behind(
+        self, rows: Sequence[Row], prefix: Tokens, ends: Collection[int], timing: GenerationTiming
+    ) -> None:
+        """Generate rows whose prompts all begin with `prefix`."""
         began = time.perf_counter()
-        known = self.model.prefix(prefix)
-        spent.prefill_s += time.perf_counter() - began
-        waiting, ready = deque(rows), deque[Ready]()
-        cache = Slots(min(self.slots, len(rows)), known, self.model.device)
+        prefix_kv = self.model.prefix(prefix)
+        timing.prefill_s += time.perf_counter() - began
+        waiting, prefilled = deque(rows), deque[PrefilledPrompt]()
+        cache = Slots(min(self.slots, len(rows)), prefix_kv, self.model.device)
         steps = Steps(self.model, cache, len(prefix), self._recorder)
         running: list[Row | None] = [None] * cache.count
         while True:
             began = time.perf_counter()
             free = [slot for slot, row in enumerate(running) if row is None]
-            while free and (ready or waiting):
-                if not ready:
-                    ready += self._read(waiting, prefix, known, ends)
-                elif (one := ready.popleft()).row.running:
+            while free and (prefilled or waiting):
+                if not prefilled:
+                    prefilled += self._prefill_tile(waiting, prefix, prefix_kv, ends)
+                    continue
+                prompt = prefilled.popleft()
+                if prompt.row.running:  # some answers end with their first token
                     slot = free.pop(0)
-                    cache.fill(slot, one.taken(), one.length)
-                    running[slot] = one.row
+                    cache.fill(slot, prompt.kv_slice(), prompt.length)
+                    running[slot] = prompt.row
             now = time.perf_counter()
-            spent.prefill_s += now - began
-            if spent.first_token_s is None:
-                spent.first_token_s = now - began
+            timing.prefill_s += now - began
+            if timing.first_token_s is None:
+                timing.first_token_s = now - began
             live = [slot for slot, row in enumerate(running) if row is not None]
             if not live:
-                spent.unrecorded = None if self._recorder is None else self._recorder.refused
+                timing.unrecorded = None if self._recorder is None else self._recorder.refused
                 return
-            if not waiting and not ready and len(live) <= self._shrink_below * cache.count:
+            if not waiting and not prefilled and len(live) <= self._shrink_below * cache.count:
                 cache.keep(live)
                 running = [running[slot] for slot in live]
             self._step(running, steps, cache, ends)
-            spent.decode_s += time.perf_counter() - now
+            timing.decode_s += time.perf_counter() - now
 
-    def _read(self, waiting: deque[Row], prefix: Tokens, known: KeysAndValues, ends: Collection[int]) -> list[Ready]:
-        """Read as many of the next prompts as fill a tile, and take the first token of each answer."""
+    def _prefill_tile(
+        self, waiting: deque[Row], prefix: Tokens, prefix_kv: KeysAndValues, ends: Collection[int]
+    ) -> list[PrefilledPrompt]:
+        """Feed as many of the waiting prompts as fill a tile, and append the first token of each answer."""
         segments: list[Segment] = []
         rows: list[Row] = []
         room = self.model.tile
@@ -128,32 +143,34 @@ class SlotGenerator:
             segments.append(Segment(prefix, own, len(own), (), ()))
             rows.append(row)
             room -= len(own)
-        captured: KeysAndValues = {}
-        hidden = self.model.feed(Tile(segments, known, captured))
+        tile: KeysAndValues = {}
+        hidden = self.model.feed(Tile(segments, prefix_kv, tile))
         starts = [0]
         for one in segments:
             starts.append(starts[-1] + one.own)
-        self._take(rows, hidden[[start - 1 for start in starts[1:]]], ends)
+        self._append_next_tokens(rows, hidden[[start - 1 for start in starts[1:]]], ends)
         self.model.counts.needed += starts[-1]
-        return [Ready(row, captured, start, one.own) for row, start, one in zip(rows, starts, segments, strict=False)]
+        return [
+            PrefilledPrompt(row, tile, start, one.own) for row, start, one in zip(rows, starts, segments, strict=False)
+        ]
 
     def _step(self, running: list[Row | None], steps: Steps, cache: Slots, ends: Collection[int]) -> None:
-        """One more token for every running row; the slots of those that end are free afterwards."""
+        """Generate one more token for every running row, and free the slots of rows that end."""
         hidden = steps.feed([PAD if row is None else row.tokens[-1] for row in running])
         live = [slot for slot, row in enumerate(running) if row is not None]
         self.model.counts.needed += len(live)
-        self._take([row for row in running if row is not None], hidden[live], ends)
+        self._append_next_tokens([row for row in running if row is not None], hidden[live], ends)
         for slot in live:
             if not running[slot].running:  # type: ignore[union-attr]
                 running[slot] = None
                 cache.free(slot)
 
-    def _take(self, rows: Sequence[Row], hidden: Tensor, ends: Collection[int]) -> None:
-        """The next token of each row from the hidden states behind it ([rows, size])."""
+    def _append_next_tokens(self, rows: Sequence[Row], hidden: Tensor, ends: Collection[int]) -> None:
+        """Append the next token of each row, from the hidden states after its last one ([rows, hidden size])."""
         done = 0
         for logits in self.model.head.logits(hidden):
             some = rows[done : done + len(logits)]
-            take(some, logits[: len(some)], ends)
+            append_next_tokens(some, logits[: len(some)], ends)
             done += len(logits)
 
 

@@ -1,8 +1,9 @@
-"""The output head at chosen positions only, in fp32."""
+"""The output head (hidden states to logits), applied at chosen positions only and in fp32."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,13 +13,15 @@ from torch.nn.functional import linear
 from pytest_slmsec.engines.packed.linears import LINES_OF_HEAD, packed_weight
 
 ROWS = {"cpu": LINES_OF_HEAD, "cuda": 512}
-"""Positions in one product, always exactly as many, so that no result depends on how many are wanted."""
+"""Rows of each matrix product with the head, by device; always exactly as many, so that the logits of a position do not
+depend on how many positions are wanted."""
 
 
 class Head:
-    """Logits in fp32, whatever the model computes in: a bf16 log-softmax falls on a grid of 1/16, with exact ties.
+    """Logits in fp32, whatever dtype the model computes in.
 
-    A head that is no plain linear layer (a quantised one) is called as it is, and its logits are cast.
+    In bf16, log-probabilities near -10 are multiples of 1/16, so different choices would often be exactly equal. A head
+    that is not a plain linear layer (a quantised one) computes in its own dtype, and its logits are cast.
 
     Args:
         model: a causal language model.
@@ -34,10 +37,9 @@ class Head:
         self._softcap: float | None = getattr(config, "final_logit_softcapping", None)
 
     def logits(self, hidden: Tensor) -> Iterator[Tensor]:
-        """Logits of hidden states ([positions, size]), a block of positions at a time ([ROWS, vocabulary]).
+        """Logits of hidden states ([positions, hidden size]), in blocks of [`ROWS`, vocabulary].
 
-        The last block is filled up with rows that mean nothing: what is computed of a row must have the same shape
-        however many there are.
+        The last block is padded with rows of zeros, whose logits mean nothing.
         """
         for block in torch.split(hidden, self._rows):
             missing = self._rows - len(block)
@@ -50,9 +52,9 @@ class Head:
 
 
 def _in_fp32(layer: torch.nn.Linear, rows: int) -> Callable[[Tensor], Tensor]:
-    """The product of a layer in fp32; where that takes a copy of its weights, the copy is laid out in advance."""
+    """The product of a layer in fp32. If that needs a copy of the weights, the copy is prepacked for oneDNN."""
     weight = layer.weight.detach().float()
     bias = None if layer.bias is None else layer.bias.detach().float()
     copied = weight.data_ptr() != layer.weight.data_ptr()
     packed = packed_weight(weight, bias, rows) if copied else None
-    return packed or (lambda hidden: linear(hidden, weight, bias))
+    return packed or partial(linear, weight=weight, bias=bias)

@@ -1,9 +1,9 @@
-"""Which tokens are fed in which tile, and where each log-probability is read; no torch.
+"""Which tokens are fed in which tile, and at which of them log-probabilities are read. Pure Python, without torch.
 
-A question is a *segment*: its own prompt tokens behind the shared prefix, then the tokens of its choices as a tree. A
-token that several choices begin with is fed once, and the last token of a choice is not fed at all: nothing is read
-behind it. Segments stand one after the other in *tiles* of a fixed number of tokens, so that the shape of every matrix
-product, and with it every bit of a result, is the same whatever else is asked in the same run.
+A question becomes a *segment*: the prompt tokens after the shared prefix, then the tokens of its choices as a tree. A
+token that several choices begin with is fed once. The last token of a choice is not fed, because no log-probability is
+read after it. Segments are placed one after the other in *tiles* of a fixed number of tokens: all matrix products then
+have the same shape, so a result does not depend, to the last bit, on what else is asked in the same run.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from dataclasses import dataclass
 from pytest_slmsec.engines.prompting.encoded import Encoded, Tokens
 
 LONE_STEP_TOKENS = 64
-"""A segment longer than a tile has a tile of its own, rounded up to this many tokens."""
+"""A segment longer than a tile gets a tile of its own, whose length is rounded up to a multiple of this."""
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One question laid out.
+    """One question as it is fed.
 
     Attributes:
-        shared: tokens of the prefix it stands behind, which are fed elsewhere, once.
-        tokens: fed here: own prompt tokens, then tree nodes, each behind its parent.
-        own: how many of `tokens` are prompt.
-        parents: for each tree node the index in `tokens` of what it continues (`own` - 1: the prompt).
-        reads: for each choice, (index in `tokens` to read at, token to read there) of each token that counts.
+        shared: tokens of the common prefix before it, which are fed once for all questions.
+        tokens: fed in the tile: the prompt's own tokens, then the tree nodes, each after its parent.
+        own: how many of `tokens` belong to the prompt.
+        parents: for each tree node the index in `tokens` of the token before it in its text (`own` - 1: the prompt).
+        reads: for each choice and each of its tokens that counts: (index in `tokens` whose logits score it, the token).
     """
 
     shared: Tokens
@@ -36,7 +36,7 @@ class Segment:
     reads: tuple[tuple[tuple[int, int], ...], ...]
 
     def positions(self) -> list[int]:
-        """Position of each token in its own text."""
+        """Position of each token in its own text, counted from 0."""
         found = [len(self.shared) + index for index in range(self.own)]
         for parent in self.parents:
             found.append(found[parent] + 1)
@@ -44,18 +44,18 @@ class Segment:
 
     @property
     def wanted(self) -> dict[int, list[int]]:
-        """Where in `tokens` something is read, in order, and the different tokens that are read there."""
+        """By index in `tokens`, ascending: the different tokens that are scored with the logits there."""
         reads = sorted({read for choice in self.reads for read in choice})
         return {at: [token for place, token in reads if place == at] for at in dict.fromkeys(at for at, _ in reads)}
 
     @property
     def structure(self) -> tuple[int, int, tuple[int, ...]]:
-        """All that the attention mask depends on."""
+        """Everything the attention mask depends on: (tokens of the prefix, `own`, `parents`)."""
         return len(self.shared), self.own, self.parents
 
 
 def segment(encoded: Encoded) -> Segment:
-    """Lay out one question. At least one prompt token is fed behind the shared prefix."""
+    """The segment of one question. At least one prompt token is fed after the shared prefix."""
     shared = min(encoded.shared, len(encoded.prompt) - 1)
     tokens = list(encoded.prompt[shared:])
     own = len(tokens)
@@ -76,22 +76,22 @@ def segment(encoded: Encoded) -> Segment:
 
 
 def tile_tokens(length: int, tile: int) -> int:
-    """Tokens of the tile that a segment of this length stands in; depends on nothing but the segment."""
+    """Length of the tile that holds a segment of this length; it depends on nothing else."""
     return tile if length <= tile else -(-length // LONE_STEP_TOKENS) * LONE_STEP_TOKENS
 
 
 def pack(lengths: Sequence[int], tile: int) -> list[list[int]]:
-    """Segments to tiles: each tile begins with the longest segment left, and is filled up as far as it goes.
+    """Distribute segments over tiles: each tile starts with the longest segment left, and is then filled up.
 
-    The filling is a subset sum (Bellman 1957) over bits of one whole number, which prefers long segments, so that short
-    ones are left for the last tiles. Where cutting the segments in the order given needs no more tiles, that is kept:
-    a batch that was packed before keeps its tiles.
+    Filling is a subset sum (Bellman 1957), computed with the bits of one integer. It prefers long segments, so that
+    short ones are left for the last tiles. If cutting the segments in the given order needs no more tiles, that is
+    returned instead; so a batch that is itself a list of tiles is cut into the same tiles again.
 
     Args:
         lengths: tokens of each segment. tile: tokens of a tile.
 
     Returns:
-        Indices into `lengths`, a list a tile. What is longer than a tile stands alone.
+        For each tile the indices into `lengths`. A segment longer than a tile is alone in its own.
     """
     filled, in_order = _filled(lengths, tile), _in_order(lengths, tile)
     return in_order if len(in_order) <= len(filled) else filled
@@ -123,7 +123,7 @@ def _filled(lengths: Sequence[int], tile: int) -> list[list[int]]:
 
 
 def _take(left: dict[int, list[int]], length: int) -> int:
-    """The first segment of a length, which is then no longer left."""
+    """Remove and return the first segment of a length."""
     index = left[length].pop()
     if not left[length]:
         del left[length]
@@ -131,9 +131,12 @@ def _take(left: dict[int, list[int]], length: int) -> int:
 
 
 def _fill(counts: Sequence[tuple[int, int]], room: int) -> list[int]:
-    """Which lengths, with how many of each at hand, fill `room` best.
+    """The lengths that fill `room` best.
 
-    Bit n of a number says that some of the lengths so far add up to n; longest first.
+    Bit n of each integer in `sums` says whether some of the lengths considered so far add up to n.
+
+    Args:
+        counts: (length, how many segments have it), longest first.
     """
     mask = (1 << (max(room, 0) + 1)) - 1
     sums = [1]
@@ -151,5 +154,5 @@ def _fill(counts: Sequence[tuple[int, int]], room: int) -> list[int]:
 
 
 def needed_tokens(segments: Sequence[Segment]) -> int:
-    """Tokens that must be fed at least once to score these questions: each prefix once, and every segment."""
+    """The smallest number of tokens that must be fed to score these questions: each prefix once, and every segment."""
     return sum(map(len, {one.shared for one in segments})) + sum(len(one.tokens) for one in segments)

@@ -1,15 +1,17 @@
-"""Linear layers whose weights oneDNN has laid out in advance, for processors.
+"""Linear layers on a CPU whose weights are prepacked for oneDNN.
 
-torch lays the weights of a linear layer out anew for oneDNN, or not at all, at each product. Done once, when the model
-is loaded, that leaves the product itself: in fp32 1.1 to 2.4 times faster, in bf16 1.02 to 2 times, the more the fewer
-rows (`benchmarks/speed/linears.py`). The plain weights are given up, so no memory is spent. The operators are torch's
-own, made for its compiler and not public: where they are missing or say something else, layers stay as they are.
+oneDNN multiplies fastest with weights in a memory layout of its own. torch converts the weights at each product, or
+uses them unconverted. Here they are converted once, when the model is loaded: products in fp32 are then 1.1 to 2.4
+times faster, in bf16 1.02 to 2 times, most with few rows (`benchmarks/speed/linears.py`). The plain weights are freed,
+so no memory is added. The operators belong to torch's compiler and are not public: a layer whose shape they do not
+support, or where they give another result than a plain product, stays as it is.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, TypeGuard
 
 import torch
@@ -18,24 +20,24 @@ from torch import Tensor, nn
 from pytest_slmsec.engines.common.loading import first_line
 
 LINES_OF_TEXT, LINES_OF_HEAD = 512, 32
-"""Rows of the products that the layouts are made for; others run as well."""
+"""Number of rows that the layouts are optimised for; products with other numbers are correct too."""
 PROBED_ROWS = 8
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 2e-2}
-"""Largest difference to a plain product, as a share of its largest value; other dtypes are left alone."""
+"""Largest difference allowed to a plain product, relative to its largest value. Other dtypes are not prepacked."""
 TROUBLE = (RuntimeError, AttributeError, NotImplementedError, MemoryError)
-"""What torch raises where the operators, or the instructions they need, are not there."""
+"""Raised by torch if the operators, or the processor instructions they need, are missing."""
 Product = Callable[[Tensor], Tensor]
 PACKED = "oneDNN, laid out in advance"
 
 
 class PackedWeight:
-    """A matrix laid out for products with about `rows` rows.
+    """A weight matrix in oneDNN's layout for products with about `rows` rows.
 
     Args:
         weight: [outputs, inputs], fp32 or bf16, on the CPU. bias: [outputs] or None.
 
     Raises:
-        RuntimeError, AttributeError, NotImplementedError: this torch, or this processor, has no such product.
+        RuntimeError, AttributeError, NotImplementedError: this torch or this processor does not support it.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None, rows: int) -> None:
@@ -48,21 +50,21 @@ class PackedWeight:
         return found
 
     def plain(self) -> Tensor:
-        """The matrix as it was."""
+        """The weights in the ordinary layout, [outputs, inputs]."""
         plain: Tensor = self._weight.to_dense()
         return plain
 
 
 class PackedLinear(nn.Module):
-    """A linear layer over a packed weight, which is no parameter: it stays in its dtype and where it is.
+    """A linear layer over a prepacked weight.
 
-    A copy of it is a plain layer again.
+    The weight is not a parameter of the module, so it cannot be moved or cast. A deep copy is a plain linear layer.
 
     Args:
-        layer: what it stands for. rows: of the products it is made for.
+        layer: the layer it replaces. rows: number of rows that the layout is optimised for.
 
     Attributes:
-        unpacked: how often its weights were asked for, each time as a plain matrix made anew.
+        unpacked: how often `weight` was read; each time the plain matrix is computed anew.
     """
 
     def __init__(self, layer: nn.Linear, rows: int) -> None:
@@ -78,7 +80,7 @@ class PackedLinear(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """The weights as a plain matrix, made for the caller ([outputs, inputs])."""
+        """The weights in the ordinary layout ([outputs, inputs]), computed at each access."""
         self.unpacked += 1
         return self._product.plain()
 
@@ -98,21 +100,22 @@ class PackedLinear(nn.Module):
 
 @torch.no_grad()
 def pack_linears(model: Any) -> str:
-    """Lay out the linear layers of a model on the CPU, in place; of its head too, where it shares nothing.
+    """Prepack the linear layers of a model on the CPU, in place. The head is included unless its weights are tied.
 
     Returns:
-        What the record says: how the layers compute, or why they stay as they are.
+        For the record: `PACKED`, or ``plain: `` and the reason.
     """
     head = model.get_output_embeddings()
-    dtype = next(model.parameters()).dtype
-    if (why := _refusal(next(model.parameters()).device, dtype)) is not None:
+    parameter = next(model.parameters())
+    why = _refusal(parameter.device, parameter.dtype)
+    if why is not None:
         return why
     known: dict[tuple[object, ...], bool] = {}
     changed = 0
     for parent, name in list(_candidates(model)):
-        layer = getattr(parent, name)  # not kept: the plain weights of each go before the next is laid out
+        layer = getattr(parent, name)  # the only reference: its plain weights are freed before the next is prepacked
         if layer is head and layer.weight.dtype != torch.float32:
-            continue  # it computes in fp32, from a copy of its own
+            continue  # `Head` computes in fp32, with its own copy of these weights
         rows = LINES_OF_HEAD if layer is head else LINES_OF_TEXT
         shape = (layer.in_features, layer.out_features, layer.weight.dtype, layer.bias is None, rows)
         if not known.get(shape, True):
@@ -130,7 +133,7 @@ def pack_linears(model: Any) -> str:
 
 
 def unpack_linears(model: Any, only_read: bool = False) -> None:
-    """Undo `pack_linears`; `only_read`: of layers whose weights the model has looked at while it ran."""
+    """Undo `pack_linears`; with `only_read` only for layers whose `weight` the model has read in a forward pass."""
     for parent in list(model.modules()):
         for name, layer in list(parent.named_children()):
             if isinstance(layer, PackedLinear) and (layer.unpacked or not only_read):
@@ -138,12 +141,12 @@ def unpack_linears(model: Any, only_read: bool = False) -> None:
 
 
 def packed_weight(weight: Tensor, bias: Tensor | None, rows: int) -> PackedWeight | None:
-    """A packed matrix, or None where that cannot be had or does not agree with a plain product."""
+    """A prepacked matrix, or None if that is not supported or gives another result than a plain product."""
     if _refusal(weight.device, weight.dtype) is not None:
         return None
     try:
         made = PackedWeight(weight, bias, rows)
-        agrees = _agrees(made, lambda rows: nn.functional.linear(rows, weight, bias), weight)
+        agrees = _agrees(made, partial(nn.functional.linear, weight=weight, bias=bias), weight)
     except TROUBLE:
         return None
     return made if agrees else None
@@ -160,12 +163,13 @@ def _refusal(device: torch.device, dtype: torch.dtype) -> str | None:
 
 
 def _candidates(model: Any) -> Iterator[tuple[nn.Module, str]]:
-    """Parent and name of layers that are nothing but torch's own, share no weight and are watched by nothing else."""
+    """Parent and name of plain `nn.Linear` layers without hooks whose weights no other layer or parent uses."""
     owners = Counter(id(one) for module in model.modules() for one in module._parameters.values() if one is not None)
     layers = Counter(id(child) for parent in model.modules() for child in parent.children())
     for parent in model.modules():
-        adapter = isinstance(parent, nn.ModuleDict)  # parts of an adapter, whose weights are looked at in each step
-        for name, layer in () if adapter else parent.named_children():
+        if isinstance(parent, nn.ModuleDict):
+            continue  # parts of a LoRA adapter, whose weights are read in each forward pass
+        for name, layer in parent.named_children():
             if name != "base_layer" and _ordinary(layer) and owners[id(layer.weight)] == layers[id(layer)] == 1:
                 yield parent, name
 
@@ -179,9 +183,9 @@ def _ordinary(layer: nn.Module) -> TypeGuard[nn.Linear]:
 
 
 def _agrees(packed: Product, plain: Product, weight: Tensor) -> bool:
-    """Whether two products with a weight say the same of random rows.
+    """Whether two products with a weight agree on random rows.
 
-    A matrix whose values are not finite gives the same trouble in both.
+    A weight with values that are not finite counts as agreeing: both products are then not finite either.
     """
     draw = torch.Generator().manual_seed(0)
     probe = torch.randn(PROBED_ROWS, weight.shape[1], generator=draw).to(weight.dtype)

@@ -1,4 +1,4 @@
-"""A transformers causal language model whose attention is replaced while a tile or a step is fed."""
+"""A causal language model of transformers whose attention is replaced while tiles and steps are fed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from pytest_slmsec.engines.decoding.network import PAD
 from pytest_slmsec.engines.decoding.rotary import length_dependent
 from pytest_slmsec.engines.packed import attention
-from pytest_slmsec.engines.packed.attention import KeysAndValues, NotPackable, working_on
+from pytest_slmsec.engines.packed.attention import KeysAndValues, NotPackable, using_attention
 from pytest_slmsec.engines.packed.head import Head
 from pytest_slmsec.engines.packed.layout import LONE_STEP_TOKENS, Segment, tile_tokens
 from pytest_slmsec.engines.packed.tile import Tile
@@ -25,26 +25,31 @@ REMEMBERED_PREFIXES = 4
 
 @dataclass(slots=True)
 class Counts:
-    """Tokens fed to the model, padding and prefixes included, and needed at the least."""
+    """Numbers of tokens.
+
+    Attributes:
+        fed: to the model so far, padding and prefixes included. needed: the least that would have had to be fed.
+    """
 
     fed: int = 0
     needed: int = 0
 
 
 class PackedModel:
-    """Feeds tiles and steps to a model, and remembers shared prefixes.
+    """Feeds tiles and steps to a model, and caches the keys and values of shared prefixes.
 
     Args:
         model: in eval mode, on its device. tile_tokens: tokens of a tile, or None for the device's default.
-        head: one that was made for the same model.
+        head: the head of the same model if it was made before; None makes one.
 
     Attributes:
-        tile: tokens of a tile. counts: of all that was fed so far.
-        longest: tokens of the longest text that can be packed, or None for no limit: the smallest sliding window, or
-            what rotary positions bear that would change for everything in the tile with the longest text in it.
+        tile: tokens of a tile. counts: of everything fed so far.
+        longest: tokens of the longest text that can be packed, or None for no limit. It is the smallest sliding window
+            of a layer or, for rotary embeddings whose angles change with the longest text of a batch, the length above
+            which they do (`decoding.rotary`).
 
     Raises:
-        NotPackable: the model has no decoder of the usual form.
+        NotPackable: the model has no decoder with a separate output head.
     """
 
     def __init__(self, model: Any, tile_tokens: int | None = None, head: Head | None = None) -> None:
@@ -62,7 +67,7 @@ class PackedModel:
 
     @contextmanager
     def packed(self) -> Iterator[None]:
-        """The model attends as this package says, and as before afterwards."""
+        """Let the model use the attention function of this package inside the block."""
         before = self._model.config._attn_implementation
         self._model.set_attn_implementation(attention.NAME)
         try:
@@ -71,13 +76,17 @@ class PackedModel:
             self._model.set_attn_implementation(before)
 
     def feed(self, tile: Tile, smallest: int | None = None) -> Tensor:
-        """Hidden states of a tile ([tokens of the tile, size]), which is at least `smallest` tokens long."""
+        """Hidden states after each token of a tile: [length of the tile, hidden size].
+
+        Args:
+            smallest: least length that the tile is padded to; None for `tile`.
+        """
         tokens = [token for one in tile.segments for token in one.tokens]
         positions = [position for one in tile.segments for position in one.positions()]
         padding = tile_tokens(len(tokens), smallest or self.tile) - len(tokens)
         ids = torch.tensor([tokens + [PAD] * padding], device=self.device)
         places = torch.tensor([positions + [0] * padding], device=self.device)
-        with working_on(tile):
+        with using_attention(tile):
             hidden = self.decode(ids, places)[0]
         self.counts.fed += ids.numel()
         if tile.sliding_window is not None:
@@ -85,12 +94,12 @@ class PackedModel:
         return hidden
 
     def decode(self, ids: Tensor, positions: Tensor) -> Tensor:
-        """Hidden states behind token ids ([rows, n] to [rows, n, size]), under the attention of what is in work."""
+        """Hidden states after each token id ([rows, n] to [rows, n, hidden size]), under the current handler."""
         hidden: Tensor = self._decoder(input_ids=ids, position_ids=positions, use_cache=False).last_hidden_state
         return hidden
 
     def prefix(self, tokens: Tokens) -> KeysAndValues:
-        """Keys and values of a shared prefix; those of the last few are remembered."""
+        """Keys and values of a shared prefix; those of the last `REMEMBERED_PREFIXES` are kept."""
         if not tokens:
             return {}
         if tokens not in self._prefixes:

@@ -1,16 +1,16 @@
-"""The packed way of answering, for models that allow it."""
+"""Scoring and generating with packed batches, for models that pass the test of `check`."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from pytest_slmsec.engines.decoding.choice_scoring import Chosen
+from pytest_slmsec.engines.decoding.choice_scoring import ChoiceScores
 from pytest_slmsec.engines.decoding.greedy import Row
 from pytest_slmsec.engines.packed.attention import NotPackable
 from pytest_slmsec.engines.packed.check import checked_model
 from pytest_slmsec.engines.packed.chooser import PackedChooser
-from pytest_slmsec.engines.packed.generator import SLOTS, SlotGenerator, Spent
+from pytest_slmsec.engines.packed.generator import SLOTS, ContinuousBatchGenerator, GenerationTiming
 from pytest_slmsec.engines.packed.linears import pack_linears, unpack_linears
 from pytest_slmsec.engines.packed.model import PackedModel
 from pytest_slmsec.engines.packed.steps import CudaGraphs
@@ -22,11 +22,11 @@ class PackedPath:
     """Scores and generates with one packed model.
 
     Args:
-        budget_tokens: tokens of all running answers together, and of the tiles of one batch.
+        budget_tokens: most tokens of all running answers together, and of all tiles of one batch.
 
     Attributes:
-        deviation_nats: the largest difference of a choice's log-probability to the model's own plain forward, measured
-            when the model was checked. linears: how its linear layers compute; see `linears.pack_linears`.
+        deviation_nats: largest difference between packed and plain log-probabilities, measured at load.
+        linears: how the linear layers compute; see `linears.pack_linears`.
     """
 
     def __init__(self, model: PackedModel, deviation_nats: float, budget_tokens: int, linears: str = "plain") -> None:
@@ -35,8 +35,9 @@ class PackedPath:
         self._recorder = CudaGraphs(model.device) if model.device.type == "cuda" else None
         self._budget_tokens = budget_tokens
 
-    def takes(self, encoded: Encoded, new_tokens: int = 0) -> bool:
-        """Whether a question with one tree of choices, or a prompt with so many new tokens, can be packed."""
+    def accepts(self, encoded: Encoded, new_tokens: int = 0) -> bool:
+        """Whether a question, or a prompt that is followed by at most `new_tokens`, can be packed: it must not become
+        longer than `PackedModel.longest`, and all its choices must continue one prompt."""
         longest = self.model.longest
         one_tree = bool(encoded.prompt) and encoded.error is None
         return one_tree and (longest is None or encoded.longest + new_tokens <= longest)
@@ -45,20 +46,20 @@ class PackedPath:
         """Batches of questions, as indices into `asked`."""
         return self._chooser.plan(asked, self._budget_tokens)
 
-    def choose(self, asked: Sequence[Encoded]) -> list[Chosen]:
+    def choose(self, asked: Sequence[Encoded]) -> list[ChoiceScores]:
         """See `PackedChooser.choose`."""
         return self._chooser.choose(asked)
 
-    def generate(self, rows: Sequence[Row], ends: Collection[int]) -> Spent:
-        """See `SlotGenerator.generate`; as many slots as the budget allows for the longest row."""
+    def generate(self, rows: Sequence[Row], ends: Collection[int]) -> GenerationTiming:
+        """See `ContinuousBatchGenerator.generate`. The number of slots is the budget divided by the longest row."""
         longest = max(len(row.prompt) - row.shared + min(row.limit, RESERVED_NEW_TOKENS) for row in rows)
         most = SLOTS.get(self.model.device.type, SLOTS["cuda"])
         slots = max(1, min(most, self._budget_tokens // longest))
-        return SlotGenerator(self.model, slots, self._recorder).generate(rows, ends)
+        return ContinuousBatchGenerator(self.model, slots, self._recorder).generate(rows, ends)
 
 
 def packed_path(model: Any, budget_tokens: int) -> PackedPath | str:
-    """The packed path of a model, or why it has none. The linear layers are laid out anew where that helps."""
+    """The packed path of a model, or the reason why it has none. Linear layers on a CPU are prepacked in place."""
     linears = pack_linears(model) if model.get_output_embeddings() is not None else "plain"
     try:
         packed, deviation = checked_model(model)

@@ -1,4 +1,4 @@
-"""Keys and values of running answers, one slot each, and the attention of a step of all of them."""
+"""The key-value cache of continuous batching: one slot an answer, and the attention of one step over all slots."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from torch import Tensor
 from pytest_slmsec.engines.packed.attention import KeysAndValues
 
 STEP_TOKENS = {"cpu": 64, "cuda": 256}
-"""Room grows, and attention looks, in steps of this many tokens."""
+"""The cache grows, and the attended length is rounded up, in multiples of this many tokens."""
 
 
 class Slots:
-    """A cache with a fixed number of slots behind one shared prefix.
+    """A key-value cache with a fixed number of slots, all of which continue one shared prefix.
 
     Args:
-        count: slots. prefix: keys and values of the shared prefix by layer; may be empty.
+        count: number of slots. prefix: keys and values of the shared prefix by layer; may be empty.
 
     Attributes:
-        lengths: tokens in each slot behind the prefix ([slots]).
-        moved: whether tensors have been replaced since this was last set to False.
+        lengths: tokens in each slot after the prefix ([slots]).
+        moved: whether a tensor of the cache has been replaced by another one since this was last set to False; a CUDA
+            graph that was recorded before then reads the wrong memory.
     """
 
     def __init__(self, count: int, prefix: KeysAndValues, device: torch.device) -> None:
@@ -32,29 +33,29 @@ class Slots:
         self._values: dict[int, Tensor] = {}
         self._ends = [0] * count
         self._step_tokens = STEP_TOKENS.get(device.type, STEP_TOKENS["cuda"])
-        self._looked_at = 0
-        self._hidden = torch.empty(0)
+        self._kv_length = 0
+        self._mask = torch.empty(0)  # [slots, 1, 1, kv_length], True where attention is not allowed
         self.moved = False
 
-    def fill(self, slot: int, taken: KeysAndValues, length: int) -> None:
-        """Begin a slot with the keys and values of a prompt's own tokens ([1, heads, length, size])."""
-        for layer, (keys, values) in taken.items():
+    def fill(self, slot: int, kv_slice: KeysAndValues, length: int) -> None:
+        """Start a slot with the keys and values of a prompt's own tokens ([1, key-value heads, length, head size])."""
+        for layer, (keys, values) in kv_slice.items():
             self._room(layer, keys, length + 1)
             self._keys[layer][slot, :, :length] = keys[0]
             self._values[layer][slot, :, :length] = values[0]
         self.lengths[slot] = self._ends[slot] = length
 
     def free(self, slot: int) -> None:
-        """Forget what is in a slot; it is fed padding until it is filled again.
+        """Empty a slot; it is fed padding until it is filled again.
 
-        Values are wiped: one that is not finite would come through even a weight of zero.
+        Values are set to zero, because zero attention weight times NaN or infinity is NaN.
         """
         self.lengths[slot] = self._ends[slot] = 0
         for values in self._values.values():
             values[slot] = 0
 
     def keep(self, slots: Sequence[int]) -> None:
-        """Drop all other slots."""
+        """Keep only these slots, in this order."""
         index = torch.tensor(slots, device=self.lengths.device)
         self.count, self.lengths = len(slots), self.lengths[index]
         self._ends = [self._ends[slot] for slot in slots]
@@ -64,60 +65,59 @@ class Slots:
         self._values = {layer: values[index] for layer, values in self._values.items()}
 
     def begin_step(self) -> tuple[int, int]:
-        """Make room for one more token in every slot. Returns the shape of the step: slots, and tokens looked at."""
-        self._looked_at = self._rounded(max(self._ends) + 1)
+        """Make room for one more token in every slot. Returns the shape of the step: (slots, attended kv_length)."""
+        self._kv_length = self._rounded(max(self._ends) + 1)
         for layer, keys in list(self._keys.items()):
-            self._room(layer, keys, self._looked_at)
-        return self.count, self._looked_at
+            self._room(layer, keys, self._kv_length)
+        return self.count, self._kv_length
 
-    def hide(self) -> None:
-        """Hide what lies behind each slot's end and the token that it gets now."""
-        places = torch.arange(self._looked_at, device=self.lengths.device)
-        self._hidden = (places > self.lengths[:, None])[:, None, None]
+    def update_mask(self) -> None:
+        """Mask the places of each slot that come after its newest token."""
+        places = torch.arange(self._kv_length, device=self.lengths.device)
+        self._mask = (places > self.lengths[:, None])[:, None, None]
 
     def end_step(self) -> None:
-        """Every slot has one token more."""
+        """Count the token that every slot has just got."""
         self.lengths += 1
         self._ends = [end + 1 for end in self._ends]
 
     def attend(
         self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float, window: int | None
     ) -> Tensor:
-        """Attention of the newest token of every slot to the prefix and to its own slot; see `attention.InWork`.
+        """Attention of the newest token of every slot to the prefix and to its own slot.
 
-        Texts beyond a sliding window are not packed (`PackedPath.takes`), so a window hides nothing.
-
-        Keys times queries, not queries times keys: the product over a view of the cache is several times faster that
-        way round on a CPU.
+        `window` is ignored: texts longer than the smallest sliding window are not packed (`PackedPath.accepts`).
+        Keys are multiplied by queries instead of queries by keys, which is several times faster on a CPU, because the
+        keys are a view of the cache.
 
         Args:
-            query: [slots, heads, 1, size]; key, value: [slots, key-value heads, 1, size].
+            query: [slots, heads, 1, head size]; key, value: [slots, key-value heads, 1, head size].
 
         Returns:
-            [slots, heads, 1, size].
+            [slots, heads, 1, head size].
         """
         keys, values = self._keys[layer], self._values[layer]
         keys[self._every, :, self.lengths] = key[:, :, 0]
         values[self._every, :, self.lengths] = value[:, :, 0]
-        keys, values = keys[:, :, : self._looked_at], values[:, :, : self._looked_at]
+        keys, values = keys[:, :, : self._kv_length], values[:, :, : self._kv_length]
         slots, heads, _, size = query.shape
         grouped = query.reshape(slots, key.shape[1], heads // key.shape[1], size)
         scores = torch.matmul(keys, grouped.transpose(2, 3)).transpose(2, 3).float() * scaling
-        scores = scores.masked_fill_(self._hidden, float("-inf"))
+        scores = scores.masked_fill_(self._mask, float("-inf"))
         if layer not in self._prefix:
             out = torch.matmul(scores.softmax(-1).to(value.dtype), values)
             return out.reshape(slots, heads, 1, size)
         prefix_keys, prefix_values = self._prefix[layer]
         n = prefix_keys.shape[2]
-        asking = grouped.transpose(0, 1).flatten(1, 2)  # [key-value heads, slots x group, size]
-        earlier = torch.matmul(asking, prefix_keys[0].transpose(1, 2)).reshape(len(asking), slots, -1, n)
+        queries = grouped.transpose(0, 1).flatten(1, 2)  # [key-value heads, slots x group, head size]
+        earlier = torch.matmul(queries, prefix_keys[0].transpose(1, 2)).reshape(len(queries), slots, -1, n)
         weights = torch.cat([earlier.transpose(0, 1).float() * scaling, scores], dim=-1).softmax(-1).to(value.dtype)
         shared = torch.matmul(weights[..., :n].transpose(0, 1).flatten(1, 2), prefix_values[0])
-        out = torch.matmul(weights[..., n:], values) + shared.reshape(len(asking), slots, -1, size).transpose(0, 1)
+        out = torch.matmul(weights[..., n:], values) + shared.reshape(len(queries), slots, -1, size).transpose(0, 1)
         return out.reshape(slots, heads, 1, size)
 
     def _room(self, layer: int, like: Tensor, tokens: int) -> None:
-        """Grow a layer's cache to at least `tokens`, in steps, by doubling."""
+        """Grow a layer's cache to at least `tokens` places; it at least doubles, so that it is seldom copied."""
         have = self._keys[layer].shape[2] if layer in self._keys else 0
         if have >= tokens:
             return

@@ -1,4 +1,4 @@
-"""One token more for every slot; on CUDA a step is recorded once for each shape, as a graph, and replayed."""
+"""Steps that generate one token for every slot. On CUDA a step is recorded once for each shape, as a graph."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pytest_slmsec.engines.common.loading import first_line
-from pytest_slmsec.engines.packed.attention import working_on
+from pytest_slmsec.engines.packed.attention import using_attention
 from pytest_slmsec.engines.packed.model import PackedModel
 from pytest_slmsec.engines.packed.slots import Slots
 
@@ -21,17 +21,18 @@ Step = Callable[[], Tensor]
 
 
 class Recorder(Protocol):
-    """Makes of a step, which reads and writes fixed tensors only, one that does the same without running any Python.
+    """Records a step: returns a function that repeats its operations on the same tensors without running Python code.
 
     Attributes:
-        after: steps of one shape that run first. refused: why nothing is recorded any more, or None.
+        after: how many steps of one shape run unrecorded first.
+        refused: the reason why a recording failed; nothing is recorded after that. None: none has failed.
     """
 
     after: int
     refused: str | None
 
     def __call__(self, step: Step) -> Step:
-        """The recorded step. It may run the given one, which may be repeated without harm.
+        """The recorded step. Recording may run the given step several times; it must give the same result each time.
 
         Raises:
             RuntimeError: the step cannot be recorded.
@@ -39,9 +40,9 @@ class Recorder(Protocol):
 
 
 class CudaGraphs:
-    """Records steps as CUDA graphs, on a stream of its own. See `Recorder`.
+    """Records steps as CUDA graphs, on a separate stream. See `Recorder`.
 
-    Each graph has memory of its own: one that others shared must not outlive them all.
+    Each graph has a memory pool of its own, so that graphs can be dropped one by one.
 
     Source: https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
     """
@@ -52,8 +53,9 @@ class CudaGraphs:
         self._device, self._stream = device, torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
     def __call__(self, step: Step) -> Step:
-        """Warm up, as capturing asks for, refusing what would wait for the device; then capture."""
-        with torch.cuda.device(self._device):  # each thread has a current device of its own
+        """Run the step a few times, as CUDA requires before a capture, then capture it. An operation that waits for the
+        device fails already in the first runs, because it could not be captured."""
+        with torch.cuda.device(self._device):  # the current device is set for each thread
             current = torch.cuda.current_stream()
             graph = torch.cuda.CUDAGraph()
             try:
@@ -85,11 +87,11 @@ class CudaGraphs:
 
 
 class Steps:
-    """Steps of the running answers of one cache.
+    """Feeds the running answers of one cache, a token each at a time.
 
     Args:
-        model: under the attention of this package. cache: their slots. prefix_tokens: of the prefix before each.
-        recorder: how a step is recorded, or None to run it anew each time.
+        model: inside `PackedModel.packed`. cache: the slots of the answers. prefix_tokens: length of the shared prefix.
+        recorder: records steps; None to run every step operator by operator.
     """
 
     def __init__(self, model: PackedModel, cache: Slots, prefix_tokens: int, recorder: Recorder | None = None) -> None:
@@ -100,7 +102,7 @@ class Steps:
         self._ids = torch.empty(0)
 
     def feed(self, tokens: Sequence[int]) -> Tensor:
-        """Feed the newest token of every slot. Returns the hidden states behind them ([slots, size])."""
+        """Feed the newest token of every slot. Returns the hidden states after them ([slots, hidden size])."""
         shape = self._cache.begin_step()
         if self._cache.moved or len(self._ids) != len(tokens):
             self._recorded.clear()
@@ -121,14 +123,14 @@ class Steps:
         if shape not in self._recorded:
             try:
                 self._recorded[shape] = recorder(self._run)
-            except RuntimeError as error:  # a model may wait for the device in the middle, which cannot be recorded
-                cause = error.__context__ or error  # what failed, not the end of the capture that failed with it
+            except RuntimeError as error:  # for one, a model that waits for the device in the middle of a step
+                cause = error.__context__ or error  # the first error; ending the capture raises another after it
                 recorder.refused = first_line(cause) if isinstance(cause, Exception) else str(cause)
                 return self._run
         return self._recorded[shape]
 
     def _run(self) -> Tensor:
-        """The step itself: nothing but tensors that stay where they are go in, and it may be run again."""
-        self._cache.hide()
-        with working_on(self._cache):
+        """The step itself. It reads and writes only tensors that keep their place in memory, and can be repeated."""
+        self._cache.update_mask()
+        with using_attention(self._cache):
             return self._model.decode(self._ids, (self._cache.lengths + self._prefix_tokens)[:, None])[:, 0]

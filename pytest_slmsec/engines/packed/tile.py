@@ -1,6 +1,6 @@
-"""Attention over a tile: every segment attends to the shared prefix and to its own ancestors.
+"""Attention over a tile: each token attends to the shared prefix and to the tokens before it in its own text.
 
-Each segment has calls of its own, so what it gets does not depend on its neighbours.
+Attention is called for each segment separately, so the result of one does not depend on the others in its tile.
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ from pytest_slmsec.engines.packed.layout import Segment
 Structure = tuple[int, int, tuple[int, ...]]
 """See `layout.Segment.structure`."""
 REMEMBERED_SCORES = 1 << 15
-"""A mask of at most so many scores is remembered: 64 MB for all of them."""
+"""Masks of at most so many elements are kept for later tiles; 512 of them in fp32 take 64 MB."""
 
 
 @dataclass
 class Tile:
-    """What is fed at once, and what its attention leaves behind; see `attention.InWork`.
+    """Segments that are fed in one row; see `attention.AttentionHandler`.
 
     Attributes:
-        segments: in their order. prefix: keys and values of the shared prefix by layer ([1, heads, tokens, size]).
-        captured: where given, keys and values of the whole tile are left in it, by layer.
-        sliding_window: the smallest window that a layer asked for, or None: longer texts cannot be packed.
+        segments: in the order in which they are fed.
+        prefix: keys and values of the shared prefix by layer, [1, key-value heads, tokens, head size].
+        captured: if given, keys and values of the whole tile are stored in it by layer.
+        sliding_window: the smallest sliding window of the layers fed so far, or None. Longer texts cannot be packed.
     """
 
     segments: Sequence[Segment]
@@ -41,9 +42,9 @@ class Tile:
     def attend(
         self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float, window: int | None
     ) -> Tensor:
-        """See `attention.InWork`; one row. Zeros where the tile is padded.
+        """See `attention.AttentionHandler`; one row. The output is 0 where the tile is padded.
 
-        On a CPU bf16 is computed in fp32: torch's function is faster that way, and more exact.
+        On a CPU attention in bf16 is computed in fp32, where torch's function is faster and more exact.
         """
         if window is not None:
             self.sliding_window = min(window, self.sliding_window or window)
@@ -72,7 +73,7 @@ class Tile:
         return out
 
     def _mask(self, structure: Structure, like: Tensor) -> Tensor:
-        """A mask, which is made once for all layers; small ones are remembered for other tiles as well."""
+        """The mask of a segment. It is made once for all layers; small masks are kept for later tiles too."""
         shared, own, parents = structure
         tokens = own + len(parents)
         if tokens * (shared + tokens) <= REMEMBERED_SCORES:
@@ -83,8 +84,10 @@ class Tile:
 
 
 def mask_of(structure: Structure, device: str, dtype: torch.dtype) -> Tensor:
-    """What is added to the scores of a segment ([tokens, prefix + tokens]): nothing at the prefix, its ancestors and
-    itself, minus infinity elsewhere."""
+    """The attention mask of a segment, which is added to the scores: [tokens, prefix + tokens].
+
+    0 where a token may attend (the prefix, the tokens before it in its text, itself), minus infinity elsewhere.
+    """
     shared, own, parents = structure
     length = own + len(parents)
     seen = torch.zeros(length, shared + length, dtype=torch.bool)

@@ -156,9 +156,9 @@ def test_texts_that_would_move_the_positions_of_others_are_not_packed(rope):
     model, _ = checked_model(made(config), 256)
     path = PackedPath(model, 0.0, 8192)
     short, long = (Encoded((5,) * n, ((7,),), n) for n in (40, 80))
-    assert path.takes(short)
-    assert not path.takes(long)
-    assert not path.takes(short, new_tokens=40)
+    assert path.accepts(short)
+    assert not path.accepts(long)
+    assert not path.accepts(short, new_tokens=40)
 
 
 @pytest.mark.parametrize(

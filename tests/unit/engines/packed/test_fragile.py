@@ -4,15 +4,15 @@ import pytest
 import torch
 
 from pytest_slmsec.core.items import Choose, Message
-from pytest_slmsec.engines.decoding.choice_scoring import Chosen
+from pytest_slmsec.engines.decoding.choice_scoring import ChoiceScores
 from pytest_slmsec.engines.packed.fragile import FragileItems, margin_nats
 
 ASKED = [Choose(f"q{n}", (Message("user", f"Line {n}: a failed logon"),), (" A", " B", " C")) for n in range(12)]
 
 
 def test_the_margin_is_between_the_two_best():
-    assert margin_nats(Chosen((-3.0, -1.0, -1.5), (False,) * 3)) == 0.5
-    assert margin_nats(Chosen((-3.0,), (False,))) == float("inf")
+    assert margin_nats(ChoiceScores((-3.0, -1.0, -1.5), (False,) * 3)) == 0.5
+    assert margin_nats(ChoiceScores((-3.0,), (False,))) == float("inf")
 
 
 def test_fragile_choices_get_their_fp32_log_probabilities_and_the_others_keep_theirs(tiny, load):
@@ -20,7 +20,7 @@ def test_fragile_choices_get_their_fp32_log_probabilities_and_the_others_keep_th
     plain, settled = load(tiny, "bf16"), load(tiny, "bf16", rescore_fragile=True)
     before = plain.run(ASKED).outputs
     limit = 2 * plain.info.extra["deviation_nats"]
-    fragile = [margin_nats(Chosen(output.choice_logprobs, ())) < limit for output in before]
+    fragile = [margin_nats(ChoiceScores(output.choice_logprobs, ())) < limit for output in before]
     batch = settled.run(ASKED)
     for is_fragile, rough, fine, found in zip(fragile, before, exact, batch.outputs, strict=True):
         if is_fragile:

@@ -8,7 +8,7 @@ from architectures import PACKABLE, made
 from random_rows import rows
 
 from pytest_slmsec.engines.decoding.greedy import Row
-from pytest_slmsec.engines.packed.generator import SlotGenerator
+from pytest_slmsec.engines.packed.generator import ContinuousBatchGenerator
 from pytest_slmsec.engines.packed.model import PackedModel
 
 ENDS = (2,)
@@ -29,7 +29,7 @@ def plain(model, row):
 def test_slots_write_what_the_model_writes_alone(name, shared):
     model = made(PACKABLE[name])
     asked = rows(11, shared, limit=10)
-    SlotGenerator(PackedModel(model, 128), slots=3).generate(asked, ENDS)
+    ContinuousBatchGenerator(PackedModel(model, 128), slots=3).generate(asked, ENDS)
     assert [row.tokens for row in asked] == [plain(model, row) for row in asked]
 
 
@@ -37,19 +37,19 @@ def test_slots_write_what_the_model_writes_alone(name, shared):
 def test_the_number_of_slots_and_the_order_change_no_text(slots):
     model = PackedModel(made(PACKABLE["Llama"]), 128)
     asked, again = rows(20, 9), rows(20, 9)
-    SlotGenerator(model, slots=7).generate(asked, ENDS)
+    ContinuousBatchGenerator(model, slots=7).generate(asked, ENDS)
     order = random.Random(1).sample(range(20), 20)
-    SlotGenerator(model, slots=slots).generate([again[index] for index in order], ENDS)
+    ContinuousBatchGenerator(model, slots=slots).generate([again[index] for index in order], ENDS)
     assert [row.tokens for row in again] == [row.tokens for row in asked]
 
 
 def test_every_row_stops_by_its_own_rule():
     model = made(PACKABLE["Llama"])
     free = rows(6)
-    SlotGenerator(PackedModel(model, 128)).generate(free, ENDS)
+    ContinuousBatchGenerator(PackedModel(model, 128)).generate(free, ENDS)
     third = {tuple(row.prompt): row.tokens[:3] for row in free}
     stopped = rows(6, stops=lambda tokens: tokens[:3] in third.values())
-    SlotGenerator(PackedModel(model, 128)).generate(stopped, ENDS)
+    ContinuousBatchGenerator(PackedModel(model, 128)).generate(stopped, ENDS)
     for one, other in zip(stopped, free, strict=True):
         assert one.tokens == other.tokens[:3]
         assert one.ended or len(one.tokens) == one.limit or one.tokens[-1] in ENDS
@@ -60,7 +60,7 @@ def test_a_finished_slot_is_refilled_at_once():
     model = PackedModel(made(PACKABLE["Llama"]), 512)
     asked = [Row([5 + k], 27 if k == 0 else 3, lambda tokens: False) for k in range(10)]
     before = model.counts.fed
-    SlotGenerator(model, slots=2).generate(asked, ())
+    ContinuousBatchGenerator(model, slots=2).generate(asked, ())
     assert sum(len(row.tokens) for row in asked) == 54
     # A tile of prompts gives every first token; 18 steps feed both slots; then the long row has 8 steps to itself.
     assert model.counts.fed - before == 512 + 18 * 2 + 8
@@ -70,7 +70,7 @@ def test_a_prompt_longer_than_a_tile_and_one_that_fills_it():
     model = made(PACKABLE["Llama"])
     draw = random.Random(2)
     asked = [Row([draw.randrange(3, 97) for _ in range(n)], 4, lambda tokens: False) for n in (150, 128, 1)]
-    SlotGenerator(PackedModel(model, 128), slots=2).generate(asked, ENDS)
+    ContinuousBatchGenerator(PackedModel(model, 128), slots=2).generate(asked, ENDS)
     assert [row.tokens for row in asked] == [plain(model, row) for row in asked]
 
 
@@ -83,6 +83,6 @@ def test_logits_that_are_not_finite_end_their_row_only():
         Row([7, 8], 4, lambda tokens: False),
         Row([9], 4, lambda tokens: False),
     ]
-    SlotGenerator(PackedModel(model, 128), slots=1).generate(asked, (50,))
+    ContinuousBatchGenerator(PackedModel(model, 128), slots=1).generate(asked, (50,))
     assert [row.finite for row in asked] == [False, True, True]
     assert asked[2].tokens == plain(model, asked[2])

@@ -10,7 +10,7 @@ from architectures import PACKABLE, made
 from random_rows import rows
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from pytest_slmsec.engines.packed.generator import SlotGenerator
+from pytest_slmsec.engines.packed.generator import ContinuousBatchGenerator
 from pytest_slmsec.engines.packed.model import PackedModel
 
 ENDS = (2,)
@@ -47,8 +47,8 @@ def traces():
 def test_recorded_steps_write_the_same_texts(name, shared, traces):
     model = PackedModel(made(PACKABLE[name]), 128)
     asked, again = rows(5, shared, limit=20), rows(5, shared, limit=20)
-    SlotGenerator(model, slots=2).generate(asked, ENDS)
-    SlotGenerator(model, slots=2, recorder=traces).generate(again, ENDS)
+    ContinuousBatchGenerator(model, slots=2).generate(asked, ENDS)
+    ContinuousBatchGenerator(model, slots=2, recorder=traces).generate(again, ENDS)
     assert [row.tokens for row in again] == [row.tokens for row in asked]
     assert traces.recorded < traces.replayed
 
@@ -58,7 +58,7 @@ def test_a_shape_is_recorded_once_until_the_cache_moves(traces):
     asked = rows(6, limit=2)
     for row in asked:
         row.prompt, row.limit = row.prompt[:3], 100
-    SlotGenerator(model, slots=6, recorder=traces).generate(asked, ENDS)
+    ContinuousBatchGenerator(model, slots=6, recorder=traces).generate(asked, ENDS)
     longest = max(len(row.tokens) for row in asked)
     shrunk = len({len(row.tokens) for row in asked})
     assert traces.replayed == longest - 1
@@ -69,8 +69,8 @@ def test_a_shape_is_recorded_when_it_has_proved_to_come_often():
     model = PackedModel(made(PACKABLE["Llama"]), 128)
     asked, again = rows(6, 17), rows(6, 17)
     traces = Traces(after=8)
-    SlotGenerator(model, slots=6).generate(asked, ENDS)
-    SlotGenerator(model, slots=6, recorder=traces).generate(again, ENDS)
+    ContinuousBatchGenerator(model, slots=6).generate(asked, ENDS)
+    ContinuousBatchGenerator(model, slots=6, recorder=traces).generate(again, ENDS)
     assert [row.tokens for row in again] == [row.tokens for row in asked]
     assert 0 < traces.replayed < max(len(row.tokens) for row in asked) - 8
 
@@ -90,10 +90,10 @@ class Refusing(Traces):
 def test_what_cannot_be_recorded_runs_anew_and_is_tried_once():
     model = PackedModel(made(PACKABLE["Llama"]), 128)
     asked, again = rows(9, 17), rows(9, 17)
-    SlotGenerator(model, slots=4).generate(asked, ENDS)
+    ContinuousBatchGenerator(model, slots=4).generate(asked, ENDS)
     recorder = Refusing()
-    spent = SlotGenerator(model, slots=4, recorder=recorder).generate(again, ENDS)
-    SlotGenerator(model, slots=4, recorder=recorder).generate(rows(9, 17), ENDS)
+    spent = ContinuousBatchGenerator(model, slots=4, recorder=recorder).generate(again, ENDS)
+    ContinuousBatchGenerator(model, slots=4, recorder=recorder).generate(rows(9, 17), ENDS)
     assert recorder.recorded == 1
     assert spent.unrecorded == "operation not permitted when stream is capturing"
     assert [row.tokens for row in again] == [row.tokens for row in asked]
