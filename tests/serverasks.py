@@ -7,7 +7,7 @@ from faultserver import prompt_of
 from pytest_slmsec.core.items import Choose, Generate, Message
 from pytest_slmsec.core.models import parse_model
 from pytest_slmsec.engines.common.settings import EngineSettings, ServerSettings
-from pytest_slmsec.engines.registry import make_engine
+from pytest_slmsec.quantize.load_model import make_engine
 
 QUICK = ServerSettings(timeout_s=5, attempts=4, backoff_s=0.001, longest_wait_s=0.05)
 

@@ -11,11 +11,10 @@ from pytest_slmsec.core.models import DTYPES, ModelSpec, Registry, parse_model
 from pytest_slmsec.core.paths import cache_dir
 from pytest_slmsec.core.wrap import wrapped
 from pytest_slmsec.engines.common.checkpoint import MANIFEST
-from pytest_slmsec.quantize.manifest import package_version
+from pytest_slmsec.quantize.manifest import CACHE_SUBDIR, package_version
 from pytest_slmsec.quantize.registry import QUANTIZERS, Quantizer
 from pytest_slmsec.tasks.registry import tasks
 
-SHELF = "quantized"
 WEIGHTS = ("*.safetensors", "*.gguf", "*.onnx")
 ACCEPTED = "*"
 """Behind the licence of a model whose licence has to be accepted on the hub."""
@@ -73,7 +72,7 @@ def here(spec: ModelSpec) -> str:
 def list_lines(registry: Registry) -> list[str]:
     """The three tables, at most 80 columns wide."""
     return [
-        *_model_lines(registry, models_made(cache_dir() / SHELF)),
+        *_model_lines(registry, models_made(cache_dir() / CACHE_SUBDIR)),
         "",
         *_quantisation_lines(),
         "",
@@ -155,7 +154,7 @@ def model_lines(name: str, registry: Registry) -> list[str]:
         UnknownModelError: there is no such model.
     """
     spec = parse_model(name, registry, tuple(QUANTIZERS))
-    made = [one for one in models_made(cache_dir() / SHELF) if one.base == spec.base]
+    made = [one for one in models_made(cache_dir() / CACHE_SUBDIR) if one.base == spec.base]
     facts: Mapping[str, str | None] = {
         "location": _location(spec),
         "revision": _revision(spec) if spec.source == "hub" else None,

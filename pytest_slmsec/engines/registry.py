@@ -33,32 +33,6 @@ TAKING_ADAPTERS = ("transformers", "gptq")
 """The engines over models that a LoRA adapter can be added to."""
 
 
-def make_engine(spec: ModelSpec, settings: EngineSettings) -> Engine:
-    """Load a model; one that has to be quantised first is quantised, once.
-
-    Raises:
-        ModelUnavailable, ModelError: it cannot be had, or is not what it claims to be.
-        QuantizeError: the quantised model could not be made. MissingExtraError: a package is missing.
-        UsageError: device, dtype or engine is unknown.
-    """
-    if spec.source in ("replay", "server"):
-        return load_directory(Path(spec.location), spec.engine, spec, settings)
-    from pytest_slmsec.engines.common.loading import locate, snapshot_revision
-    from pytest_slmsec.quantize.registry import QUANTIZERS
-
-    if spec.quant is not None and spec.quant in QUANTIZERS:
-        from pytest_slmsec.quantize.store import ensure_quantized
-
-        directory = ensure_quantized(without_adapter(spec), settings)
-        plain, engine = replace(spec, quant=None), QUANTIZERS[spec.quant].engine
-        return load_directory(directory, engine or engine_for(plain, directory), plain, settings)
-    directory = locate(spec, settings)
-    loaded = load_directory(directory, engine_for(spec, directory), spec, settings)
-    if (revision := snapshot_revision(directory)) is not None:
-        loaded.info = replace(loaded.info, extra={**loaded.info.extra, "revision": revision})
-    return loaded
-
-
 def without_adapter(spec: ModelSpec) -> ModelSpec:
     """The model that an adapter is added to: quantisations are made, and found again, without it."""
     if spec.adapter is None:

@@ -77,7 +77,7 @@ def in_a_process(model: ModelSpec, settings: EngineSettings, requests: Sequence[
 
 def _alone(model: ModelSpec, settings: EngineSettings, requests: Sequence[Request], window: int
            ) -> tuple[dict[str, int], str | None]:  # fmt: skip
-    from pytest_slmsec.engines.registry import make_engine
+    from pytest_slmsec.quantize.load_model import make_engine
 
     try:
         return peaks(make_engine(model, settings), requests, window), None

@@ -17,6 +17,8 @@ PACKAGES = (
     "bitsandbytes", "llmcompressor", "compressed-tensors", "torch", "transformers",
     "safetensors", "tokenizers",
 )  # fmt: skip
+CACHE_SUBDIR = "quantized"
+"""The folder of quantised models, below the cache folder."""
 KEY_LENGTH = 12
 NEXT_TOKENS = "next tokens"
 

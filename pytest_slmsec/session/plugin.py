@@ -93,7 +93,7 @@ class Session:
         own = None if recorded else hook(config=self.config, spec=spec, settings=settings)
         if own is not None:
             return own  # type: ignore[no-any-return]
-        from pytest_slmsec.engines.registry import make_engine
+        from pytest_slmsec.quantize.load_model import make_engine
 
         return make_engine(spec, settings)
 

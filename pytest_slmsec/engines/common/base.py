@@ -117,7 +117,7 @@ class EngineInfo:
 
 
 class Engine(Protocol):
-    """A loaded model. Engines are made by a factory in `engines.registry` and closed when the next model is due."""
+    """A loaded model. Engines are made by `quantize.load_model.make_engine` and closed when the next model is due."""
 
     capabilities: Capability
     info: EngineInfo

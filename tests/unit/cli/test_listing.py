@@ -18,7 +18,7 @@ OWN = {
 @pytest.fixture
 def shelf(tmp_path, monkeypatch):
     monkeypatch.setenv("SLMSEC_CACHE", str(tmp_path / "cache"))
-    shelf = tmp_path / "cache" / listing.SHELF
+    shelf = tmp_path / "cache" / listing.CACHE_SUBDIR
 
     def put(base, quant, text=None):
         directory = shelf / f"{base}-{quant}-0123456789ab"

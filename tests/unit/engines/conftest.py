@@ -7,7 +7,7 @@ import tinymodel
 
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.common.settings import EngineSettings
-from pytest_slmsec.engines.registry import make_engine
+from pytest_slmsec.quantize.load_model import make_engine
 
 
 def spec_of(path, quant=None):

@@ -10,7 +10,6 @@ from pytest_slmsec.core.errors import CompareError, EngineError, UsageError
 from pytest_slmsec.core.items import Choose, Item, Message
 from pytest_slmsec.core.models import Adapter, ModelSpec
 from pytest_slmsec.engines.common.settings import EngineSettings
-from pytest_slmsec.engines.registry import make_engine
 from pytest_slmsec.gates.policy.config import Fidelity, GateConfig
 from pytest_slmsec.gates.records.topk_distributions import from_plain, to_plain
 from pytest_slmsec.gates.statistics.margins import Recorded
@@ -26,6 +25,7 @@ from pytest_slmsec.gating.kl_measurement import (
     measure_kl,
     measure_kl_to,
 )
+from pytest_slmsec.quantize.load_model import make_engine
 
 REQUESTS = [
     Choose(f"q{n}", (Message("user", f"Which port is number {n}?"),), (f"Answer: {n} and {n}",)) for n in range(25)

@@ -9,10 +9,10 @@ from pytest_slmsec.core.errors import ModelError
 from pytest_slmsec.core.items import Generate, Message
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.common.settings import EngineSettings
-from pytest_slmsec.engines.registry import make_engine
 from pytest_slmsec.gates.statistics.result import Verdict
 from pytest_slmsec.gates.statistics.size_threshold import RESIDENT, memory_gate
 from pytest_slmsec.gating.memory_measurement import heaviest, in_a_process, peaks
+from pytest_slmsec.quantize.load_model import make_engine
 from pytest_slmsec.reports.groups import Group, Groups
 
 REQUESTS = [Generate(f"q{n}", (Message("user", f"Which port is number {n}?"),), 8) for n in range(6)]

@@ -11,7 +11,7 @@ import pytest
 import tinymodel
 import torch
 
-from pytest_slmsec.engines.registry import make_engine
+from pytest_slmsec.quantize.load_model import make_engine
 from pytest_slmsec.quantize.store import ensure_quantized
 
 PYTHON = os.environ.get("SLMSEC_AUTOGPTQ_PYTHON")

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from pytest_slmsec.cli.quantize import print_manifest
 from pytest_slmsec.core.errors import MissingExtraError, ModelError, QuantizeError
 from pytest_slmsec.core.items import Choose, Generate, Message
-from pytest_slmsec.engines.registry import make_engine
+from pytest_slmsec.quantize.load_model import make_engine
 from pytest_slmsec.quantize.store import ensure_quantized
 
 pytest.importorskip("bitsandbytes")

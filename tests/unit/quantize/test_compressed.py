@@ -7,17 +7,19 @@ import pytest
 
 from pytest_slmsec.core.errors import MissingExtraError, QuantizeError
 from pytest_slmsec.core.models import parse_model, shipped_registry
-from pytest_slmsec.engines.registry import make_engine
-from pytest_slmsec.quantize import store
-from pytest_slmsec.quantize.store import ensure_quantized, place_order
+from pytest_slmsec.quantize import plan as planning
+from pytest_slmsec.quantize.load_model import make_engine
+from pytest_slmsec.quantize.manifest import CACHE_SUBDIR
+from pytest_slmsec.quantize.plan import plan_quantization
+from pytest_slmsec.quantize.store import ensure_quantized
 
 QUANTS = ("w4a16", "w8a8", "fp8")
 
 
 @pytest.fixture
 def without_llmcompressor(monkeypatch):
-    whole = store.package_version
-    monkeypatch.setattr(store, "package_version", lambda name: None if name == "llmcompressor" else whole(name))
+    whole = planning.package_version
+    monkeypatch.setattr(planning, "package_version", lambda name: None if name == "llmcompressor" else whole(name))
 
 
 def test_without_llmcompressor_the_environment_that_has_it_is_named(spec, settings, calibration, without_llmcompressor):
@@ -43,14 +45,14 @@ def shelved(spec, settings, calibration, tmp_path, monkeypatch):
 
     def put(version, **other):
         with monkeypatch.context() as patch:
-            patch.setattr(store, "package_version", lambda name: version)
-            order = place_order(spec("w8a8"), own, calibration)
-        directory = tmp_path / store.SHELF / order.directory_name
+            patch.setattr(planning, "package_version", lambda name: version)
+            plan = plan_quantization(spec("w8a8"), own, calibration)
+        directory = tmp_path / CACHE_SUBDIR / plan.directory_name
         directory.mkdir(parents=True)
         recipe = {"quant": "w8a8", "bits": 8, "group_size": -1, "package": f"llmcompressor {version}",
                   "desc_act": False, "sym": True}  # fmt: skip
-        manifest = {"base_sha256": order.base_sha256, "support_sha256": order.support_sha256,
-                    "calibration_sha256": order.calibration.sha256, "recipe": recipe}  # fmt: skip
+        manifest = {"base_sha256": plan.base_sha256, "support_sha256": plan.support_sha256,
+                    "calibration_sha256": plan.calibration.sha256, "recipe": recipe}  # fmt: skip
         (directory / "slmsec-manifest.json").write_text(json.dumps(manifest | other))
         return directory
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 import tinymodel
@@ -15,8 +16,9 @@ from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.core.paths import fixtures_dir
 from pytest_slmsec.engines.common.checkpoint import read_checkpoint
 from pytest_slmsec.engines.common.loading import load_tokenizer
-from pytest_slmsec.engines.registry import load_directory, make_engine
-from pytest_slmsec.quantize import store
+from pytest_slmsec.engines.registry import load_directory
+from pytest_slmsec.quantize import plan as planning
+from pytest_slmsec.quantize.load_model import make_engine
 from pytest_slmsec.quantize.registry import QUANTIZERS
 from pytest_slmsec.quantize.store import ensure_quantized
 
@@ -81,7 +83,7 @@ def as_gguf(tmp_path, settings):
         path = tmp_path / "model.gguf"
         convert(read_checkpoint(directory), path)
         spec = ModelSpec("tiny", "tiny", source="path", location=str(path))
-        return load_directory(path, "llamacpp", spec, store.replace(settings, dtype="fp32"))
+        return load_directory(path, "llamacpp", spec, replace(settings, dtype="fp32"))
 
     return make
 
@@ -179,7 +181,7 @@ def test_the_embedded_model_has_k_quants_throughout(settings, calibration):
 def test_a_group_size_and_a_second_quantisation_are_refused(quantised, spec, settings, calibration):
     with pytest.raises(QuantizeError, match="q4_k_m has one scale for each 32 weights: leave out --group-size"):
         ensure_quantized(spec("q4_k_m"), settings, calibration, group_size=64)
-    again = store.replace(spec("q8_0"), location=str(quantised("q4_k_m")))
+    again = replace(spec("q8_0"), location=str(quantised("q4_k_m")))
     with pytest.raises(QuantizeError, match="is a GGUF file, of which nothing else is made"):
         ensure_quantized(again, settings, calibration)
 
@@ -187,7 +189,7 @@ def test_a_group_size_and_a_second_quantisation_are_refused(quantised, spec, set
 def test_a_made_model_can_be_named_by_its_directory_and_by_its_file(quantised, spec, settings):
     outputs = []
     for place in (quantised("q8_0"), quantised("q8_0") / "model.gguf"):
-        engine = make_engine(store.replace(spec("q8_0"), quant=None, location=str(place)), settings)
+        engine = make_engine(replace(spec("q8_0"), quant=None, location=str(place)), settings)
         outputs.append(engine.run(ASKED[:1]).outputs)
     assert outputs[0] == outputs[1]
 
@@ -206,7 +208,7 @@ def test_nothing_is_left_of_what_could_not_be_made(settings, calibration, tmp_pa
 
 
 def test_without_the_package_the_pip_line_is_named(spec, settings, calibration, monkeypatch, tmp_path):
-    monkeypatch.setattr(store, "package_version", lambda name: None)
-    elsewhere = store.replace(settings, cache_dir=tmp_path)
+    monkeypatch.setattr(planning, "package_version", lambda name: None)
+    elsewhere = replace(settings, cache_dir=tmp_path)
     with pytest.raises(MissingExtraError, match=r"pip install 'pytest-slmsec\[gguf\]'"):
         ensure_quantized(spec("q6_k"), elsewhere, calibration)

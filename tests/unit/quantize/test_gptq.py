@@ -14,8 +14,10 @@ from safetensors.torch import load_file, save_file
 from pytest_slmsec.core.errors import MissingExtraError, ModelError, QuantizeError
 from pytest_slmsec.core.items import Choose, Generate, Message
 from pytest_slmsec.engines.causal_lm import gptq
-from pytest_slmsec.engines.registry import load_directory, make_engine
+from pytest_slmsec.engines.registry import load_directory
 from pytest_slmsec.quantize import store
+from pytest_slmsec.quantize.load_model import make_engine
+from pytest_slmsec.quantize.plan import plan_quantization
 from pytest_slmsec.quantize.store import ensure_quantized
 
 ASKED = [
@@ -69,7 +71,7 @@ def test_it_is_made_once(quantised, spec, settings, calibration, monkeypatch):
 
 def test_whatever_it_depends_on_changes_its_directory(spec, settings, calibration, tmp_path):
     def name(spec, **options):
-        return store.place_order(spec, settings, **{"calibration": calibration, **options}).directory_name
+        return plan_quantization(spec, settings, **{"calibration": calibration, **options}).directory_name
 
     other_text = tmp_path / "other.txt"
     other_text.write_text(calibration.read_text() + "one line more\n")
@@ -172,7 +174,7 @@ def test_an_interrupted_attempt_leaves_nothing_and_the_next_succeeds(
 ):
     own = replace(settings, cache_dir=tmp_path)
 
-    def interrupted(order, out, settings):
+    def interrupted(plan, out, settings):
         out.mkdir()
         (out / "model.safetensors").write_bytes(b"half")
         raise KeyboardInterrupt
@@ -181,7 +183,7 @@ def test_an_interrupted_attempt_leaves_nothing_and_the_next_succeeds(
         patch.setattr(store, "quantize", interrupted)
         with pytest.raises(KeyboardInterrupt):
             ensure_quantized(spec("gptq8"), own, calibration)
-    name = store.place_order(spec("gptq8"), own, calibration).directory_name
+    name = plan_quantization(spec("gptq8"), own, calibration).directory_name
     killed = tmp_path / "quantized" / f".making-{name}-1"
     killed.mkdir()
     directory = ensure_quantized(spec("gptq8"), own, calibration)
@@ -209,6 +211,7 @@ from pathlib import Path
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.registry import load_directory
 from pytest_slmsec.engines.common.settings import EngineSettings
+from pytest_slmsec.quantize.plan import plan_quantization
 from pytest_slmsec.quantize.store import ensure_quantized
 spec = {spec("gptq4")!r}
 settings = EngineSettings(device="cpu", cache_dir=Path({str(tmp_path / "cache")!r}))

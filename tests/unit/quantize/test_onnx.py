@@ -18,8 +18,8 @@ from pytest_slmsec.engines.common.base import Capability
 from pytest_slmsec.engines.common.checkpoint import read_checkpoint
 from pytest_slmsec.engines.decoding.rotary import LENGTH_DEPENDENT
 from pytest_slmsec.engines.onnx_.graph import CAUSAL, Graph
-from pytest_slmsec.engines.registry import make_engine
 from pytest_slmsec.quantize import onnx_export
+from pytest_slmsec.quantize.load_model import make_engine
 from pytest_slmsec.quantize.onnx_export import export, inputs, parity
 from pytest_slmsec.quantize.store import ensure_quantized
 

@@ -6,8 +6,10 @@ import pytest
 from filelock import FileLock
 
 from pytest_slmsec.core.models import parse_model, shipped_registry
+from pytest_slmsec.quantize.manifest import CACHE_SUBDIR
+from pytest_slmsec.quantize.plan import plan_quantization
 from pytest_slmsec.quantize.registry import QUANTIZERS
-from pytest_slmsec.quantize.store import SHELF, ensure_quantized, place_order
+from pytest_slmsec.quantize.store import ensure_quantized
 
 pytest.importorskip("torchao")
 
@@ -28,7 +30,7 @@ def test_who_is_alone_does_not_wait(said, spec, calibration):
 
 def test_who_comes_second_says_that_it_waits(said, spec, calibration):
     settings, reported = said
-    target = settings.cache_dir / SHELF / place_order(spec("int8wo"), settings, calibration).directory_name
+    target = settings.cache_dir / CACHE_SUBDIR / plan_quantization(spec("int8wo"), settings, calibration).directory_name
     target.parent.mkdir()
     other = FileLock(target.parent / f".{target.name}.lock")
     other.acquire()
@@ -46,7 +48,7 @@ def test_directories_are_named_after_the_base_however_it_was_written(spec, base,
     monkeypatch.chdir(base)
 
     def named(spec):
-        return place_order(spec, settings, calibration).directory_name
+        return plan_quantization(spec, settings, calibration).directory_name
 
     assert named(spec("int8wo")).startswith("tiny-int8wo-")
     assert named(replace(spec("int8wo"), base=".", location=".")) == named(spec("int8wo"))

@@ -14,8 +14,9 @@ from pytest_slmsec.cli.quantize import print_manifest
 from pytest_slmsec.core.errors import MissingExtraError, ModelError, QuantizeError
 from pytest_slmsec.core.items import Choose, Generate, Message
 from pytest_slmsec.core.models import ModelSpec
-from pytest_slmsec.engines.registry import make_engine
-from pytest_slmsec.quantize.store import ensure_quantized, place_order
+from pytest_slmsec.quantize.load_model import make_engine
+from pytest_slmsec.quantize.plan import plan_quantization
+from pytest_slmsec.quantize.store import ensure_quantized
 
 ASKED = [
     Choose("c", (Message("user", "Is this an intrusion?"),), ("A", "B", "yes, it is", "no")),
@@ -95,12 +96,12 @@ def test_weights_are_stored_as_integers_in_safetensors_with_their_tokenizer(quan
 
 def test_the_pooling_goes_along_and_decides_what_is_made(encoder, settings, calibration):
     spec = encoder("minilm", "int8wo")
-    before = place_order(spec, settings, calibration).directory_name
+    before = plan_quantization(spec, settings, calibration).directory_name
     assert (ensure_quantized(spec, settings, calibration) / "1_Pooling" / "config.json").is_file()
     config = settings.cache_dir / "other"
     shutil.copytree(spec.location, config)
     tinyencoders.write_pooling(config, "pooling_mode_cls_token")
-    assert place_order(replace(spec, location=str(config)), settings, calibration).directory_name != before
+    assert plan_quantization(replace(spec, location=str(config)), settings, calibration).directory_name != before
 
 
 @pytest.mark.parametrize("part", ["qdata", "scale"])

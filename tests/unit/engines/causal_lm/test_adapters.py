@@ -15,7 +15,7 @@ from pytest_slmsec.core.errors import MissingExtraError, ModelError, ModelUnavai
 from pytest_slmsec.core.items import Choose, Generate, Message
 from pytest_slmsec.core.models import Adapter, parse_model
 from pytest_slmsec.engines.causal_lm import adapters
-from pytest_slmsec.engines.registry import make_engine
+from pytest_slmsec.quantize.load_model import make_engine
 from pytest_slmsec.quantize.registry import QUANTIZERS
 
 ASKED = [

@@ -14,7 +14,7 @@ from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.common import loading
 from pytest_slmsec.engines.common.loading import locate, pick_device
 from pytest_slmsec.engines.common.settings import EngineSettings
-from pytest_slmsec.engines.registry import make_engine
+from pytest_slmsec.quantize.load_model import make_engine
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.core.paths import fixtures_dir
-from pytest_slmsec.engines.registry import make_engine
+from pytest_slmsec.quantize.load_model import make_engine
 from pytest_slmsec.quantize.store import ensure_quantized
 from pytest_slmsec.scoring.base import Mode
 from pytest_slmsec.scoring.option_logprob import score_option

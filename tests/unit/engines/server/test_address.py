@@ -10,8 +10,8 @@ from serverasks import QUICK, connect, question
 from pytest_slmsec.core.errors import ModelError, UsageError
 from pytest_slmsec.core.models import parse_model
 from pytest_slmsec.engines.common.settings import EngineSettings, ServerSettings
-from pytest_slmsec.engines.registry import make_engine
 from pytest_slmsec.engines.server.address import Address, Key, address_of
+from pytest_slmsec.quantize.load_model import make_engine
 
 SECRET = "sk-test-4f9a8b7c6d5e"
 

@@ -12,7 +12,7 @@ from pytest_slmsec.core.models import ModelSpec, parse_model
 from pytest_slmsec.engines.common.base import unable
 from pytest_slmsec.engines.common.checkpoint import read_checkpoint
 from pytest_slmsec.engines.common.settings import EngineSettings, ServerSettings
-from pytest_slmsec.engines.registry import make_engine
+from pytest_slmsec.quantize.load_model import make_engine
 
 for package in ("llama_cpp", "gguf", "fastapi", "uvicorn", "sse_starlette", "starlette_context", "pydantic_settings"):
     pytest.importorskip(package)

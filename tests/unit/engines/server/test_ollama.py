@@ -8,7 +8,7 @@ from pytest_slmsec.core.errors import ModelError
 from pytest_slmsec.core.models import parse_model
 from pytest_slmsec.engines.common.base import Capability
 from pytest_slmsec.engines.common.settings import EngineSettings
-from pytest_slmsec.engines.registry import make_engine
+from pytest_slmsec.quantize.load_model import make_engine
 
 
 def test_its_durations_give_load_prefill_and_decode_time(serve):

@@ -10,7 +10,7 @@ from tinymodel import build_tiny_llama
 from pytest_slmsec.core.models import ModelSpec, parse_model
 from pytest_slmsec.engines.common.base import unable
 from pytest_slmsec.engines.common.settings import EngineSettings, ServerSettings
-from pytest_slmsec.engines.registry import make_engine
+from pytest_slmsec.quantize.load_model import make_engine
 
 for package in ("fastapi", "uvicorn", "openai"):
     pytest.importorskip(package)

@@ -7,7 +7,7 @@ from lmeval import definition
 
 from pytest_slmsec.core.models import parse_model, shipped_registry
 from pytest_slmsec.engines.common.settings import EngineSettings
-from pytest_slmsec.engines.registry import make_engine
+from pytest_slmsec.quantize.load_model import make_engine
 from pytest_slmsec.scoring.base import Mode
 from pytest_slmsec.tasks.nlp import TASKS
 from pytest_slmsec.tasks.sources import find
