@@ -13,8 +13,8 @@ from pytest_slmsec.config.files import read_gate
 from pytest_slmsec.core.errors import CompareError, SlmsecError
 from pytest_slmsec.core.wrap import columns
 from pytest_slmsec.gates.decision.decide import Judgement, judge
-from pytest_slmsec.gates.records.benchmark_run import Arm
-from pytest_slmsec.gates.records.saved_runs import read_arms, stored_path
+from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
+from pytest_slmsec.gates.records.saved_runs import read_runs, stored_path
 from pytest_slmsec.gates.statistics.result import Verdict
 from pytest_slmsec.gating.score_check import Rescorer
 from pytest_slmsec.replay import benchmark_json
@@ -49,15 +49,15 @@ def compare(
 
 def _judged(base: str, candidate: str, root: Path, preset: str | None, data: str | None) -> Judgement:
     config = read_gate(root, preset)
-    arms = [read_side(side, root, data) for side in (base, candidate)]
-    config.check_benchmarks({*tasks(), *(arm.benchmark for side in arms for arm in side)})
-    scored_now = {arm.where for side in arms for arm in side if not benchmark_json.reads(Path(arm.where))}
+    runs = [read_side(side, root, data) for side in (base, candidate)]
+    config.check_benchmarks({*tasks(), *(run.benchmark for side in runs for run in side)})
+    scored_now = {run.where for side in runs for run in side if not benchmark_json.reads(Path(run.where))}
     rescorer = Rescorer(data)
-    return judge(arms[0], arms[1], config, date.today(), lambda arm: [] if arm.where in scored_now else rescorer(arm))
+    return judge(runs[0], runs[1], config, date.today(), lambda run: [] if run.where in scored_now else rescorer(run))
 
 
-def read_side(text: str, root: Path, data: str | None) -> list[Arm]:
-    """All arms of one model.
+def read_side(text: str, root: Path, data: str | None) -> list[BenchmarkRun]:
+    """All runs of one model.
 
     Raises:
         CompareError: several models and none chosen, or the chosen one is not there, or the file cannot be used.
@@ -66,20 +66,20 @@ def read_side(text: str, root: Path, data: str | None) -> list[Arm]:
     path = root / Path(name).expanduser()
     if path.exists() and not benchmark_json.reads(path):
         return read_recorded(path, data, model or None)
-    return choose(read_arms(stored_path(name, root)), model or None, name)
+    return choose(read_runs(stored_path(name, root)), model or None, name)
 
 
-def choose(arms: Sequence[Arm], model: str | None, where: str) -> list[Arm]:
-    """The arms of `model`, or of the only model there is.
+def choose(runs: Sequence[BenchmarkRun], model: str | None, where: str) -> list[BenchmarkRun]:
+    """The runs of `model`, or of the only model there is.
 
     Raises:
         CompareError: there is no such model, or several.
     """
-    models = list(dict.fromkeys(arm.model for arm in arms))
+    models = list(dict.fromkeys(run.model for run in runs))
     if model is None and len(models) > 1:
         raise CompareError(f"{where} holds {len(models)} models ({', '.join(models)}): choose one, for example "
                            f"{where}{CHOOSE}{models[0]}.")  # fmt: skip
-    chosen = [arm for arm in arms if model in (None, arm.model)]
+    chosen = [run for run in runs if model in (None, run.model)]
     if not chosen:
         raise CompareError(f"{where} holds no model {model!r}; it holds {', '.join(models)}.")
     return chosen

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pytest_slmsec.collection.cases import Case, Group
-from pytest_slmsec.collection.parametrize import cases_of, make_group
+from pytest_slmsec.collection.cases import Case, Evaluation
+from pytest_slmsec.collection.parametrize import cases_of, make_evaluation
 from pytest_slmsec.config.settings import Settings, engine_settings
 from pytest_slmsec.core.errors import CompareError
 from pytest_slmsec.core.items import Answer
 from pytest_slmsec.core.models import REPLAY_PREFIX, ModelSpec
-from pytest_slmsec.gates.records.benchmark_run import Arm
+from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
 from pytest_slmsec.replay.base import Recording, some
 from pytest_slmsec.replay.engine import load
 from pytest_slmsec.replay.registry import read_recordings
 from pytest_slmsec.reports import payload
-from pytest_slmsec.reports.gate.live_runs import live_arm
-from pytest_slmsec.reports.groups import Groups
+from pytest_slmsec.reports.evaluation_results import EvaluationResults
+from pytest_slmsec.reports.gate.live_runs import live_run
 from pytest_slmsec.scoring.base import Mode
 from pytest_slmsec.tasks.base import Task
 from pytest_slmsec.tasks.registry import find_task, tasks
@@ -24,8 +24,8 @@ from pytest_slmsec.tasks.registry import find_task, tasks
 NAME_DATA = "name the folder of the published files with --data=DIR or the variable SLMSEC_DATA"
 
 
-def read_recorded(path: Path, data: str | None, member: str | None = None) -> list[Arm]:
-    """The arms of a file or folder of recorded answers, scored strictly with today's scorers.
+def read_recorded(path: Path, data: str | None, member: str | None = None) -> list[BenchmarkRun]:
+    """The runs of a file or folder of recorded answers, scored strictly with today's scorers.
 
     Args:
         data: folder of the published files. member: which of several models.
@@ -34,7 +34,7 @@ def read_recorded(path: Path, data: str | None, member: str | None = None) -> li
         CompareError, ReplayError: it cannot be compared; says why. DataError: the published file is damaged.
     """
     recordings = read_recordings(path, member)
-    return [_arm(recording, task, data) for recording in recordings for task in tasks_of(recording)]
+    return [_run(recording, task, data) for recording in recordings for task in tasks_of(recording)]
 
 
 def tasks_of(recording: Recording) -> list[Task]:
@@ -46,7 +46,7 @@ def tasks_of(recording: Recording) -> list[Task]:
     return [task for task in tasks().values() if recording.covers(task.name)] or [find_task(recording.benchmark)]
 
 
-def group_of(recording: Recording, task: Task, data: str | None, mode: Mode) -> Group:
+def group_of(recording: Recording, task: Task, data: str | None, mode: Mode) -> Evaluation:
     """The group of recorded answers.
 
     Raises:
@@ -60,10 +60,10 @@ def group_of(recording: Recording, task: Task, data: str | None, mode: Mode) -> 
         models=(spec,), data=data, mode=mode, limit=None, max_new_tokens=None, stop_when_answered=False, window=1,
         engine=engine_settings(None, None), journal=Path(), resume=False, transcript=None, wrong="pass",
     )  # fmt: skip
-    return make_group(task, spec, settings)
+    return make_evaluation(task, spec, settings)
 
 
-def recorded_answers(group: Group) -> list[tuple[Case, Answer]]:
+def recorded_answers(group: Evaluation) -> list[tuple[Case, Answer]]:
     """Every recorded answer of a group with its score."""
     found = []
     for case in cases_of(group):
@@ -75,20 +75,20 @@ def recorded_answers(group: Group) -> list[tuple[Case, Answer]]:
     return found
 
 
-def _arm(recording: Recording, task: Task, data: str | None) -> Arm:
+def _run(recording: Recording, task: Task, data: str | None) -> BenchmarkRun:
     group = group_of(recording, task, data, Mode.STRICT)
     answers = recorded_answers(group)
     _check_complete(recording, group, answers)
     info = load(Path(group.model.location), group.model, engine_settings(None, None)).info
-    groups = Groups()
+    groups = EvaluationResults()
     header = payload.plain(payload.header(group, lambda model: info, recording.path.name))
     for case, answer in answers:
         groups.add({"row": payload.row(case, answer), "header": header}, group.metric)
     (collected,) = groups
-    return live_arm(collected, {}, str(recording.path))
+    return live_run(collected, {}, str(recording.path))
 
 
-def _check_complete(recording: Recording, group: Group, answers: list[tuple[Case, Answer]]) -> None:
+def _check_complete(recording: Recording, group: Evaluation, answers: list[tuple[Case, Answer]]) -> None:
     """A part is never compared."""
     assert group.replayed is not None
     if missing := group.replayed.missing(group.items):

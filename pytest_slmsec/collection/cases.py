@@ -22,7 +22,7 @@ MARKER = "slmsec"
 
 
 @dataclass(eq=False, frozen=True)
-class Group:
+class Evaluation:
     """One benchmark on one model: what is aggregated into one row of the table.
 
     Attributes:
@@ -97,14 +97,14 @@ class Group:
 class Case:
     """One item on one model. `row` counts the items of the group from 0."""
 
-    group: Group
+    evaluation: Evaluation
     row: int
     id: str
 
     @property
     def item(self) -> Item:
         """The item itself; a hub data set is read on the first call."""
-        return self.group.items[self.row]
+        return self.evaluation.items[self.row]
 
 
 def unfit_of(item: pytest.Item) -> Unfit | None:

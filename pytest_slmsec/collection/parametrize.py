@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_slmsec.collection.cases import MARKER, Case, Group, NoItems
+from pytest_slmsec.collection.cases import MARKER, Case, Evaluation, NoItems
 from pytest_slmsec.collection.ids import model_id, safe_id
 from pytest_slmsec.config.options import RULE
 from pytest_slmsec.config.settings import Settings
@@ -54,7 +54,7 @@ def tasks_of(marker: pytest.Mark, where: str, settings: Settings) -> list[Task]:
     return list(dict.fromkeys(task for task in named if task.name not in tasks()))
 
 
-def make_group(task: Task, model: ModelSpec, settings: Settings) -> Group:
+def make_evaluation(task: Task, model: ModelSpec, settings: Settings) -> Evaluation:
     """The group of one benchmark and model.
 
     Raises:
@@ -76,8 +76,8 @@ def make_group(task: Task, model: ModelSpec, settings: Settings) -> Group:
     if limit is not None and limit.n < len(known) and not settings.takes_whole(model, label + suffix, len(known)):
         positions = tuple(known[place] for place in limit.positions(len(known)))
         label += f"@{limit.label}"
-    group = Group(model, task, dataset, positions, label + suffix, settings.mode, settings.max_new_tokens, roles, chat,
-                  replayed, answered)  # fmt: skip
+    group = Evaluation(model, task, dataset, positions, label + suffix, settings.mode, settings.max_new_tokens, roles,
+                       chat, replayed, answered)  # fmt: skip
     if dataset.kind != "hub" and task.count is None:
         _ = group.known  # recorded answers to other items are refused before anything runs
     return group
@@ -91,7 +91,7 @@ def _roles(task: Task, settings: Settings) -> Mapping[str, ModelSpec]:
     return {role: settings.roles[role] for role in task.followups.roles} if settings.roles else {}
 
 
-def cases_of(group: Group) -> list[Case]:
+def cases_of(group: Evaluation) -> list[Case]:
     """The cases of a group. Only ids are needed: no model and no hub data set is loaded."""
     ids, prefix = group.dataset.ids, model_id(group.model)
     return [Case(group, row, f"{prefix}-{safe_id(ids[position])}") for row, position in enumerate(group.positions)]
@@ -127,7 +127,7 @@ def _cases(task: Task, model: ModelSpec, settings: Settings) -> list[Any]:
         unfit = Unfit(model.name, task.name, NO_TEXT)
         return [_skip(str(unfit), f"{model_id(model)}-no-text", unfit)]
     try:
-        return cases_of(make_group(task, model, settings))
+        return cases_of(make_evaluation(task, model, settings))
     except DataUnavailable as error:
         return [_skip(str(error), f"{model_id(model)}-{NO_DATA}", NoItems(task.name, str(error)))]
     except ModelUnavailable as error:

@@ -15,7 +15,7 @@ from pytest_slmsec.execution.model_loader import Resident
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class MeasuredOutput:
     """An output, and the batch it was measured in (None for an error)."""
 
     output: Output
@@ -24,7 +24,7 @@ class Measured:
 
 def ask(
     model: Resident, requests: Sequence[Request], journal: Journal, advance: Callable[[int], None]
-) -> list[Measured]:
+) -> list[MeasuredOutput]:
     """Answer `requests`, from the journal where it has the answer; the outcomes are in the same order.
 
     Args:
@@ -35,7 +35,7 @@ def ask(
     """
     keys = [answer_key(model.identity, request) for request in requests]
     asking = _Asking(model, requests, keys, journal)
-    found: dict[int, Measured] = {}
+    found: dict[int, MeasuredOutput] = {}
     for batch in model.engine.plan(requests):
         failed = asking.batch([index for index in batch if journal.output(keys[index]) is None])
         found |= {index: _outcome(journal, keys[index], failed.get(index)) for index in batch}
@@ -80,11 +80,11 @@ class _Asking:
         return self.batch(todo[:half]) | self.batch(todo[half:])
 
 
-def _outcome(journal: Journal, key: str, failed: Output | None) -> Measured:
+def _outcome(journal: Journal, key: str, failed: Output | None) -> MeasuredOutput:
     stored = journal.output(key)
     if failed is not None or stored is None:
-        return Measured(failed or Output(error="the engine gave no answer for this item"), None)
-    return Measured(stored, journal.batch_of(key))
+        return MeasuredOutput(failed or Output(error="the engine gave no answer for this item"), None)
+    return MeasuredOutput(stored, journal.batch_of(key))
 
 
 def _stored(batch: Batch, keys: Sequence[str], rows: Sequence[int], meters: Mapping[str, Any]) -> StoredBatch:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 
-from pytest_slmsec.collection.cases import Group
+from pytest_slmsec.collection.cases import Evaluation
 from pytest_slmsec.config.options import RULE
 from pytest_slmsec.core.identity import sha256_json
 from pytest_slmsec.core.items import Item, Output, Reply, Request
@@ -17,11 +17,11 @@ from pytest_slmsec.engines.common.base import EngineInfo
 from pytest_slmsec.scoring.error_text import error_text
 from pytest_slmsec.tasks.base import FollowUp, FollowUps
 
-Ask = Callable[[Group, str, Sequence[Request]], list[Output]]
+Ask = Callable[[Evaluation, str, Sequence[Request]], list[Output]]
 """Asks the model with a role (judge, expander) of an evaluation; returns outputs in the order of the requests."""
 
 
-def follow_up(group: Group, items: Sequence[Item], outputs: Sequence[Output], ask: Ask) -> list[Output]:
+def follow_up(group: Evaluation, items: Sequence[Item], outputs: Sequence[Output], ask: Ask) -> list[Output]:
     """Ask the grading models about each answer until no question is left.
 
     Returns:
@@ -43,13 +43,13 @@ def follow_up(group: Group, items: Sequence[Item], outputs: Sequence[Output], as
 
 
 def _due(
-    questions: FollowUps, group: Group, items: Sequence[Item], outputs: Sequence[Output], rows: Sequence[int]
+    questions: FollowUps, group: Evaluation, items: Sequence[Item], outputs: Sequence[Output], rows: Sequence[int]
 ) -> dict[int, FollowUp]:
     asked = {row: questions.next(items[row], outputs[row], group.mode) for row in rows}
     return {row: question for row, question in asked.items() if question is not None}
 
 
-def _with_reply(group: Group, role: str, item: Item, output: Output, request: Request, reply: Output) -> Output:
+def _with_reply(group: Evaluation, role: str, item: Item, output: Output, request: Request, reply: Output) -> Output:
     model = group.roles[role].name
     failed = reply.error or error_text(reply.text or "")
     if failed is not None:
@@ -66,7 +66,7 @@ def prompt_sha256(request: Request) -> str:
     return sha256_json(asdict(request)["messages"])
 
 
-def judge_identity(group: Group, info: Callable[..., EngineInfo | None]) -> str | None:
+def judge_identity(group: Evaluation, info: Callable[..., EngineInfo | None]) -> str | None:
     """The models that graded the answers, with all that their verdicts depend on; None without such models.
 
     Two runs are comparable only if it is the same.

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from pytest_slmsec.collection.cases import Case
 from pytest_slmsec.collection.windows import Window, following
-from pytest_slmsec.execution.batch_runner import Measured
+from pytest_slmsec.execution.batch_runner import MeasuredOutput
 from pytest_slmsec.execution.progress import Progress
 
 Result = TypeVar("Result")
@@ -91,17 +91,17 @@ class Prefetch:
     """
 
     def __init__(
-        self, ask: Callable[[Sequence[Case], Callable[[int], None]], list[Measured]], progress: Progress
+        self, ask: Callable[[Sequence[Case], Callable[[int], None]], list[MeasuredOutput]], progress: Progress
     ) -> None:
         self._ask, self._progress = ask, progress
         self._following: Mapping[Window[Case], Window[Case]] = {}
-        self._current: tuple[Sequence[Case], BackgroundTask[list[Measured]]] | None = None
+        self._current: tuple[Sequence[Case], BackgroundTask[list[MeasuredOutput]]] | None = None
 
     def adopt(self, windows: Iterable[Window[Case]]) -> None:
         """Take the planned windows of the run."""
         self._following = following(windows)
 
-    def start(self, window: Window[Case] | None, last: Measured, known: Mapping[Case, Measured]) -> None:
+    def start(self, window: Window[Case] | None, last: MeasuredOutput, known: Mapping[Case, MeasuredOutput]) -> None:
         """Start on the window that follows `window`, unless one is being answered already.
 
         The next window has the same benchmark and model, and no interim look of the gate comes between them. So its
@@ -115,14 +115,14 @@ class Prefetch:
         after = self._following.get(window)
         if after is None:
             return
-        group = after.cases[0].group
+        group = after.cases[0].evaluation
         if group.roles or group.model.source in NOT_PREFETCHED or not _takes_long(last):
             return
         if any(case in known for case in after.cases):
             return
         self._current = after.cases, BackgroundTask(lambda advance: self._ask(after.cases, advance))
 
-    def join(self, case: Case) -> dict[Case, Measured]:
+    def join(self, case: Case) -> dict[Case, MeasuredOutput]:
         """Wait for the window in the background and return its answers; empty without one.
 
         An error of that window is raised if `case` belongs to it. Otherwise it is dropped: the window is asked again
@@ -140,9 +140,9 @@ class Prefetch:
                 raise
             return {}
 
-    def _show_until_it_ends(self, cases: Sequence[Case], task: BackgroundTask[list[Measured]]) -> None:
+    def _show_until_it_ends(self, cases: Sequence[Case], task: BackgroundTask[list[MeasuredOutput]]) -> None:
         """Show progress from the main thread, since pytest may be using the terminal and its capture meanwhile."""
-        self._progress.start(cases[0].group.what, len(cases))
+        self._progress.start(cases[0].evaluation.what, len(cases))
         shown = 0
         try:
             while not task.ended():
@@ -159,7 +159,7 @@ class Prefetch:
             self._current = None
 
 
-def _takes_long(one: Measured) -> bool:
+def _takes_long(one: MeasuredOutput) -> bool:
     """Whether an item takes long enough for the next ones to be timed while pytest reports."""
     if one.batch is None:
         return False

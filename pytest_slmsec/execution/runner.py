@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from pytest_slmsec.collection.cases import Case, Group
+from pytest_slmsec.collection.cases import Case, Evaluation
 from pytest_slmsec.collection.windows import Window, cut
 from pytest_slmsec.config.settings import Settings
 from pytest_slmsec.core.errors import Unfit
@@ -17,7 +17,7 @@ from pytest_slmsec.core.items import Answer, Output, Request
 from pytest_slmsec.core.journal import Journal, StoredBatch
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.common.base import Engine, EngineInfo, unable
-from pytest_slmsec.execution.batch_runner import Measured, ask
+from pytest_slmsec.execution.batch_runner import MeasuredOutput, ask
 from pytest_slmsec.execution.journal_files import open_journal
 from pytest_slmsec.execution.model_grading import follow_up
 from pytest_slmsec.execution.model_loader import ModelLoader, Resident
@@ -37,10 +37,10 @@ class Run:
         self._progress = progress
         self._windows: Mapping[Case, Window[Case]] = {}
         self._segment: Callable[[Case], Hashable] = _one_segment
-        self._measured: dict[Case, Measured] = {}
+        self._measured: dict[Case, MeasuredOutput] = {}
         self._answers: dict[Case, Answer] = {}
         self._models = ModelLoader(make_engine, progress)
-        self._unfit: dict[Group, Unfit] = {}
+        self._unfit: dict[Evaluation, Unfit] = {}
         self._journal: Journal | None = None
         self._prefetch = Prefetch(self._run_window, progress)
 
@@ -53,7 +53,7 @@ class Run:
         """
         segment = segment or _one_segment
         self._segment = segment
-        keyed = (((case.group, case.group.model, segment(case)), case) for case in cases)
+        keyed = (((case.evaluation, case.evaluation.model, segment(case)), case) for case in cases)
         self._windows = cut(keyed, self.settings.window)
         if self.settings.prefetch:
             self._prefetch.adopt(self._windows.values())
@@ -66,7 +66,7 @@ class Run:
             Unfit: the model cannot do what the benchmark asks for.
             DataUnavailable, DataError: the items cannot be read. JournalError: answers cannot be stored.
         """
-        if (unfit := self._unfit.get(case.group)) is not None:
+        if (unfit := self._unfit.get(case.evaluation)) is not None:
             raise unfit
         if case not in self._measured:
             self._measured |= self._prefetch.join(case)
@@ -95,7 +95,7 @@ class Run:
         """Facts about a model, once it has been loaded."""
         return self._models.info(model)
 
-    def unfit(self, group: Group) -> Unfit | None:
+    def unfit(self, group: Evaluation) -> Unfit | None:
         """Why a model was not asked a benchmark, or None."""
         return self._unfit.get(group)
 
@@ -118,13 +118,14 @@ class Run:
         if window is None:
             return [case]
         cases = window.cases
-        if case.group.roles:
-            cases = [c for c in self._windows if c.group is case.group and self._segment(c) == self._segment(case)]
+        if case.evaluation.roles:
+            segment, mine = self._segment, case.evaluation
+            cases = [c for c in self._windows if c.evaluation is mine and segment(c) == segment(case)]
         return cases[cases.index(case) :]
 
     def _answer_all(self, cases: Sequence[Case]) -> None:
         """Answer cases of one group, and have the answers judged where the benchmark asks for it."""
-        group = cases[0].group
+        group = cases[0].evaluation
         self._models.refuse_broken([group.model, *group.roles.values()])
         self._refuse_unfit(group, cases[0])
         size = self.settings.window
@@ -138,13 +139,13 @@ class Run:
                     self._models.load(model)  # nothing was asked of it, but the record says who would have judged
         self._measured.update(zip(cases, found, strict=True))
 
-    def _run_window(self, cases: Sequence[Case], advance: Callable[[int], None] | None = None) -> list[Measured]:
+    def _run_window(self, cases: Sequence[Case], advance: Callable[[int], None] | None = None) -> list[MeasuredOutput]:
         """Ask a window.
 
         Args:
             advance: called with the number of further answers after each batch; None: the terminal shows them.
         """
-        group = cases[0].group
+        group = cases[0].evaluation
         resident = self._models.load(group.model)
         requests = [group.request(case.item) for case in cases]
         if advance is not None:
@@ -158,7 +159,7 @@ class Run:
             for one, why in zip(found, faults, strict=True)
         ]
 
-    def _ask_about(self, group: Group, role: str, requests: Sequence[Request]) -> list[Output]:
+    def _ask_about(self, group: Evaluation, role: str, requests: Sequence[Request]) -> list[Output]:
         """Ask the model that has a role; `pytest_slmsec.execution.model_grading` says what."""
         resident = self._models.load(group.roles[role])
         if (why := unable(resident.engine, requests[0])) is not None:
@@ -167,7 +168,7 @@ class Run:
         windows = [requests[start : start + size] for start in range(0, len(requests), size)]
         return [one.output for window in windows for one in self._ask(resident, window, what)]
 
-    def _ask(self, resident: Resident, requests: Sequence[Request], what: str) -> list[Measured]:
+    def _ask(self, resident: Resident, requests: Sequence[Request], what: str) -> list[MeasuredOutput]:
         journal = self._open_journal()
         self._progress.start(what, len(requests))
         try:
@@ -175,7 +176,7 @@ class Run:
         finally:
             self._progress.stop()
 
-    def _refuse_unfit(self, group: Group, case: Case) -> None:
+    def _refuse_unfit(self, group: Evaluation, case: Case) -> None:
         """What a model can do is known for certain once it is loaded."""
         why = unable(self._models.load(group.model).engine, group.request(case.item))
         if why is not None:
@@ -192,8 +193,8 @@ def _one_segment(case: Case) -> Hashable:
     return 0
 
 
-def _scored(case: Case, measured: Measured) -> Answer:
-    group, item, output, batch = case.group, case.item, measured.output, measured.batch
+def _scored(case: Case, measured: MeasuredOutput) -> Answer:
+    group, item, output, batch = case.evaluation, case.item, measured.output, measured.batch
     if batch is None or output.error is not None:
         return Answer(item, group.model.name, output, None)
     score = group.task.scorer(item, group.task.as_scored(output, group.mode), group.mode)

@@ -20,8 +20,8 @@ from pytest_slmsec.gates.decision.cost_gates import SPEED, broken, live_speed
 from pytest_slmsec.gates.decision.decide import Judgement, judge
 from pytest_slmsec.gates.decision.score_gates import Judged
 from pytest_slmsec.gates.policy.config import GateConfig, read_rule
-from pytest_slmsec.gates.records.benchmark_run import Arm
-from pytest_slmsec.gates.records.comparisons import Duel
+from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
+from pytest_slmsec.gates.records.comparisons import Comparison
 from pytest_slmsec.gates.statistics.result import TIME, Verdict
 from pytest_slmsec.gates.statistics.size_threshold import MINIMUM_RUNS
 from pytest_slmsec.gating.kl_gate import Distances
@@ -29,11 +29,11 @@ from pytest_slmsec.gating.memory_measurement import measure_again
 from pytest_slmsec.gating.score_check import Rescorer
 from pytest_slmsec.gating.speed_measurement import measure_speed, workload
 from pytest_slmsec.meters.device import machine_facts
+from pytest_slmsec.reports.evaluation_results import EvaluationResult, EvaluationResults
 from pytest_slmsec.reports.gate.json_files import write_results
-from pytest_slmsec.reports.gate.live_runs import HERE, live_arm
+from pytest_slmsec.reports.gate.live_runs import HERE, live_run
 from pytest_slmsec.reports.gate.markdown import markdown
 from pytest_slmsec.reports.gate.test_reports import GateReport, gate_reports, incomplete
-from pytest_slmsec.reports.groups import Group, Groups
 from pytest_slmsec.tasks.base import Task
 
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
@@ -43,7 +43,7 @@ class Judging:
     """Judges every candidate of a finished run once.
 
     Args:
-        option: values of the command line. gate: what is tolerated. duels: who against whom.
+        option: values of the command line. gate: what is tolerated. comparisons: who against whom.
         groups: everything measured. data: folder of the published files, or None. own: the user's own benchmarks.
         make_engine: loads a model beside another one. cases: everything selected.
         window: items handed to the engine at a time. alone: how another process loads a model; None: it cannot.
@@ -54,11 +54,11 @@ class Judging:
     """
 
     def __init__(
-        self, option: Any, gate: GateConfig, duels: Sequence[Duel], groups: Groups, data: str | None,
-        own: Mapping[str, Task], make_engine: Callable[[ModelSpec], Engine], cases: Sequence[Case],
+        self, option: Any, gate: GateConfig, comparisons: Sequence[Comparison], groups: EvaluationResults,
+        data: str | None, own: Mapping[str, Task], make_engine: Callable[[ModelSpec], Engine], cases: Sequence[Case],
         distances: Distances, window: int, alone: EngineSettings | None,
     ) -> None:  # fmt: skip
-        self._option, self._gate, self._duels = option, gate, duels
+        self._option, self._gate, self._comparisons = option, gate, comparisons
         self._groups, self._data, self._own = groups, data, own
         self._make_engine, self._cases = make_engine, cases
         self._window, self._alone = window, alone
@@ -75,8 +75,8 @@ class Judging:
             yield GateReport("configuration", "error", str(error))
             return
         yield from self._again()
-        for duel in self._duels:
-            yield from self._judge(duel)
+        for comparison in self._comparisons:
+            yield from self._judge(comparison)
         yield from self.distances.keep()
         yield from self._write()
         if self._option.slmsec_update_baseline:
@@ -86,7 +86,7 @@ class Judging:
         """The peak of memory of every model once more, where memory has a say."""
         if self._gate.memory_runs < MINIMUM_RUNS:
             return
-        for model in dict.fromkeys(case.group.model for case in self._cases):
+        for model in dict.fromkeys(case.evaluation.model for case in self._cases):
             try:
                 measure_again(model, self._groups, self._cases, self._make_engine, self._window, self._alone)
             except (SlmsecError, RuntimeError) as error:
@@ -102,20 +102,20 @@ class Judging:
         }
         self._gate = replace(self._gate, rules={**self._gate.rules, **rules})
 
-    def _judge(self, duel: Duel) -> Iterable[GateReport]:
-        model = model_id(duel.candidate)
-        partial, candidates = self._arms(duel.candidate)
-        if duel.base is None:
-            bases = list(duel.stored)
+    def _judge(self, comparison: Comparison) -> Iterable[GateReport]:
+        model = model_id(comparison.candidate)
+        partial, candidates = self._runs(comparison.candidate)
+        if comparison.live_baseline is None:
+            bases = list(comparison.stored_runs)
         else:
-            more, bases = self._arms(duel.base)
+            more, bases = self._runs(comparison.live_baseline)
             partial += more
         for group in partial:
             yield GateReport(f"benchmark[{model}-{safe_id(group.label)}]", "skipped", incomplete(group))
         if not candidates or not bases:
             return
         try:
-            found = judge(bases, candidates, self._gate, date.today(), self._rescore, self._live(duel))
+            found = judge(bases, candidates, self._gate, date.today(), self._rescore, self._live(comparison))
         except SlmsecError as error:
             yield GateReport(f"suite[{model}]", "error", str(error))
             return
@@ -132,30 +132,31 @@ class Judging:
         return [f"{pair.base.benchmark}: on_inconclusive = \"extend\", but {_nothing_left(pair.candidate)}"
                 for pair in found.pairs if pair.base.benchmark in open_ones]  # fmt: skip
 
-    def _live(self, duel: Duel) -> list[Judged]:
+    def _live(self, comparison: Comparison) -> list[Judged]:
         """What is measured with both models loaded."""
-        return [judged for judged in (self.distances.judged(duel), self._speed(duel)) if judged is not None]
+        return [judged for judged in (self.distances.judged(comparison), self._speed(comparison)) if judged is not None]
 
-    def _speed(self, duel: Duel) -> Judged | None:
+    def _speed(self, comparison: Comparison) -> Judged | None:
         """Base and candidate in turns, where that is wanted and both are models of this run."""
         rounds = self._gate.speed_rounds
-        requests = workload(self._cases) if rounds and duel.beside is not None else []
-        if rounds is None or duel.beside is None or not requests:
+        requests = workload(self._cases) if rounds and comparison.baseline is not None else []
+        if rounds is None or comparison.baseline is None or not requests:
             return None
         try:
-            speed = measure_speed(duel.beside, duel.candidate, self._make_engine, requests, self._gate, rounds)
+            base, candidate = comparison.baseline, comparison.candidate
+            speed = measure_speed(base, candidate, self._make_engine, requests, self._gate, rounds)
         except SlmsecError as error:
             return live_speed(broken(SPEED, self._gate.max_slowdown, (str(error),), TIME), None, None)
         return live_speed(speed.result, speed.base_tokens_per_s, speed.candidate_tokens_per_s)
 
-    def _arms(self, spec: ModelSpec) -> tuple[list[Group], list[Arm]]:
-        """Groups of a model of which a part is missing, and the arms of those that can be judged."""
+    def _runs(self, spec: ModelSpec) -> tuple[list[EvaluationResult], list[BenchmarkRun]]:
+        """The results of a model that are incomplete, and the runs of those that can be judged."""
         mine = [(group, group.judged) for group in self._groups if group.model == spec.name]
-        return [g for g, part in mine if part is None], [live_arm(part, self._machine) for _, part in mine if part]
+        return [g for g, part in mine if part is None], [live_run(part, self._machine) for _, part in mine if part]
 
-    def _rescore(self, arm: Arm) -> list[Score] | str:
+    def _rescore(self, run: BenchmarkRun) -> list[Score] | str:
         """Stored scores are checked against today's scorers; those of this run were made by them."""
-        return [] if arm.where == HERE else Rescorer(self._data, self._own)(arm)
+        return [] if run.where == HERE else Rescorer(self._data, self._own)(run)
 
     def _write(self) -> Iterable[GateReport]:
         option = self._option
@@ -176,7 +177,7 @@ class Judging:
         verdicts = {judgement.candidate: judgement.verdict.value for judgement in self.judgements}
         refused = [f"{name} is {verdict}" for name, verdict in verdicts.items() if verdict != Verdict.PASS.value]
         whole = {group.model for group in self._groups if group.complete}
-        names = [duel.candidate.name for duel in self._duels]
+        names = [comparison.candidate.name for comparison in self._comparisons]
         refused += [f"{name} could not be judged" for name in names if name in whole and name not in verdicts]
         partial = [group for group in self._groups if not group.complete]
         reason = self._option.slmsec_force
@@ -197,8 +198,8 @@ class Judging:
         )
 
 
-def _nothing_left(arm: Arm) -> str:
+def _nothing_left(run: BenchmarkRun) -> str:
     """Why a benchmark has no further items to ask."""
-    if "@" in arm.benchmark and arm.facts.get("early_stop") is None:
-        return f"the base was measured on these {arm.n:,} items only."
-    return f"all {arm.n:,} items have been judged: there is nothing left to extend."
+    if "@" in run.benchmark and run.facts.get("early_stop") is None:
+        return f"the base was measured on these {run.n:,} items only."
+    return f"all {run.n:,} items have been judged: there is nothing left to extend."

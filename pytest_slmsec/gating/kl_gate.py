@@ -14,12 +14,12 @@ from pytest_slmsec.engines.common.base import Engine
 from pytest_slmsec.gates.decision.cost_gates import KL, broken, live_fidelity
 from pytest_slmsec.gates.decision.score_gates import Judged
 from pytest_slmsec.gates.policy.config import GateConfig
-from pytest_slmsec.gates.records.comparisons import Duel, is_plain
+from pytest_slmsec.gates.records.comparisons import Comparison, is_plain
 from pytest_slmsec.gates.records.saved_runs import StoredDistances
 from pytest_slmsec.gates.records.topk_distributions import from_plain, to_plain
 from pytest_slmsec.gating.kl_measurement import forced, judged_distance, keep, kl_budget, measure_kl, measure_kl_to
+from pytest_slmsec.reports.evaluation_results import EvaluationResults
 from pytest_slmsec.reports.gate.test_reports import GateReport
-from pytest_slmsec.reports.groups import Groups
 
 
 def measures_quantising(candidate: ModelSpec, base: ModelSpec | None) -> bool:
@@ -42,7 +42,7 @@ class Distances:
     """
 
     gate: GateConfig
-    groups: Groups
+    groups: EvaluationResults
     cases: Sequence[Case]
     make_engine: Callable[[ModelSpec], Engine]
     stored: StoredDistances
@@ -51,13 +51,13 @@ class Distances:
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
     tops: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
-    def judged(self, duel: Duel) -> Judged | None:
+    def judged(self, comparison: Comparison) -> Judged | None:
         """The gate on a candidate: beside its base, where the run has that, else along what the baseline kept of it."""
-        wanted, candidate = self.gate.fidelity, duel.candidate
-        if wanted is None or not measures_quantising(candidate, duel.beside):
+        wanted, candidate, baseline = self.gate.fidelity, comparison.candidate, comparison.baseline
+        if wanted is None or not measures_quantising(candidate, baseline):
             return None
         try:
-            measured = self._beside(duel.beside, candidate) if duel.beside is not None else self._along(candidate)
+            measured = self._along(candidate) if baseline is None else self._beside(baseline, candidate)
             if measured is None:
                 return None
             budget = kl_budget(wanted, candidate, self.stored.records.get(candidate.name), measured, self.update)
@@ -81,7 +81,8 @@ class Distances:
             raise CompareError(f"{self.stored.where} keeps no distributions of {candidate.base}: name it in this run, "
                                f"--model={candidate.base}, or store it anew with the table "
                                "[tool.slmsec.gate.fidelity].")  # fmt: skip
-        items = {(case.group.label, case.item.id): case.item for case in self.cases if case.group.model == candidate}
+        mine = [case for case in self.cases if case.evaluation.model == candidate]
+        items = {(case.evaluation.label, case.item.id): case.item for case in mine}
         known = [(one, items[one.benchmark, one.item]) for one in kept if (one.benchmark, one.item) in items]
         return measure_kl_to(known, candidate, self.make_engine) if known else None
 
@@ -95,7 +96,7 @@ class Distances:
         """Keep the distributions of every plain model along its own answers, for candidates of later runs."""
         if self.gate.fidelity is None or not self.stores:
             return
-        for model in dict.fromkeys(case.group.model for case in self.cases):
+        for model in dict.fromkeys(case.evaluation.model for case in self.cases):
             answers = self._answers(model) if is_plain(model) else {}
             if not answers:
                 continue

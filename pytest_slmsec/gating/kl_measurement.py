@@ -113,7 +113,7 @@ def forced(cases: Sequence[Case], texts: Mapping[tuple[str, str], str], items: i
     """
     found: dict[tuple[str, str], Choose] = {}
     for case in cases:
-        key = case.group.label, case.item.id
+        key = case.evaluation.label, case.item.id
         if texts.get(key) and key not in found:
             found[key] = Choose(case.item.id, case.item.messages(), (texts[key],))
     if len(found) <= items:

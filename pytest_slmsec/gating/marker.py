@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pytest_slmsec.collection.cases import Group, case_of
+from pytest_slmsec.collection.cases import Evaluation, case_of
 from pytest_slmsec.config.files import read_gate
 from pytest_slmsec.config.usage_error import usage_error
 from pytest_slmsec.core.errors import FeasibilityWarning, UsageError
@@ -18,7 +18,7 @@ from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.core.wrap import WIDTH, wrapped
 from pytest_slmsec.gates.policy.config import GateConfig, Rule, read_rule
 from pytest_slmsec.gates.policy.rule_check import P_CORRECT, Scale, check_rule
-from pytest_slmsec.gates.records.comparisons import live_duels
+from pytest_slmsec.gates.records.comparisons import live_comparisons
 from pytest_slmsec.gates.statistics.sequential_design import OFF
 from pytest_slmsec.gating.pairing import pair_case_of
 from pytest_slmsec.tasks.base import Task
@@ -71,7 +71,7 @@ def check_name(item: pytest.Item, task: Task) -> None:
                              "out, or take the fixture `slm_pair` instead.")  # fmt: skip
 
 
-def rule_of(item: pytest.Item, group: Group, gate: GateConfig) -> Rule:
+def rule_of(item: pytest.Item, group: Evaluation, gate: GateConfig) -> Rule:
     """The rule of a benchmark: that of the marker, else that of the configuration.
 
     Raises:
@@ -107,7 +107,7 @@ def with_marks(gate: GateConfig, items: Iterable[pytest.Item]) -> GateConfig:
     Raises:
         UsageError: a marker says something that cannot be used.
     """
-    groups = {case.group: item for item in items if (case := case_of(item))}
+    groups = {case.evaluation: item for item in items if (case := case_of(item))}
     rules = {group.label: rule_of(item, group, gate) for group, item in groups.items() if marked(item) is not None}
     return replace(gate, rules={**gate.rules, **rules})
 
@@ -130,7 +130,7 @@ class GateRules:
         """Note the benchmarks of all tests, before any are deselected."""
         for item in items:
             if (case := case_of(item)) is not None:
-                self._collected |= {case.group.label, case.group.task.name}
+                self._collected |= {case.evaluation.label, case.evaluation.task.name}
         yield
 
     @pytest.hookimpl(tryfirst=True)
@@ -140,7 +140,7 @@ class GateRules:
         Raises:
             pytest.UsageError: names the key or the table. A worker of xdist stops instead, for it could not say why.
         """
-        selected = {case.group: item for item in session.items if (case := case_of(item))}
+        selected = {case.evaluation: item for item in session.items if (case := case_of(item))}
         pairs = {pair.candidate: item for item in session.items if (pair := pair_case_of(item))}
         try:
             gate = gate_config(self._config)
@@ -161,9 +161,9 @@ class GateRules:
             raise UsageError(ONE_PROCESS)
 
     def _judged(self, gate: GateConfig) -> bool:
-        return bool(self._config.option.slmsec_baseline or gate.baseline or live_duels(self._models, None))
+        return bool(self._config.option.slmsec_baseline or gate.baseline or live_comparisons(self._models, None))
 
-    def _warn(self, gate: GateConfig, selected: Mapping[Group, pytest.Item]) -> None:
+    def _warn(self, gate: GateConfig, selected: Mapping[Evaluation, pytest.Item]) -> None:
         """A `FeasibilityWarning` for what is to be judged and is too small: one each where it has a rule of its own."""
         first = getattr(self._config, "workerinput", {"workerid": FIRST_WORKER})["workerid"] == FIRST_WORKER
         option = self._config.option

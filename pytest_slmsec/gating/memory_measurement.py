@@ -16,12 +16,12 @@ from pytest_slmsec.engines.common.base import Engine
 from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.gates.statistics.size_threshold import MINIMUM_RUNS
 from pytest_slmsec.meters.session import Meters
-from pytest_slmsec.reports.groups import Group, Groups
+from pytest_slmsec.reports.evaluation_results import EvaluationResult, EvaluationResults
 
 PEAKS = ("peak_gpu_bytes", "peak_rss_bytes")
 
 
-def heaviest(groups: Groups, model: str) -> Group | None:
+def heaviest(groups: EvaluationResults, model: str) -> EvaluationResult | None:
     """The group of a model in which its peak was measured; None where none was."""
     found = [(peak, group) for group in groups if group.model == model and group.batches
              and (peak := group.cost().peak_bytes) is not None]  # fmt: skip
@@ -29,8 +29,8 @@ def heaviest(groups: Groups, model: str) -> Group | None:
 
 
 def measure_again(
-    model: ModelSpec, groups: Groups, cases: Sequence[Case], make_engine: Callable[[ModelSpec], Engine], window: int,
-    alone: EngineSettings | None,
+    model: ModelSpec, groups: EvaluationResults, cases: Sequence[Case], make_engine: Callable[[ModelSpec], Engine],
+    window: int, alone: EngineSettings | None,
 ) -> None:  # fmt: skip
     """Run the heaviest benchmark of a model again, and keep its peaks with the group.
 
@@ -48,9 +48,9 @@ def measure_again(
     group = heaviest(groups, model.name)
     if group is None:
         return
-    mine = [case for case in cases if case.group.model == model and case.group.label == group.label
+    mine = [case for case in cases if case.evaluation.model == model and case.evaluation.label == group.label
             and case.row in group.rows]  # fmt: skip
-    requests = [case.group.request(case.item) for case in mine]
+    requests = [case.evaluation.request(case.item) for case in mine]
     if alone is None or group.cost().peak_gpu_bytes is not None:
         runs = [peaks(make_engine(model), requests, window)]
     else:

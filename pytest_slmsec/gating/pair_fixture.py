@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_slmsec.collection.cases import Case, Group
+from pytest_slmsec.collection.cases import Case, Evaluation
 from pytest_slmsec.collection.ids import model_id, safe_id
-from pytest_slmsec.collection.parametrize import NO_DATA, NO_MODEL, cases_of, make_group
+from pytest_slmsec.collection.parametrize import NO_DATA, NO_MODEL, cases_of, make_evaluation
 from pytest_slmsec.config.settings import Settings
 from pytest_slmsec.core.errors import DataUnavailable, ModelError, SlmsecError, UsageError
 from pytest_slmsec.gates.policy.config import GateConfig
-from pytest_slmsec.gates.records.comparisons import Duel
-from pytest_slmsec.gating.early_stopping import visit_of_group
+from pytest_slmsec.gates.records.comparisons import Comparison
+from pytest_slmsec.gating.early_stopping import design_of_evaluation
 from pytest_slmsec.gating.marker import GATE_MARKER, fits, gate_config, rule_of, screen
-from pytest_slmsec.gating.pairing import FIXTURE, PairCase, duels_of, pair_case_of
+from pytest_slmsec.gating.pairing import FIXTURE, PairCase, comparisons_of, pair_case_of
 from pytest_slmsec.tasks.base import Task
 from pytest_slmsec.tasks.registry import find_task
 
 if TYPE_CHECKING:
     from pytest_slmsec.gates.decision.decide import Judgement
-    from pytest_slmsec.gates.records.benchmark_run import Arm
-    from pytest_slmsec.gates.statistics.sequential_design import Visit
+    from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
+    from pytest_slmsec.gates.statistics.sequential_design import SequentialDesign
     from pytest_slmsec.session.plugin import Session
 
 NO_BASE = "no base to judge against: name one with --model=BASE beside --model=BASE-QUANT, or with --slmsec-baseline"
@@ -63,16 +63,16 @@ def _task_of(item: Any) -> Task:
 def _params(config: pytest.Config, task: Task, settings: Settings, gate: GateConfig) -> list[Any]:
     if not settings.models or config.option.slmsec_no_gate:
         return [_skip(NO_GATE if settings.models else NO_MODEL, "no-gate" if settings.models else "no-model")]
-    duels = duels_of(config, settings.models, gate)
-    return [_pair(duel, task, settings) for duel in duels] or [_skip(NO_BASE, "no-base")]
+    comparisons = comparisons_of(config, settings.models, gate)
+    return [_pair(comparison, task, settings) for comparison in comparisons] or [_skip(NO_BASE, "no-base")]
 
 
-def _pair(duel: Duel, task: Task, settings: Settings) -> Any:
+def _pair(comparison: Comparison, task: Task, settings: Settings) -> Any:
     try:
-        base = None if duel.base is None else make_group(task, duel.base, settings)
-        return PairCase(duel, make_group(task, duel.candidate, settings), base)
+        base = None if comparison.live_baseline is None else make_evaluation(task, comparison.live_baseline, settings)
+        return PairCase(comparison, make_evaluation(task, comparison.candidate, settings), base)
     except DataUnavailable as error:
-        return _skip(str(error), f"{model_id(duel.candidate)}-{NO_DATA}")
+        return _skip(str(error), f"{model_id(comparison.candidate)}-{NO_DATA}")
 
 
 def _skip(reason: str, name: str) -> Any:
@@ -82,7 +82,7 @@ def _skip(reason: str, name: str) -> Any:
 def _id(param: Any) -> str | None:
     if not isinstance(param, PairCase):
         return None
-    return f"{model_id(param.duel.candidate)}-{safe_id(param.candidate.label)}"
+    return f"{model_id(param.comparison.candidate)}-{safe_id(param.candidate.label)}"
 
 
 class SlmPair:
@@ -94,8 +94,9 @@ class SlmPair:
 
     def __init__(self, session: Session, case: PairCase, item: pytest.Item) -> None:
         self._session, self._case, self._item = session, case, item
-        self.benchmark, self.candidate = case.candidate.label, case.duel.candidate.name
-        self.base = case.duel.stored[0].model if case.duel.base is None else case.duel.base.name
+        self.benchmark, self.candidate = case.candidate.label, case.comparison.candidate.name
+        live = case.comparison.live_baseline
+        self.base = case.comparison.stored_runs[0].model if live is None else live.name
         self.judgement: Judgement | None = None
 
     def run(self) -> Judgement:
@@ -118,56 +119,56 @@ class SlmPair:
         rescorer = Rescorer(self._session.settings.data, {task.name: task})
         try:
             bases, candidates = self._measure(gate)
-            found = judge(bases, candidates, gate, date.today(), lambda arm: rescorer(arm) if arm in bases else [])
+            found = judge(bases, candidates, gate, date.today(), lambda run: rescorer(run) if run in bases else [])
         except SlmsecError as error:
             pytest.fail(str(error), pytrace=False)
         self.judgement = found
         self._conclude(found, gate)
         return found
 
-    def _measure(self, gate: GateConfig) -> tuple[list[Arm], list[Arm]]:
+    def _measure(self, gate: GateConfig) -> tuple[list[BenchmarkRun], list[BenchmarkRun]]:
         """Base and candidate, as many items as the gate needs."""
-        visit = self._session.pair_visit(self._case.candidate)
-        staged = self._case.base is not None and self._session.pair_visit(self._case.base) is not None
+        design = self._session.pair_design(self._case.candidate)
+        staged = self._case.base is not None and self._session.pair_design(self._case.base) is not None
         bases = [] if staged else self._bases(None)
-        for look in visit.looks if visit is not None else (None,):
+        for look in design.interim_looks if design is not None else (None,):
             bases = self._bases(look) if staged else bases
-            candidate = self._arm(self._case.candidate, look)
-            if visit is not None and look != visit.n_total and self._decided(bases, candidate, gate):
+            candidate = self._run(self._case.candidate, look)
+            if design is not None and look != design.n_total and self._decided(bases, candidate, gate):
                 break
         return bases, [candidate]
 
-    def _decided(self, bases: Sequence[Arm], candidate: Arm, gate: GateConfig) -> bool:
-        from pytest_slmsec.gates.decision.decide import settled
+    def _decided(self, bases: Sequence[BenchmarkRun], candidate: BenchmarkRun, gate: GateConfig) -> bool:
+        from pytest_slmsec.gates.decision.decide import single_benchmark_verdict
         from pytest_slmsec.gates.decision.score_gates import score_gates
         from pytest_slmsec.gates.records.comparability import pair, restricted
 
         try:
             found = pair(restricted(bases[0], candidate), candidate)
-            return settled(score_gates(found, gate), 1) is not None
+            return single_benchmark_verdict(score_gates(found, gate), 1) is not None
         except SlmsecError:
             return False  # not comparable: the judgement says why
 
-    def _bases(self, look: int | None) -> list[Arm]:
+    def _bases(self, look: int | None) -> list[BenchmarkRun]:
         if self._case.base is not None:
-            return [self._arm(self._case.base, look)]
-        stored = list(self._case.duel.stored)
-        return [arm for arm in stored if arm.benchmark == self.benchmark] or stored
+            return [self._run(self._case.base, look)]
+        stored = list(self._case.comparison.stored_runs)
+        return [run for run in stored if run.benchmark == self.benchmark] or stored
 
-    def _arm(self, group: Group, first: int | None) -> Arm:
+    def _run(self, group: Evaluation, first: int | None) -> BenchmarkRun:
         """A group, measured: all of it, or its first items.
 
         Raises:
             SlmsecError: it cannot be measured, or an item of it was not.
         """
         from pytest_slmsec.meters.device import machine_facts
-        from pytest_slmsec.reports.gate.live_runs import live_arm
+        from pytest_slmsec.reports.gate.live_runs import live_run
         from pytest_slmsec.reports.gate.test_reports import incomplete
 
         measured = self._session.measured(group, self._item, first)
         if (part := measured.judged) is None:
             raise ModelError(incomplete(measured))
-        return live_arm(part, machine_facts())
+        return live_run(part, machine_facts())
 
     def _conclude(self, found: Judgement, gate: GateConfig) -> None:
         from pytest_slmsec.gates.statistics.result import Verdict
@@ -211,8 +212,10 @@ class PairReports:
         return report  # type: ignore[no-any-return]
 
 
-def visits_of_pairs(items: Sequence[pytest.Item], config: pytest.Config, settings: Settings) -> dict[Group, Visit]:
-    """The visits of the groups behind all pairs that may stop before their end.
+def designs_of_pairs(
+    items: Sequence[pytest.Item], config: pytest.Config, settings: Settings
+) -> dict[Evaluation, SequentialDesign]:
+    """The designs of the groups behind all pairs that may stop before their end.
 
     Raises:
         UsageError: one is to stop early, but what is judged does not allow it.
@@ -224,12 +227,12 @@ def visits_of_pairs(items: Sequence[pytest.Item], config: pytest.Config, setting
         gate = gate_config(config)
         rule = rule_of(item, pair.candidate, gate)
         for group in pair.groups:
-            visit = visit_of_group(group, rule, gate, settings, group is pair.candidate)
-            found.update({} if visit is None else {group: visit})
+            design = design_of_evaluation(group, rule, gate, settings, group is pair.candidate)
+            found.update({} if design is None else {group: design})
     return found
 
 
-def cases_of_pairs(items: Sequence[pytest.Item]) -> dict[Group, list[Case]]:
+def cases_of_pairs(items: Sequence[pytest.Item]) -> dict[Evaluation, list[Case]]:
     """The cases behind all pairs, by group."""
     pairs = [case for item in items if (case := pair_case_of(item)) is not None]
     return {group: cases_of(group) for pair in pairs for group in pair.groups}

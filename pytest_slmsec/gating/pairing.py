@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from pytest_slmsec.collection.cases import Group
+from pytest_slmsec.collection.cases import Evaluation
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.gates.policy.config import GateConfig
-from pytest_slmsec.gates.records.comparisons import LIVE, Duel, live_duels, stored_duels, with_a_base
-from pytest_slmsec.gates.records.saved_runs import read_arms, stored_path
+from pytest_slmsec.gates.records.comparisons import LIVE, Comparison, live_comparisons, stored_comparisons, with_a_base
+from pytest_slmsec.gates.records.saved_runs import read_runs, stored_path
 
 FIXTURE = "slm_pair"
 
@@ -24,12 +24,12 @@ class PairCase:
         candidate, base: what is asked of both; `base` is None where it is stored.
     """
 
-    duel: Duel
-    candidate: Group
-    base: Group | None
+    comparison: Comparison
+    candidate: Evaluation
+    base: Evaluation | None
 
     @property
-    def groups(self) -> tuple[Group, ...]:
+    def groups(self) -> tuple[Evaluation, ...]:
         """The groups that are measured, the base first, for its model may still be loaded."""
         return (self.candidate,) if self.base is None else (self.base, self.candidate)
 
@@ -46,7 +46,7 @@ def baseline_of(config: pytest.Config, gate: GateConfig) -> str | None:
     return config.option.slmsec_baseline or gate.baseline
 
 
-def duels_of(config: pytest.Config, models: Sequence[ModelSpec], gate: GateConfig) -> list[Duel]:
+def comparisons_of(config: pytest.Config, models: Sequence[ModelSpec], gate: GateConfig) -> list[Comparison]:
     """Every candidate with its base. Without a baseline to be updated yet there is none.
 
     Raises:
@@ -54,9 +54,9 @@ def duels_of(config: pytest.Config, models: Sequence[ModelSpec], gate: GateConfi
     """
     baseline, update = baseline_of(config, gate), config.option.slmsec_update_baseline
     if baseline is None or baseline.startswith(LIVE):
-        return live_duels(models, None if baseline is None else baseline.removeprefix(LIVE))
+        return live_comparisons(models, None if baseline is None else baseline.removeprefix(LIVE))
     if update and not (config.rootpath / baseline).expanduser().exists():
         return []
     path = stored_path(baseline, config.rootpath)
-    arms = read_arms(path)
-    return stored_duels(with_a_base(models, arms) if update else models, arms, str(path))
+    runs = read_runs(path)
+    return stored_comparisons(with_a_base(models, runs) if update else models, runs, str(path))

@@ -27,8 +27,8 @@ from pytest_slmsec.gates.records.comparisons import LIVE
 from pytest_slmsec.gates.records.saved_runs import NUMBER, StoredDistances, read_json, stored_distances, stored_path
 from pytest_slmsec.gating.early_stopping import Stopping
 from pytest_slmsec.gating.marker import ONE_PROCESS, gate_config, screen, with_marks
-from pytest_slmsec.gating.pairing import baseline_of, duels_of
-from pytest_slmsec.reports.groups import Groups
+from pytest_slmsec.gating.pairing import baseline_of, comparisons_of
+from pytest_slmsec.reports.evaluation_results import EvaluationResults
 from pytest_slmsec.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Gating:
     """
 
     def __init__(
-        self, config: pytest.Config, settings: Settings, groups: Groups, own: Mapping[str, Task],
+        self, config: pytest.Config, settings: Settings, groups: EvaluationResults, own: Mapping[str, Task],
         make_engine: Callable[[ModelSpec], Engine],
     ) -> None:  # fmt: skip
         self._config, self._groups, self._data, self._own = config, groups, settings.data, own
@@ -70,8 +70,8 @@ class Gating:
         self._nothing_judged = self._judged_by_test = False
         self._written = ""
         self._check_options()
-        self.duels = duels_of(config, settings.models, self.gate)
-        self.stopping = Stopping(self.gate, self.duels, groups, settings)
+        self.comparisons = comparisons_of(config, settings.models, self.gate)
+        self.stopping = Stopping(self.gate, self.comparisons, groups, settings)
         if self.stopping.wanted and getattr(option, "dist", "no") != "no":
             raise UsageError(ONE_PROCESS)
 
@@ -109,14 +109,14 @@ class Gating:
     def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> list[str]:
         """What cannot be shown with the selected items, before anything runs."""
         plan = self._config.option.slmsec_plan
-        if not plan and not self.duels:
+        if not plan and not self.comparisons:
             return []
         from pytest_slmsec.reports.gate.power_table import Planned, plan_table, remarks
 
         width, gate = screen(self._config), with_marks(self.gate, items)
 
         cases = [case for item in items if (case := case_of(item)) is not None]
-        counts = Counter((case.group.label, case.group.task, case.group.model) for case in cases)
+        counts = Counter((case.evaluation.label, case.evaluation.task, case.evaluation.model) for case in cases)
         planned = {label: Planned(label, task, n) for (label, task, _), n in counts.items()}
         if plan:
             return plan_table(list(planned.values()), gate, width)
@@ -153,7 +153,7 @@ class Gating:
             cases = [case for item in getattr(session, "items", []) if (case := case_of(item)) is not None]
             self.distances = Distances(self.gate, self._groups, cases, self._make_engine, self._distances(), bool(
                 session.config.option.slmsec_update_baseline), self._stores)  # fmt: skip
-            judging = Judging(session.config.option, self.gate, self.duels, self._groups, self._data, self._own,
+            judging = Judging(session.config.option, self.gate, self.comparisons, self._groups, self._data, self._own,
                               self._make_engine, cases, self.distances, self._window, self._alone)  # fmt: skip
             for report in judging.reports():
                 found.append(report)
@@ -167,7 +167,7 @@ class Gating:
 
     def _distances(self) -> StoredDistances:
         """What the baseline holds of earlier distances."""
-        stored = self.duels and self.baseline is not None and not self.baseline.startswith(LIVE)
+        stored = self.comparisons and self.baseline is not None and not self.baseline.startswith(LIVE)
         return stored_distances(stored_path(str(self.baseline), self._config.rootpath)) if stored else StoredDistances()
 
     @property
@@ -183,7 +183,7 @@ class Gating:
 
     def _why_nothing(self) -> str:
         """The sentence on a run that could judge nothing."""
-        if not self.duels:
+        if not self.comparisons:
             why = "there is no base; name one with --model=BASE beside --model=BASE-QUANT, or with --slmsec-baseline"
         elif any(group.rows for group in self._groups):
             why = "no benchmark was measured whole on both sides"

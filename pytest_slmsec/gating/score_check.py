@@ -10,7 +10,7 @@ from typing import Any
 from pytest_slmsec.core.errors import DataError, DataUnavailable
 from pytest_slmsec.core.identity import item_key
 from pytest_slmsec.core.items import Item, Output, Reply, Score
-from pytest_slmsec.gates.records.benchmark_run import Arm
+from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
 from pytest_slmsec.scoring.base import Mode
 from pytest_slmsec.tasks.base import Task
 from pytest_slmsec.tasks.registry import tasks
@@ -18,7 +18,7 @@ from pytest_slmsec.tasks.sources import find
 
 
 class Rescorer:
-    """Scores the stored answers of an arm with today's scorer of its benchmark.
+    """Scores the stored answers of a run with today's scorer of its benchmark.
 
     Args:
         data: folder of the published files, or None; some scorers need more of an item than its gold answer.
@@ -29,25 +29,25 @@ class Rescorer:
         self._data = None if data == "hub" else data
         self._own = dict(own or {})
 
-    def __call__(self, arm: Arm) -> list[Score] | str:
+    def __call__(self, run: BenchmarkRun) -> list[Score] | str:
         """One score an item, or a sentence that says why there is none."""
-        name, mode = str(arm.facts.get("task")), Mode(arm.facts["mode"])
+        name, mode = str(run.facts.get("task")), Mode(run.facts["mode"])
         task = self._own.get(name) or tasks().get(name)
         if task is None:
-            return f"The stored scores of {arm.name} were not checked: the benchmark {name!r} is not known here."
+            return f"The stored scores of {run.name} were not checked: the benchmark {name!r} is not known here."
         today = f"{task.name}/{mode.value}/{task.version}"
-        if arm.facts["scorer"] != today:
-            return f"The stored scores of {arm.name} were not checked: {arm.facts['scorer']} scored it, today {today}."
+        if run.facts["scorer"] != today:
+            return f"The stored scores of {run.name} were not checked: {run.facts['scorer']} scored it, today {today}."
         try:
-            items, outputs = self._items(task, arm), _outputs(task, arm, mode)
+            items, outputs = self._items(task, run), _outputs(task, run, mode)
             return [task.scorer(item, output, mode) for item, output in zip(items, outputs, strict=True)]
         except KeyError:  # a scorer that looks up more than the gold answer, of items that are not here
-            return f"The stored scores of {arm.name} were not checked: its items are not here; name --slmsec-data."
+            return f"The stored scores of {run.name} were not checked: its items are not here; name --slmsec-data."
 
-    def _items(self, task: Task, arm: Arm) -> list[Item]:
-        known = self._known(task, arm.facts.get("source"))
-        columns = zip(arm.columns["item"], arm.columns["sha256"], arm.columns["gold"], arm.columns["logprobs"],
-                      _choice_scores(arm), strict=True)  # fmt: skip
+    def _items(self, task: Task, run: BenchmarkRun) -> list[Item]:
+        known = self._known(task, run.facts.get("source"))
+        columns = zip(run.columns["item"], run.columns["sha256"], run.columns["gold"], run.columns["logprobs"],
+                      _choice_scores(run), strict=True)  # fmt: skip
         return [known.get(digest) or _of_id(known, name, gold) or rebuilt(name, gold, logprobs or scores)
                 for name, digest, gold, logprobs, scores in columns]  # fmt: skip
 
@@ -79,19 +79,19 @@ def rebuilt(name: str, gold: str, options: Sequence[float | None] | None, prompt
     return Item(name, prompt, gold, choices=labels, labels=labels)
 
 
-def _choice_scores(arm: Arm) -> Sequence[Sequence[float | None] | None]:
+def _choice_scores(run: BenchmarkRun) -> Sequence[Sequence[float | None] | None]:
     """What an encoder ranked the options by; the column is not there in runs that are older than encoders."""
-    return arm.columns.get("choice_scores") or [None] * arm.n
+    return run.columns.get("choice_scores") or [None] * run.n
 
 
-def _replies(arm: Arm) -> Sequence[Sequence[Mapping[str, Any]]]:
+def _replies(run: BenchmarkRun) -> Sequence[Sequence[Mapping[str, Any]]]:
     """What other models said about each answer; the column is there only where they were asked."""
-    return arm.columns.get("replies") or [()] * arm.n
+    return run.columns.get("replies") or [()] * run.n
 
 
-def _outputs(task: Task, arm: Arm, mode: Mode) -> list[Output]:
+def _outputs(task: Task, run: BenchmarkRun, mode: Mode) -> list[Output]:
     """What was scored."""
-    columns = (arm.columns[key] for key in ("text", "logprobs", "hit_limit"))
+    columns = (run.columns[key] for key in ("text", "logprobs", "hit_limit"))
     outputs = [
         Output(
             text,
@@ -100,6 +100,6 @@ def _outputs(task: Task, arm: Arm, mode: Mode) -> list[Output]:
             hit_limit=bool(cut),
             replies=tuple(Reply(**reply) for reply in replies),
         )
-        for text, logprobs, cut, scores, replies in zip(*columns, _choice_scores(arm), _replies(arm), strict=True)
+        for text, logprobs, cut, scores, replies in zip(*columns, _choice_scores(run), _replies(run), strict=True)
     ]
     return [task.as_scored(output, mode) for output in outputs]

@@ -33,10 +33,10 @@ class Speed:
 
 def workload(cases: Sequence[Case]) -> list[Generate]:
     """Up to 16 requests of the first benchmark that generates text, evenly spread over it, at most 64 tokens each."""
-    group = next((case.group for case in cases if not case.group.task.by_choice), None)
-    chosen = [case for case in cases if case.group is group and group is not None]
+    group = next((case.evaluation for case in cases if not case.evaluation.task.by_choice), None)
+    chosen = [case for case in cases if case.evaluation is group and group is not None]
     step = max(1, len(chosen) // ITEMS)
-    requests = [case.group.request(case.item) for case in chosen[::step][:ITEMS]]
+    requests = [case.evaluation.request(case.item) for case in chosen[::step][:ITEMS]]
     return [
         replace(request, max_new_tokens=min(request.max_new_tokens, NEW_TOKENS))
         for request in requests

@@ -59,7 +59,7 @@ class Recording:
         label: how the run called the group, or None.
         source: where the items came from, in a run of ours: ``fixture``, ``files``, ``hub ...``; else None.
         mode: ``strict`` or ``official``, in a run of ours; else None.
-        costs: fields of `reports.groups.Cost` that were recorded, and ``largest_batch``.
+        costs: fields of `reports.evaluation_results.Cost` that were recorded, and ``largest_batch``.
         reasons: why fields of `costs` are missing, by field.
     """
 

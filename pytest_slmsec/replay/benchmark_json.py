@@ -11,8 +11,8 @@ from typing import Any
 
 from pytest_slmsec.core.errors import CompareError, ReplayError
 from pytest_slmsec.core.items import Output, Reply, Score
-from pytest_slmsec.gates.records.benchmark_run import Arm
-from pytest_slmsec.gates.records.saved_runs import arms_from_json
+from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
+from pytest_slmsec.gates.records.saved_runs import runs_from_json
 from pytest_slmsec.replay.base import Recorded, Recording
 from pytest_slmsec.replay.files import json_of, text_of
 
@@ -37,21 +37,21 @@ def reads(path: Path) -> bool:
 def read(path: Path) -> list[Recording]:
     """See `base.Reader`."""
     try:
-        arms = arms_from_json(json_of(text_of(path), str(path)), str(path))
+        runs = runs_from_json(json_of(text_of(path), str(path)), str(path))
     except CompareError as error:
         raise ReplayError(str(error)) from error
-    return [_recording(path, arm) for arm in arms]
+    return [_recording(path, run) for run in runs]
 
 
-def _recording(path: Path, arm: Arm) -> Recording:
-    facts, n = arm.facts, arm.n
+def _recording(path: Path, run: BenchmarkRun) -> Recording:
+    facts, n = run.facts, run.n
     return Recording(
         path,
-        str(facts.get("task") or arm.benchmark),
-        tuple(_answer(arm, row) for row in range(n)),
-        model=arm.model,
+        str(facts.get("task") or run.benchmark),
+        tuple(_answer(run, row) for row in range(n)),
+        model=run.model,
         decoding=facts["decoding"] or {},
-        label=arm.benchmark,
+        label=run.benchmark,
         source=facts.get("source"),
         mode=facts["mode"],
         costs={key: facts[key] for key in COSTS if facts.get(key) is not None},
@@ -59,8 +59,8 @@ def _recording(path: Path, arm: Arm) -> Recording:
     )
 
 
-def _answer(arm: Arm, row: int) -> Recorded:
-    at: dict[str, Any] = {key: column[row] for key, column in arm.columns.items()}
+def _answer(run: BenchmarkRun, row: int) -> Recorded:
+    at: dict[str, Any] = {key: column[row] for key, column in run.columns.items()}
     scores = at.get("choice_scores")
     output = Output(
         text=at["text"],

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from pytest_slmsec import __version__
-from pytest_slmsec.reports.groups import Group
+from pytest_slmsec.reports.evaluation_results import EvaluationResult
 from pytest_slmsec.scoring.base import Result
 
 MIB = 2**20
@@ -23,7 +23,7 @@ ITEM_KEYS = ("item", "gold", "text", "logprobs", "choice_scores", "prompt_tokens
 PARAM_KEYS = ("benchmark", "model", "base", "quant", "metric")
 
 
-def add_entries(session: Any, groups: Sequence[Group]) -> None:
+def add_entries(session: Any, groups: Sequence[EvaluationResult]) -> None:
     """Append the entries of all complete groups to pytest-benchmark's session.
 
     Partial groups are left out: comparison goes by name alone, and a part must never stand under the name of the whole.
@@ -39,12 +39,12 @@ def add_entries(session: Any, groups: Sequence[Group]) -> None:
             session.benchmarks.extend(entries(named, result, result.value))
 
 
-def _named_part(group: Group) -> Group | None:
+def _named_part(group: EvaluationResult) -> EvaluationResult | None:
     part = group.judged
     return None if part is None else replace(part, label=f"{group.label}@{part.n_expected}of{group.n_expected}")
 
 
-def entries(group: Group, result: Result, value: float) -> list[Any]:
+def entries(group: EvaluationResult, result: Result, value: float) -> list[Any]:
     """The entries of one complete group: latency (where times are known), generation (where text was generated),
     error_rate and memory. Latency carries all facts, or error_rate where there is none."""
     cost, shared = group.cost(), extra_info(group, result)
@@ -60,7 +60,7 @@ def entries(group: Group, result: Result, value: float) -> list[Any]:
     return made
 
 
-def error_rate(group: Group, value: float) -> tuple[float, str]:
+def error_rate(group: EvaluationResult, value: float) -> tuple[float, str]:
     """The headline number as a percentage in which lower is better, and its unit.
 
     Accuracy and F1 become the share that is wrong, a rate of failures stays what it is, and a deviation becomes its
@@ -74,7 +74,7 @@ def error_rate(group: Group, value: float) -> tuple[float, str]:
     return 100 * share, f"% {metric}" if group.header["scale"] == 1 else f"{metric}, % of scale"
 
 
-def extra_info(group: Group, result: Result) -> dict[str, Any]:
+def extra_info(group: EvaluationResult, result: Result) -> dict[str, Any]:
     """Everything a later comparison needs, as plain data: score, counts, identities, per-item correctness, cost."""
     cost, header = group.cost(), group.header
     measured = {key: value for key, value in asdict(cost).items() if not key.startswith("seconds_per")}
@@ -105,7 +105,7 @@ def extra_info(group: Group, result: Result) -> dict[str, Any]:
     }
 
 
-def answers(groups: Sequence[Group]) -> dict[str, Any]:
+def answers(groups: Sequence[EvaluationResult]) -> dict[str, Any]:
     """The section ``slmsec`` of the file: every item of every complete group, for re-scoring and paired comparison.
 
     Columns instead of rows keep it short: each value of `items` is a list in the order of the data set.
@@ -121,13 +121,13 @@ def answers(groups: Sequence[Group]) -> dict[str, Any]:
     }
 
 
-def _stopped(part: Group) -> dict[str, Any]:
+def _stopped(part: EvaluationResult) -> dict[str, Any]:
     """The items that were seen before the gate needed no more, as visited; no entry stands for them, so with facts."""
     result = part.result()
     return {**columns(part), "facts": {} if result is None else extra_info(part, result)}
 
 
-def columns(group: Group) -> dict[str, Any]:
+def columns(group: EvaluationResult) -> dict[str, Any]:
     """Every item of one complete group, as columns."""
     rows = group.measured()
     per_item: dict[str, list[Any]] = {key: [row[key] for row in rows] for key in ITEM_KEYS}
@@ -143,7 +143,7 @@ def columns(group: Group) -> dict[str, Any]:
     return {"benchmark": group.label, "model": group.model, "items": per_item}
 
 
-def _largest_batch(group: Group) -> int | None:
+def _largest_batch(group: EvaluationResult) -> int | None:
     if (recorded := group.header.get("recorded")) is not None:
         size: int | None = recorded["costs"].get("largest_batch")
         return size
@@ -157,7 +157,7 @@ def _sum(counts: Iterable[int | None]) -> int | None:
 
 
 def _entry(
-    group: Group, metric: str, unit: str, data: Sequence[float], extra: dict[str, Any], whole: bool = False
+    group: EvaluationResult, metric: str, unit: str, data: Sequence[float], extra: dict[str, Any], whole: bool = False
 ) -> Any:
     """One entry. `whole`: it carries all facts, and not just the small ones."""
     stats: Any = import_module("pytest_benchmark.stats")

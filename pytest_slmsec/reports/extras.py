@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pytest_slmsec.config.options import RULE
-from pytest_slmsec.reports.groups import Group
+from pytest_slmsec.reports.evaluation_results import EvaluationResult
 from pytest_slmsec.scoring.metrics import SIMILARITY
 
 NO_JUDGE = (
@@ -13,7 +13,7 @@ NO_JUDGE = (
 )
 
 
-def extras(groups: Sequence[Group]) -> list[str]:
+def extras(groups: Sequence[EvaluationResult]) -> list[str]:
     """Sentences about the groups whose metric wants its extras told, and why semantic similarity is not known."""
     told = [f"{group.label} on {group.model}: {text}." for group in groups for text in _of(group)]
     facts = [group.header[SIMILARITY] for group in groups if group.header.get(SIMILARITY)]
@@ -21,7 +21,7 @@ def extras(groups: Sequence[Group]) -> list[str]:
     return told + [f"{SIMILARITY} is unavailable: {reason.rstrip('.')}." for reason in reasons]
 
 
-def _of(group: Group) -> list[str]:
+def _of(group: EvaluationResult) -> list[str]:
     judge, result = group.header.get("judge"), group.result()
     told = [] if judge is None else [NO_JUDGE if judge == RULE else f"judged by {judge}"]
     if result is not None and group.metric is not None and group.metric.tell_extras:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from pytest_slmsec.collection.cases import Case, Group
+from pytest_slmsec.collection.cases import Case, Evaluation
 from pytest_slmsec.core.identity import sha256_json
 from pytest_slmsec.core.items import Answer, Item
 from pytest_slmsec.core.journal import StoredBatch
@@ -20,8 +20,8 @@ def row(case: Case, answer: Answer) -> dict[str, Any]:
     """One measured case."""
     output, score = answer.output, answer.score
     return {
-        "group": case.group.label,
-        "model": case.group.model.name,
+        "group": case.evaluation.label,
+        "model": case.evaluation.model.name,
         "row": case.row,
         "item": answer.item.id,
         "error": answer.error,
@@ -58,8 +58,8 @@ def transcript(case: Case, answer: Answer) -> dict[str, Any]:
     """The texts of one case, for ``--slmsec-transcript``."""
     item = answer.item
     return {
-        "item_sha256": case.group.keys[case.row],
-        "decoding": _decoding(case.group),
+        "item_sha256": case.evaluation.keys[case.row],
+        "decoding": _decoding(case.evaluation),
         "system": item.system,
         "shots": [list(turn) for turn in item.shots],
         "prompt": item.prompt,
@@ -72,7 +72,7 @@ def batch(stored: StoredBatch) -> dict[str, Any]:
     return {"timing": dict(stored.timing), "meters": dict(stored.meters), "notes": list(stored.notes)}
 
 
-def header(group: Group, info: Callable[[ModelSpec], EngineInfo | None], file: str) -> dict[str, Any]:
+def header(group: Evaluation, info: Callable[[ModelSpec], EngineInfo | None], file: str) -> dict[str, Any]:
     """Facts about a group that every comparison needs, once a group and process.
 
     Args:
@@ -109,7 +109,7 @@ def header(group: Group, info: Callable[[ModelSpec], EngineInfo | None], file: s
     }
 
 
-def _decoding(group: Group) -> dict[str, Any]:
+def _decoding(group: Evaluation) -> dict[str, Any]:
     """How answers are generated; of recorded ones, as far as it was recorded."""
     if group.replayed is not None:
         return dict(group.replayed.recording.decoding)
@@ -118,7 +118,7 @@ def _decoding(group: Group) -> dict[str, Any]:
     return {key: example.get(key) for key in ("max_new_tokens", "stop", "raw")} | early
 
 
-def _recorded(group: Group, replayed: Replayed) -> dict[str, Any]:
+def _recorded(group: Evaluation, replayed: Replayed) -> dict[str, Any]:
     """Where recorded answers come from, and what their run measured."""
     recording = replayed.recording
     return {

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from pytest_slmsec.config.settings import Settings
 from pytest_slmsec.core.wrap import counted, folded
+from pytest_slmsec.reports.evaluation_results import Cost, EvaluationResult
 from pytest_slmsec.reports.extras import extras
-from pytest_slmsec.reports.groups import Cost, Group
 from pytest_slmsec.scoring.base import Result
 from pytest_slmsec.scoring.metrics import UNSCORED
 
@@ -27,7 +27,7 @@ UNKNOWN = "-"
 class Row(NamedTuple):
     """What the columns draw from."""
 
-    group: Group
+    group: EvaluationResult
     result: Result | None
     cost: Cost
 
@@ -149,7 +149,7 @@ class Name:
         return lines
 
 
-def tables(groups: Sequence[Group], width: int) -> str:
+def tables(groups: Sequence[EvaluationResult], width: int) -> str:
     """All groups as text: one table where it fits, else one of scores and one of costs."""
     from rich.console import Console
 
@@ -180,7 +180,7 @@ def _table(rows: Sequence[Row], parts: Sequence[str]) -> Any:
     return table
 
 
-def notes(groups: Sequence[Group]) -> list[str]:
+def notes(groups: Sequence[EvaluationResult]) -> list[str]:
     """Sentences below the tables: what is incomplete, what hit a limit, what was halved."""
     lines = []
     for group in groups:
@@ -207,7 +207,7 @@ def notes(groups: Sequence[Group]) -> list[str]:
     return lines + _measured_notes(groups)
 
 
-def _measured_notes(groups: Sequence[Group]) -> list[str]:
+def _measured_notes(groups: Sequence[EvaluationResult]) -> list[str]:
     """What the measurement itself noted, once a model for all benchmarks that share it."""
     labels: dict[tuple[str, str], list[str]] = {}
     for group in groups:
@@ -216,13 +216,13 @@ def _measured_notes(groups: Sequence[Group]) -> list[str]:
     return [f"{', '.join(where)} on {model}: {note}." for (model, note), where in labels.items()]
 
 
-def _unscored(group: Group) -> int:
+def _unscored(group: EvaluationResult) -> int:
     """Items that the metric left out of the denominator because nobody can answer them right."""
     result = group.result()
     return int(result.extras.get(UNSCORED) or 0) if result else 0
 
 
-def sources(groups: Sequence[Group]) -> str:
+def sources(groups: Sequence[EvaluationResult]) -> str:
     """What the items were, with the first digits of their hash."""
     used = {f"{g.label} {g.header['items_sha256'][:8]} ({g.header['source']})" for g in groups if g.header}
     return ", ".join(sorted(used))
@@ -245,7 +245,7 @@ def without_items(reasons: Mapping[str, str]) -> list[str]:
 
 
 def write_summary(
-    reporter: Any, groups: Sequence[Group], settings: Settings, unfit: Sequence[tuple[str, str, str]] = (),
+    reporter: Any, groups: Sequence[EvaluationResult], settings: Settings, unfit: Sequence[tuple[str, str, str]] = (),
     resumed: str | None = None, no_items: Mapping[str, str] | None = None,
 ) -> None:  # fmt: skip
     """The section at the end of a run.

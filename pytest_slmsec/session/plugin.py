@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import pytest
 
-from pytest_slmsec.collection.cases import MARKER, Case, Group, NoItems, case_of, no_items_of, unfit_of
+from pytest_slmsec.collection.cases import MARKER, Case, Evaluation, NoItems, case_of, no_items_of, unfit_of
 from pytest_slmsec.collection.windows import together
 from pytest_slmsec.config.options import PLUGIN_OPTIONS
 from pytest_slmsec.config.settings import Settings, read_settings
@@ -27,13 +27,12 @@ from pytest_slmsec.engines.common.base import Engine
 from pytest_slmsec.execution.journal_files import worker_journal
 from pytest_slmsec.execution.model_loader import ModelNotLoaded
 from pytest_slmsec.execution.runner import Run
-from pytest_slmsec.gates.statistics.sequential_design import FACT, Visit
+from pytest_slmsec.gates.statistics.sequential_design import FACT, SequentialDesign
 from pytest_slmsec.gating.marker import GateRules, marked
-from pytest_slmsec.gating.pair_fixture import PairReports, cases_of_pairs, visits_of_pairs
+from pytest_slmsec.gating.pair_fixture import PairReports, cases_of_pairs, designs_of_pairs
 from pytest_slmsec.replay.match import unasked
 from pytest_slmsec.reports import payload
-from pytest_slmsec.reports.groups import Group as Measured
-from pytest_slmsec.reports.groups import Groups
+from pytest_slmsec.reports.evaluation_results import EvaluationResult, EvaluationResults
 from pytest_slmsec.reports.progress import TerminalProgress
 from pytest_slmsec.scoring.metrics import find_metric
 from pytest_slmsec.tasks.base import Task
@@ -48,12 +47,12 @@ class Session:
     def __init__(self, config: pytest.Config, settings: Settings) -> None:
         self.config = config
         self.settings = settings
-        self.groups = Groups()
+        self.groups = EvaluationResults()
         self.is_worker = hasattr(config, "workerinput")
         self._progress = TerminalProgress(config)
         self.run = Run(settings, self._make_engine, self._progress)
-        self._headed: set[Group] = set()
-        self._batches_told: set[tuple[Group, int]] = set()
+        self._headed: set[Evaluation] = set()
+        self._batches_told: set[tuple[Evaluation, int]] = set()
         self._metrics: dict[str, Any] = {}
         self._transcript: TextIO | None = None
         self._unfit: dict[tuple[str, str, str], None] = {}
@@ -62,8 +61,8 @@ class Session:
         self._reused = self._answered = 0
         self._problem: str | None = None
         self._own_tasks: dict[str, Task] = {}
-        self._pair_cases: dict[Group, list[Case]] = {}
-        self._pair_visits: dict[Group, Visit] = {}
+        self._pair_cases: dict[Evaluation, list[Case]] = {}
+        self._pair_designs: dict[Evaluation, SequentialDesign] = {}
         self.gating: Gating | None = None
 
     @classmethod
@@ -185,7 +184,7 @@ class Session:
         finally:
             for names in lists:
                 names.remove("benchmark")
-        keys = [case.group.model if (case := case_of(item)) else None for item in items]
+        keys = [case.evaluation.model if (case := case_of(item)) else None for item in items]
         items[:] = together(items, keys)  # type: ignore[arg-type]
         if self.gating is not None:
             self._usable(self.gating.stopping.arrange, items)
@@ -201,28 +200,29 @@ class Session:
         units = unit_numbers(self.config, self.settings, session.items)
         looks = self._segments(planned)
         self.run.adopt(planned, lambda case: (units.get(case), looks(case)))
-        self._own_tasks.update({group.task.name: group.task for group in dict.fromkeys(case.group for case in cases)})
+        evaluations = dict.fromkeys(case.evaluation for case in cases)
+        self._own_tasks.update({evaluation.task.name: evaluation.task for evaluation in evaluations})
         marked_tests = any(item.get_closest_marker(MARKER) for item in session.items)
-        if marked_tests and not self.is_worker and (idle := self._idle({case.group.model.name for case in cases})):
+        if marked_tests and not self.is_worker and (idle := self._idle({case.evaluation.model.name for case in cases})):
             raise usage_error(idle)
 
     def _arrange_pairs(self, items: list[pytest.Item]) -> None:
-        """Put the cases behind pairs that may stop early into the order of their visits."""
-        self._pair_visits = visits_of_pairs(items, self.config, self.settings)
-        for group, visit in self._pair_visits.items():
+        """Put the cases behind pairs that may stop early into the order of their designs."""
+        self._pair_designs = designs_of_pairs(items, self.config, self.settings)
+        for group, design in self._pair_designs.items():
             by_row = {case.row: case for case in self._pair_cases[group]}
-            self._pair_cases[group] = [by_row[row] for row in visit.order]
+            self._pair_cases[group] = [by_row[row] for row in design.item_order]
 
     def _segments(self, cases: Sequence[Case]) -> Callable[[Case], int]:
         """How many looks of the gate come before a case."""
-        looks = {case: visit.segment(place) for group, visit in self._pair_visits.items()
+        looks = {case: design.segment(place) for group, design in self._pair_designs.items()
                  for place, case in enumerate(self._pair_cases[group])}  # fmt: skip
         gating = self.gating
         return lambda case: looks[case] if case in looks else gating.stopping.segment(case) if gating else 0
 
-    def pair_visit(self, group: Group) -> Visit | None:
-        """The visit of a group behind a pair, where it may stop before its end."""
-        return self._pair_visits.get(group)
+    def pair_design(self, group: Evaluation) -> SequentialDesign | None:
+        """The design of a group behind a pair, where it may stop before its end."""
+        return self._pair_designs.get(group)
 
     def _idle(self, asked: Collection[str]) -> str | None:
         """Recorded answers that no test asks for are a mistake, and not a green run."""
@@ -243,14 +243,14 @@ class Session:
         """The answer of a case, for the fixture. Problems of the run end it; those of a model skip its cases."""
         if self.config.option.setuponly or self.config.option.setupplan:
             return None
-        if self.gating is not None and (needless := self.gating.stopping.needless(case)):
-            pytest.skip(needless)
+        if self.gating is not None and (skip_reason := self.gating.stopping.skip_reason(case)):
+            pytest.skip(skip_reason)
         try:
             return self.run.answer(case)
         except SlmsecError as error:
             problem = error
         if isinstance(problem, DataUnavailable):
-            self._without_items[case.group.task.name] = str(problem)
+            self._without_items[case.evaluation.task.name] = str(problem)
         if isinstance(problem, (ModelNotLoaded, DataUnavailable, Unfit)):
             pytest.skip(str(problem))
         if isinstance(problem, JournalError):
@@ -258,20 +258,20 @@ class Session:
             pytest.exit(str(problem), returncode=pytest.ExitCode.INTERRUPTED)
         pytest.fail(str(problem), pytrace=False)
 
-    def measured(self, group: Group, item: pytest.Item, first: int | None = None) -> Measured:
+    def measured(self, group: Evaluation, item: pytest.Item, first: int | None = None) -> EvaluationResult:
         """The items of a group, for the test of a pair; answers that the run has already are not asked again.
 
         Args:
-            first: so many of them, in the order of the visit; all without it.
+            first: so many of them, in the order of the design; all without it.
 
         Raises:
             SlmsecError: the model cannot be loaded, or the items cannot be read.
         """
-        found, header, told, visit = Groups(), None, set[int](), self._pair_visits.get(group)
+        found, header, told, design = EvaluationResults(), None, set[int](), self._pair_designs.get(group)
         for case in self._pair_cases[group][:first]:
             answer = self.run.answer(case)
             header = header or payload.header(group, self.run.info, item.nodeid.partition("::")[0])
-            header |= {} if visit is None else {FACT: visit.to_json()}
+            header |= {} if design is None else {FACT: design.to_json()}
             batch = (self.run.take(case) or (None, None))[1]
             data = {"row": payload.row(case, answer), "header": payload.plain(header)}
             if batch is not None and id(batch) not in told:
@@ -279,7 +279,7 @@ class Session:
                 data["batch"] = payload.batch(batch)
             found.add(data, group.metric)
         result = found.by_key[group.label, group.model.name]
-        result.stopped = first if visit is not None and first != visit.n_total else None
+        result.stopped = first if design is not None and first != design.n_total else None
         return result
 
     @pytest.hookimpl(tryfirst=True)
@@ -296,7 +296,7 @@ class Session:
         """Hang the measurement on the report, and give each case its own share of its window's time."""
         report: Any = yield
         case = case_of(item)
-        if report.skipped and (unfit := self.run.unfit(case.group) if case else unfit_of(item)):
+        if report.skipped and (unfit := self.run.unfit(case.evaluation) if case else unfit_of(item)):
             report.slmsec_unfit = [unfit.model, unfit.benchmark, unfit.why]
         if report.skipped and (missing := self._no_items(case) if case else no_items_of(item)):
             report.slmsec_no_items = list(missing)
@@ -309,22 +309,22 @@ class Session:
         return report  # type: ignore[no-any-return]
 
     def _no_items(self, case: Case) -> NoItems | None:
-        name = case.group.task.name
+        name = case.evaluation.task.name
         why = self._without_items.get(name)
         return None if why is None else NoItems(name, why)
 
     def _attach(self, report: Any, item: pytest.Item, case: Case, answer: Answer, batch: Any) -> None:
         report.slmsec = data = {"row": payload.row(case, answer), "reused": self.run.is_reused(batch)}
-        if batch is not None and (told := (case.group, id(batch))) not in self._batches_told:
+        if batch is not None and (told := (case.evaluation, id(batch))) not in self._batches_told:
             self._batches_told.add(told)
             data["batch"] = payload.batch(batch)
-        if case.group not in self._headed:
-            self._headed.add(case.group)
-            header = payload.header(case.group, self.run.info, item.nodeid.partition("::")[0])
-            visit = self.gating.stopping.visit(case.group) if self.gating is not None else None
-            visited = {} if visit is None else {FACT: visit.to_json()}
+        if case.evaluation not in self._headed:
+            self._headed.add(case.evaluation)
+            header = payload.header(case.evaluation, self.run.info, item.nodeid.partition("::")[0])
+            design = self.gating.stopping.design(case.evaluation) if self.gating is not None else None
+            visited = {} if design is None else {FACT: design.to_json()}
             data["header"] = payload.plain({**header, "gate": marked(item), **visited})
-            self._metrics[case.group.label] = case.group.metric
+            self._metrics[case.evaluation.label] = case.evaluation.metric
         if self.settings.transcript:
             data["transcript"] = payload.transcript(case, answer)
         report.duration = answer.seconds or 0.0

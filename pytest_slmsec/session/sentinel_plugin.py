@@ -19,11 +19,11 @@ from pytest_slmsec.cli.recorded_runs import read_recorded
 from pytest_slmsec.collection.ids import safe_id
 from pytest_slmsec.core.errors import SlmsecError
 from pytest_slmsec.core.wrap import WIDTH, shown, wrapped
-from pytest_slmsec.gates.records.benchmark_run import Arm
-from pytest_slmsec.gates.records.saved_runs import read_arms, stored_path
+from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
+from pytest_slmsec.gates.records.saved_runs import read_runs, stored_path
 from pytest_slmsec.replay import benchmark_json
+from pytest_slmsec.reports.evaluation_results import EvaluationResult, EvaluationResults
 from pytest_slmsec.reports.gate.test_reports import GateReport, show
-from pytest_slmsec.reports.groups import Group, Groups
 from pytest_slmsec.sentinels.base import Evidence, Finding
 from pytest_slmsec.sentinels.registry import SENTINELS, watch
 
@@ -38,7 +38,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def evidence_of_group(group: Group) -> Evidence:
+def evidence_of_result(group: EvaluationResult) -> Evidence:
     """What is known of a live group, complete or not."""
     rows = group.measured()
     columns = {name: [{**row, **row["score"]}.get(name) for row in rows] for name in (*COLUMNS, "prompt_words")}
@@ -46,10 +46,10 @@ def evidence_of_group(group: Group) -> Evidence:
     return _evidence(group.label, group.model, facts, columns)
 
 
-def evidence_of_arm(arm: Arm) -> Evidence:
+def evidence_of_run(run: BenchmarkRun) -> Evidence:
     """What is known of a stored group."""
-    columns = {name: arm.columns.get(name, ()) for name in (*COLUMNS, "prompt_words")}
-    return _evidence(arm.benchmark, arm.model, arm.facts, columns)
+    columns = {name: run.columns.get(name, ()) for name in (*COLUMNS, "prompt_words")}
+    return _evidence(run.benchmark, run.model, run.facts, columns)
 
 
 def _evidence(benchmark: str, model: str, facts: Mapping[str, Any], columns: Mapping[str, Sequence[Any]]) -> Evidence:
@@ -111,7 +111,7 @@ class Watch:
         groups: completed by the session. fail: each finding is an error of the run.
     """
 
-    def __init__(self, groups: Groups, fail: bool) -> None:
+    def __init__(self, groups: EvaluationResults, fail: bool) -> None:
         self._groups, self._fail = groups, fail
         self.findings: list[Finding] = []
 
@@ -119,7 +119,7 @@ class Watch:
         """Find, and hang each finding on its group, which carries it into the record."""
         groups = list(self._groups)
         bases = {group.model: str(group.header["base"]) for group in groups if group.header.get("quant")}
-        self.findings = look([evidence_of_group(group) for group in groups if group.header], bases)
+        self.findings = look([evidence_of_result(group) for group in groups if group.header], bases)
         for group in groups:
             group.findings = [f for f in self.findings if (f.benchmark, f.model) == (group.label, group.model)]
 
@@ -169,12 +169,12 @@ def look_at_stored(run: str, root: Path, data: str | None) -> int:
         path = root / Path(run).expanduser()
         stored = not path.exists() or benchmark_json.reads(path)
         data = data or os.environ.get("SLMSEC_DATA")
-        arms = read_arms(stored_path(run, root)) if stored else read_recorded(path, data)
-        bases = {arm.model: str(arm.facts["base"]) for arm in arms if arm.facts.get("quant")}
-        findings = look([evidence_of_arm(arm) for arm in arms], bases)
+        runs = read_runs(stored_path(run, root)) if stored else read_recorded(path, data)
+        bases = {run.model: str(run.facts["base"]) for run in runs if run.facts.get("quant")}
+        findings = look([evidence_of_run(run) for run in runs], bases)
     except SlmsecError as error:
         print(f"slmsec: error: {error}", file=sys.stderr)
         return UNUSABLE
-    groups = f"{len(arms)} group{'s' * (len(arms) != 1)}"
+    groups = f"{len(runs)} group{'s' * (len(runs) != 1)}"
     print("\n".join(tell(findings)) if findings else f"No sentinel fires on the {groups} of {run}.")
     return FOUND if findings else 0

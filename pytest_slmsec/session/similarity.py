@@ -13,7 +13,7 @@ from pytest_slmsec.collection.ids import model_id
 from pytest_slmsec.core.errors import ModelError, SlmsecError, UsageError
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.common.settings import EngineSettings
-from pytest_slmsec.reports.groups import Group
+from pytest_slmsec.reports.evaluation_results import EvaluationResult
 from pytest_slmsec.scoring.base import Mode
 from pytest_slmsec.scoring.metrics import SIMILARITY
 from pytest_slmsec.scoring.similarity import Passages, mean_best_cosine
@@ -50,7 +50,7 @@ def check_model(spec: ModelSpec) -> None:
 
 
 def add_similarity(
-    groups: Iterable[Group],
+    groups: Iterable[EvaluationResult],
     find: Callable[[str], Task | None],
     model: ModelSpec | None,
     settings: EngineSettings,
@@ -89,17 +89,17 @@ def add_similarity(
         encoder.close()
 
 
-def _extras(group: Group) -> Mapping[str, float | None]:
+def _extras(group: EvaluationResult) -> Mapping[str, float | None]:
     result = group.result()
     return {} if result is None else result.extras
 
 
-def _without(chosen: Iterable[tuple[Group, Task]], reason: str) -> None:
+def _without(chosen: Iterable[tuple[EvaluationResult, Task]], reason: str) -> None:
     for group, _ in chosen:
         group.header[SIMILARITY] = {"model": None, "reason": reason}
 
 
-def _measure(group: Group, task: Task, model: ModelSpec, encoder: SentenceVectors) -> None:
+def _measure(group: EvaluationResult, task: Task, model: ModelSpec, encoder: SentenceVectors) -> None:
     rows = group.measured()
     passages = [_passages(task, row, Mode(group.header["mode"])) for row in rows]
     texts = list(dict.fromkeys(text for one in passages for text in (*one.wanted, *one.given)))

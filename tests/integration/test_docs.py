@@ -48,8 +48,8 @@ def recorded_runs(home):
              "tokens_generated": 2} for row, cells in enumerate(prompts[1:])]  # fmt: skip
     line = {"group": "cti-mcq@fixture", "item": "cti-mcq-00001", "error": None, "score": None, "hit_limit": False,
             "gold": "A", "text": "A", "prompt": rows[0]["prompt"]}  # fmt: skip
-    for arm in ("bare", "gptq4"):
-        folder = home / "runs" / "phi3" / arm
+    for run in ("bare", "gptq4"):
+        folder = home / "runs" / "phi3" / run
         folder.mkdir(parents=True)
         (folder / "cti-mcq.outputs.json").write_text(json.dumps(rows))
     transcript = [json.dumps({**line, "model": model}) + "\n" for model in ("tinysec", "phi3")]

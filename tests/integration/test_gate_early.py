@@ -115,22 +115,22 @@ def test_the_verdict_equals_its_recomputation_from_the_stored_prefix(runs):
 
 def test_no_look_before_the_last_one_would_have_decided(runs):
     """The prefix is the shortest one at a look that decides: the same data, cut at every earlier look, stay open."""
-    from pytest_slmsec.gates.decision.decide import settled
+    from pytest_slmsec.gates.decision.decide import single_benchmark_verdict
     from pytest_slmsec.gates.decision.score_gates import score_gates
     from pytest_slmsec.gates.policy.config import GateConfig
     from pytest_slmsec.gates.records.comparability import pair, restricted
-    from pytest_slmsec.gates.records.saved_runs import read_arms
+    from pytest_slmsec.gates.records.saved_runs import read_runs
 
     runs.suite(500)
     runs.run("--model=alpha", "--benchmark-json=base.json")
     runs.loses(9)
     configure(runs, 'early_stop = "obf"')
     runs.run("--model=alpha-gptq4", "--slmsec-baseline=base.json", "--benchmark-json=candidate.json")
-    (base,), (candidate,) = read_arms(runs.path / "base.json"), read_arms(runs.path / "candidate.json")
+    (base,), (candidate,) = read_runs(runs.path / "base.json"), read_runs(runs.path / "candidate.json")
     verdicts = []
     for look in (n for n in (100, 200, 300, 400, 500) if n <= candidate.n):
         part = candidate.taken(range(look))
-        verdicts.append(settled(score_gates(pair(restricted(base, part), part), GateConfig()), 1))
+        verdicts.append(single_benchmark_verdict(score_gates(pair(restricted(base, part), part), GateConfig()), 1))
     assert [verdict and verdict.value for verdict in verdicts] == [None] * (len(verdicts) - 1) + ["FAIL"]
 
 

@@ -193,9 +193,9 @@ def correct(path):
 @pytest.mark.parametrize(("model", "task"), CELLS)
 def test_the_recorded_table(pytester, pytestconfig, model, task):
     suite = pytestconfig.rootpath / "benchmarks" / "test_ctibench.py"
-    arms = [f"--model=replay:{DATA}/recorded-runs/{model}/{arm}/{task}.outputs.json" for arm in ("bare", "gptq4")]
+    runs = [f"--model=replay:{DATA}/recorded-runs/{model}/{run}/{task}.outputs.json" for run in ("bare", "gptq4")]
     name = task.replace("-", "_")
-    result = pytester.runpytest_inprocess("-p", "no:randomly", f"{suite}::test_{name}", f"--slmsec-data={DATA}", *arms,
+    result = pytester.runpytest_inprocess("-p", "no:randomly", f"{suite}::test_{name}", f"--slmsec-data={DATA}", *runs,
                                           "--benchmark-json=out.json", f"--rootdir={pytester.path}")  # fmt: skip
     assert result.ret == 0
     (bare, bare_parsed), (quantised, parsed) = correct(pytester.path / "out.json").values()
@@ -209,8 +209,8 @@ def test_the_recorded_table(pytester, pytestconfig, model, task):
 @needs_data
 def test_the_padding_of_a_recorded_run_is_no_speed(pytester, pytestconfig):
     suite = pytestconfig.rootpath / "benchmarks" / "test_ctibench.py"
-    arms = [f"--model=replay:{DATA}/recorded-runs/phi3/{arm}" for arm in ("bare", "gptq4")]
-    pytester.runpytest_inprocess("-p", "no:randomly", f"{suite}::test_cti_rcm", f"--slmsec-data={DATA}", *arms,
+    runs = [f"--model=replay:{DATA}/recorded-runs/phi3/{run}" for run in ("bare", "gptq4")]
+    pytester.runpytest_inprocess("-p", "no:randomly", f"{suite}::test_cti_rcm", f"--slmsec-data={DATA}", *runs,
                                  "--benchmark-json=out.json", f"--rootdir={pytester.path}")  # fmt: skip
     bare, padded = facts(pytester.path / "out.json").values()
     assert bare["decode_tokens_per_s"] == pytest.approx(32.3, abs=0.1)

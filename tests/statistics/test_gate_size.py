@@ -203,7 +203,7 @@ def test_fidelity_size_on_skewed_kl():
 
 @pytest.mark.parametrize("slowdown", [0.0, 0.05, 0.10])
 def test_throughput_on_a_drifting_machine(slowdown):
-    # Noise of the machine: autocorrelated (0.85 from run to run), shared by the arms of a round.
+    # Noise of the machine: autocorrelated (0.85 from run to run), shared by the runs of a round.
     rng = np.random.default_rng(13)
     verdicts = []
     for _ in range(400):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pytest_slmsec.gates.decision.score_gates import Judged
 from pytest_slmsec.gates.policy.config import SIZE, GateConfig
 from pytest_slmsec.gates.policy.suite import Kind, Member
-from pytest_slmsec.gates.records.benchmark_run import Arm
+from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
 from pytest_slmsec.gates.records.comparability import Pair
 from pytest_slmsec.gates.statistics.paired_throughput import advisory_throughput
 from pytest_slmsec.gates.statistics.result import PERCENT, TIME, GateResult, Verdict
@@ -61,8 +61,8 @@ def _speed(pairs: Sequence[Pair], config: GateConfig, errors: tuple[str, ...]) -
     else:
         return _unmeasured(pairs, SPEED, "decode_tokens_per_s", config.max_slowdown)
     speeds = [
-        sum(work) / sum(w / (_number(arm, rate) or 1.0) for w, arm in zip(work, arms, strict=True))
-        for arms in ([pair.base for pair in known], [pair.candidate for pair in known])
+        sum(work) / sum(w / (_number(run, rate) or 1.0) for w, run in zip(work, runs, strict=True))
+        for runs in ([pair.base for pair in known], [pair.candidate for pair in known])
     ]
     result = advisory_throughput(speeds[0], speeds[1], config.max_slowdown, gate=SPEED)
     if errors:
@@ -72,8 +72,8 @@ def _speed(pairs: Sequence[Pair], config: GateConfig, errors: tuple[str, ...]) -
 
 def _unmeasured(pairs: Sequence[Pair], what: str, key: str, margin: float) -> Judged | None:
     """A cost that a recorded run explains away (padding counted as tokens) is an error with that reason."""
-    arms = [arm for pair in pairs for arm in (pair.base, pair.candidate)]
-    reasons = [f"The {what} of {arm.model} was not measured: {why}." for arm in arms if (why := _reason(arm, key))]
+    runs = [run for pair in pairs for run in (pair.base, pair.candidate)]
+    reasons = [f"The {what} of {run.model} was not measured: {why}." for run in runs if (why := _reason(run, key))]
     known = tuple(dict.fromkeys(reasons + [text for pair in pairs for text in pair.cost_errors]))
     if not known:
         return None
@@ -82,19 +82,19 @@ def _unmeasured(pairs: Sequence[Pair], what: str, key: str, margin: float) -> Ju
     return Judged("", what, member, None, None, advisory=True)
 
 
-def _reason(arm: Arm, key: str) -> str | None:
+def _reason(run: BenchmarkRun, key: str) -> str | None:
     """Why a recorded run's own measurement counts for nothing, or None."""
-    return ((arm.facts.get("recorded") or {}).get("reasons") or {}).get(key)
+    return ((run.facts.get("recorded") or {}).get("reasons") or {}).get(key)
 
 
 def _memory(pairs: Sequence[Pair], config: GateConfig, errors: tuple[str, ...]) -> Judged | None:
     for key in ("peak_gpu_bytes", "peak_rss_bytes"):
-        peaks = [[_number(arm, key) for arm in arms]
-                 for arms in ([p.base for p in pairs], [p.candidate for p in pairs])]  # fmt: skip
+        peaks = [[_number(run, key) for run in runs]
+                 for runs in ([p.base for p in pairs], [p.candidate for p in pairs])]  # fmt: skip
         if all(peak is not None for side in peaks for peak in side):
             break
     else:
-        explained = any(_reason(arm, "peak_gpu_bytes") for pair in pairs for arm in (pair.base, pair.candidate))
+        explained = any(_reason(run, "peak_gpu_bytes") for pair in pairs for run in (pair.base, pair.candidate))
         share = config.memory_allowance(True).share
         return _unmeasured(pairs, MEMORY, "peak_gpu_bytes", share) if explained else None
     base, candidate = (int(max(peak for peak in side if peak is not None)) for side in peaks)
@@ -109,28 +109,28 @@ def _memory(pairs: Sequence[Pair], config: GateConfig, errors: tuple[str, ...]) 
     return _judged(result, MEMORY, base, candidate, required)
 
 
-def _runs(arms: Sequence[Arm], key: str, own: int) -> list[int]:
+def _runs(runs: Sequence[BenchmarkRun], key: str, own: int) -> list[int]:
     """The peaks of all runs: that of the run itself, unless the others count alone (`remeasure.measure_again`)."""
-    again = [peaks[key] for arm in arms if (peaks := arm.facts.get("peaks_again")) and peaks.get(key)]
+    again = [peaks[key] for run in runs if (peaks := run.facts.get("peaks_again")) and peaks.get(key)]
     found = [int(max(run)) for run in zip(*again, strict=False)]
     return found if len(found) >= MINIMUM_RUNS else [own, *found]
 
 
 def _size(pairs: Sequence[Pair], config: GateConfig) -> Judged | None:
     """Bytes on disk. A model made from the base must not be larger; another model only where a limit was set."""
-    arms = pairs[0].base, pairs[0].candidate
-    base, candidate = ((arm.facts.get("engine") or {}).get("model_bytes") for arm in arms)
+    runs = pairs[0].base, pairs[0].candidate
+    base, candidate = ((run.facts.get("engine") or {}).get("model_bytes") for run in runs)
     if not base or not candidate:
         return None
     limit = int((config.size or SIZE).limit_bytes(base))
     growth = candidate / base - 1
     result = replace(size_gate(candidate, limit, gate=SIZE_ON_DISK), estimate=growth, lower=growth, upper=growth,
                      margin=limit / base - 1)  # fmt: skip
-    made_of = [(arm.facts["base"], arm.facts.get("adapter")) for arm in arms]
+    made_of = [(run.facts["base"], run.facts.get("adapter")) for run in runs]
     required = config.size is not None or made_of[0] == made_of[1]
     return _judged(result, SIZE_ON_DISK, base, candidate, required)
 
 
-def _number(arm: Arm, key: str) -> float | None:
-    value = arm.facts.get(key)
+def _number(run: BenchmarkRun, key: str) -> float | None:
+    value = run.facts.get(key)
     return None if value is None else float(value)

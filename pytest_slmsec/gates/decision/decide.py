@@ -13,10 +13,10 @@ from pytest_slmsec.gates.decision.drop_warnings import tolerated_drops
 from pytest_slmsec.gates.decision.score_gates import Judged, score_gates
 from pytest_slmsec.gates.policy.config import GateConfig
 from pytest_slmsec.gates.policy.suite import ALPHA, Kind, Limits, Member, SuiteResult, suite_verdict
-from pytest_slmsec.gates.records.benchmark_run import Arm
+from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
 from pytest_slmsec.gates.records.comparability import Pair, Rescore, pair, restricted
 from pytest_slmsec.gates.statistics.result import POINTS, GateResult, Verdict
-from pytest_slmsec.gates.statistics.sequential_design import Visit, visit_of
+from pytest_slmsec.gates.statistics.sequential_design import SequentialDesign, design_of
 
 COMPARISON = "comparison"
 
@@ -57,10 +57,10 @@ class Judgement:
         return list(dict.fromkeys(judged.benchmark for judged in self.gates if judged.benchmark))
 
     @property
-    def visits(self) -> list[tuple[Arm, Visit]]:
-        """The candidate's arm and visit of each benchmark that could stop early or be extended."""
-        arms = [p.candidate for p in self.pairs]
-        return [(arm, visit) for arm in arms if (visit := visit_of(arm.facts, arm.name)) is not None]
+    def designs(self) -> list[tuple[BenchmarkRun, SequentialDesign]]:
+        """The candidate's run and design of each benchmark that could stop early or be extended."""
+        runs = [p.candidate for p in self.pairs]
+        return [(run, design) for run in runs if (design := design_of(run.facts, run.name)) is not None]
 
     def to_json(self) -> dict[str, Any]:
         """Everything as plain data."""
@@ -75,10 +75,7 @@ class Judgement:
             "verdict": self.verdict.value,
             "suite": self.suite.to_json(),
             "gates": [self._gate_json(judged) for judged in self.gates],
-            "early_stop": {
-                arm.benchmark: {**visit.to_json(), "n": arm.n, "n_total": visit.n_total, "saved": visit.n_total - arm.n}
-                for arm, visit in self.visits
-            },
+            "early_stop": {run.benchmark: _design_json(run, design) for run, design in self.designs},
             "hashes": {p.base.benchmark: _hashes(p) for p in self.pairs},
             "warnings": list(self.warnings),
             "missing": list(self.missing),
@@ -100,7 +97,12 @@ class Judgement:
         }
 
 
-def settled(gates: Sequence[Judged], benchmarks: int) -> Verdict | None:
+def _design_json(run: BenchmarkRun, design: SequentialDesign) -> dict[str, Any]:
+    total = design.n_total
+    return {**design.to_json(), "n": run.n, "n_total": total, "saved": total - run.n}
+
+
+def single_benchmark_verdict(gates: Sequence[Judged], benchmarks: int) -> Verdict | None:
     """What one benchmark says, if it needs no more items: FAIL as soon as a gate FAILs, PASS once all that decide do.
 
     Among several benchmarks a FAIL has to hold in their family, so its p-value must be small enough for Holm's first
@@ -120,7 +122,7 @@ def settled(gates: Sequence[Judged], benchmarks: int) -> Verdict | None:
 
 def _hashes(found: Pair) -> dict[str, Any]:
     facts = found.base.facts
-    weights = [(arm.facts.get("engine") or {}).get("weights_sha256") for arm in (found.base, found.candidate)]
+    weights = [(run.facts.get("engine") or {}).get("weights_sha256") for run in (found.base, found.candidate)]
     return {
         "items": facts.get("items_sha256"),
         "scorer": facts["scorer"],
@@ -131,20 +133,20 @@ def _hashes(found: Pair) -> dict[str, Any]:
 
 
 def judge(
-    bases: Sequence[Arm], candidates: Sequence[Arm], config: GateConfig, today: date, rescore: Rescore | None = None,
-    live: Sequence[Judged] = (),
+    bases: Sequence[BenchmarkRun], candidates: Sequence[BenchmarkRun], config: GateConfig, today: date,
+    rescore: Rescore | None = None, live: Sequence[Judged] = (),
 ) -> Judgement:  # fmt: skip
     """Judge one candidate model against one base model on every benchmark that both have.
 
     Args:
-        bases, candidates: the arms of one model each, every benchmark once.
+        bases, candidates: the runs of one model each, every benchmark once.
         today: against which dates of changed margins are held. live: gates measured with both models loaded.
 
     Raises:
         CompareError: they have no benchmark in common.
         UsageError: the configuration does not fit the benchmarks.
     """
-    ours, theirs = {arm.benchmark: arm for arm in bases}, {arm.benchmark: arm for arm in candidates}
+    ours, theirs = {run.benchmark: run for run in bases}, {run.benchmark: run for run in candidates}
     common = [name for name in ours if name in theirs]
     if not common:
         raise CompareError(
@@ -160,7 +162,7 @@ def judge(
             gates.append(_error(name, error, config, ours[name].n))
             continue
         pairs.append(found)
-        warnings += dict.fromkeys(f"{name}: {text}" for text in found.warnings)  # both arms may have the same to say
+        warnings += dict.fromkeys(f"{name}: {text}" for text in found.warnings)  # both runs may have the same to say
     warnings += tolerated_drops(gates)
     gates += cost_gates(pairs, config, live)
     suite, verdicts = _together(gates, config.suite, len(common))
@@ -175,7 +177,7 @@ def _error(benchmark: str, error: CompareError, config: GateConfig, n: int) -> J
     return Judged(benchmark, COMPARISON, Member(result, Kind.SCORE, primary=False))
 
 
-def _missing(ours: Mapping[str, Arm], theirs: Mapping[str, Arm]) -> list[str]:
+def _missing(ours: Mapping[str, BenchmarkRun], theirs: Mapping[str, BenchmarkRun]) -> list[str]:
     return [f"{name} was measured on the base only; it is not compared." for name in ours if name not in theirs] + [
         f"{name} was measured on the candidate only; it is not compared." for name in theirs if name not in ours
     ]

@@ -1,6 +1,6 @@
-"""How the differences of one benchmark become a verdict: all at once, or at the looks of a visit.
+"""How the differences of one benchmark become a verdict: all at once, or at the looks of a design.
 
-Every gate of a benchmark goes through the same `Method`. Under a visit each of them holds its error rate at whatever
+Every gate of a benchmark goes through the same `Method`. Under a design each of them holds its error rate at whatever
 look the run stops, and whichever gate stopped it: scheduled looks have repeated bounds, and the betting tests hold at
 any time.
 """
@@ -28,7 +28,7 @@ from pytest_slmsec.gates.statistics.paired_binary import (
 )
 from pytest_slmsec.gates.statistics.paired_real import real_gate
 from pytest_slmsec.gates.statistics.result import GateResult, Verdict
-from pytest_slmsec.gates.statistics.sequential_design import TWO_STAGE, Visit, visit_of
+from pytest_slmsec.gates.statistics.sequential_design import TWO_STAGE, SequentialDesign, design_of
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -39,19 +39,19 @@ class Method:
     """How one benchmark is judged.
 
     Attributes:
-        config: scope and error rates. n: items seen. visit: order and looks, or None where all were judged once.
+        config: scope and error rates. n: items seen. design: order and looks, or None where all were judged once.
         clusters: the cluster (article, passage) of each item, or None.
     """
 
     config: GateConfig
     n: int
-    visit: Visit | None = None
+    design: SequentialDesign | None = None
     clusters: tuple[str, ...] | None = None
 
     @property
     def n_total(self) -> int:
         """Items of the whole benchmark, seen or not."""
-        return self.n if self.visit is None else self.visit.n_total
+        return self.n if self.design is None else self.design.n_total
 
     def binary(
         self, before: Flags, after: Flags, margin: float, gate: str, base_accuracy: float | None = None,
@@ -66,7 +66,7 @@ class Method:
         if self.config.scope == "benchmark":
             return self._exactly(differences, margin, 1.0, gate, "points")
         lost, gained = int((differences < 0).sum()), int((differences > 0).sum())
-        if self.visit is None or self._in_two_parts:
+        if self.design is None or self._in_two_parts:
             ratio, level, share = self._ratio(differences), *self._level(level)
             found = binary_gate(lost, gained, self.n, margin, level, level, base_accuracy, gate=gate,
                                 cluster_se_ratio=ratio, power=self.config.power)  # fmt: skip
@@ -85,15 +85,15 @@ class Method:
         Raises:
             UsageError: early stopping does not fit the benchmark.
         """
-        alpha, visit = self.config.alpha, self.visit
+        alpha, design = self.config.alpha, self.design
         if self.config.scope == "benchmark":
             return self._exactly(differences, margin, scale, gate, unit)
-        if visit is not None and visit.method == "anytime":
+        if design is not None and design.method == "anytime":
             self._refuse_clusters()
             found = anytime_real_gate(differences, margin, scale, alpha, gate=gate, unit=unit)
-            return replace(found, details={**found.details, "n_total": visit.n_total})
-        if visit is not None and visit.method != TWO_STAGE:
-            raise UsageError(real_needs_anytime(gate, visit.method))
+            return replace(found, details={**found.details, "n_total": design.n_total})
+        if design is not None and design.method != TWO_STAGE:
+            raise UsageError(real_needs_anytime(gate, design.method))
         ratio, level, share = self._ratio(differences), *self._level(alpha)
         found = real_gate(differences, margin, scale, level, gate=gate, unit=unit, cluster_se_ratio=ratio,
                           power=self.config.power)  # fmt: skip
@@ -103,9 +103,9 @@ class Method:
         return benchmark_gate(differences, self.n_total, margin, scale, self.config.alpha, gate=gate, unit=unit)
 
     def _sequential(self, lost: int, gained: int, margin: float, alpha: float, gate: str) -> GateResult:
-        assert self.visit is not None
+        assert self.design is not None
         self._refuse_clusters()
-        method, looks, n_total = self.visit.method, self.visit.looks, self.visit.n_total
+        method, looks, n_total = self.design.method, self.design.interim_looks, self.design.n_total
         if method == "hybrid":
             return hybrid_gate(lost, gained, self.n, n_total, margin, alpha, gate=gate)
         if method == "anytime":
@@ -116,22 +116,22 @@ class Method:
     @property
     def _in_two_parts(self) -> bool:
         """Two stages of items in clusters: the joint distribution of the looks is not known, the sum of errors is."""
-        return self.visit is not None and self.visit.method == TWO_STAGE and self.clusters is not None
+        return self.design is not None and self.design.method == TWO_STAGE and self.clusters is not None
 
     def _level(self, alpha: float) -> tuple[float, float]:
         """The error rate of this look and its share of all: of two stages each has a part, so that the sum is kept."""
-        if self.visit is None or len(self.visit.looks) == 1:
+        if self.design is None or len(self.design.interim_looks) == 1:
             return alpha, 1.0
-        first = pocock_spent(self.visit.looks[0] / self.visit.n_total, 1.0)
-        share = first if self.n == self.visit.looks[0] else 1 - first
+        first = pocock_spent(self.design.interim_looks[0] / self.design.n_total, 1.0)
+        share = first if self.n == self.design.interim_looks[0] else 1 - first
         return alpha * share, share
 
     def _part(self, found: GateResult, share: float) -> GateResult:
         """A test at a part of the error rate: its p-value counts so many times (weighted Bonferroni)."""
-        if self.visit is None:
+        if self.design is None:
             return found
         p_fail = None if found.p_fail is None else min(1.0, found.p_fail / share)
-        return replace(found, p_fail=p_fail, details={**found.details, "n_total": self.visit.n_total})
+        return replace(found, p_fail=p_fail, details={**found.details, "n_total": self.design.n_total})
 
     def _ratio(self, differences: Floats) -> float:
         if self.clusters is None or len({*self.clusters}) < 2:
@@ -151,19 +151,19 @@ class Method:
         return replace(found, details=details, reasons=(*found.reasons, *said))
 
     def _refuse_clusters(self) -> None:
-        if self.clusters is not None and self.visit is not None:
-            raise UsageError(clusters_forbid(self.visit.method))
+        if self.clusters is not None and self.design is not None:
+            raise UsageError(clusters_forbid(self.design.method))
 
 
 def method_of(pair: Pair, config: GateConfig) -> Method:
-    """How a pair of arms is judged: the visit and the clusters stand in what the candidate recorded."""
-    visit = visit_of(pair.candidate.facts, pair.candidate.name)
-    return Method(config, pair.candidate.n, visit, _clusters(pair))
+    """How a pair of runs is judged: the design and the clusters stand in what the candidate recorded."""
+    design = design_of(pair.candidate.facts, pair.candidate.name)
+    return Method(config, pair.candidate.n, design, _clusters(pair))
 
 
 def _clusters(pair: Pair) -> tuple[str, ...] | None:
-    for arm in (pair.candidate, pair.base):
-        names: Sequence[Any] = arm.columns.get("cluster") or ()
+    for run in (pair.candidate, pair.base):
+        names: Sequence[Any] = run.columns.get("cluster") or ()
         if names and all(name is not None for name in names):
             return tuple(map(str, names))
     return None

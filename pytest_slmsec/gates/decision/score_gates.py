@@ -78,10 +78,10 @@ def _scale(pair: Pair) -> Scale:
 
 
 def _check_parsed(pair: Pair, config: GateConfig) -> None:
-    for arm in (pair.base, pair.candidate):
-        unparsed = int((~arm.flags("parsed")).sum())
+    for run in (pair.base, pair.candidate):
+        unparsed = int((~run.flags("parsed")).sum())
         if config.unparsable == "error" and unparsed:
-            raise CompareError(f"{unparsed} of {arm.n} answers of {arm.name} could not be read, and unparsable = "
+            raise CompareError(f"{unparsed} of {run.n} answers of {run.name} could not be read, and unparsable = "
                                '"error" allows none.')  # fmt: skip
 
 
@@ -180,8 +180,8 @@ def _collapse_gate(pair: Pair, config: GateConfig) -> Judged | None:
 
     The answer is chosen after the fact, so the FAIL side stands at alpha over the number of different answers.
     """
-    answers = [np.array([str(x) if x is not None else "" for x in arm.columns["extracted"]], dtype=object)
-               for arm in (pair.base, pair.candidate)]  # fmt: skip
+    answers = [np.array([str(x) if x is not None else "" for x in run.columns["extracted"]], dtype=object)
+               for run in (pair.base, pair.candidate)]  # fmt: skip
     counts = [Counter(a.tolist()) for a in answers]
     grown = {answer: counts[1][answer] - counts[0][answer] for answer in {*counts[0], *counts[1]} if answer}
     if not grown:

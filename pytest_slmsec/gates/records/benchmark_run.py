@@ -24,7 +24,7 @@ SUM_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Arm:
+class BenchmarkRun:
     """One benchmark on one model.
 
     Attributes:
@@ -82,16 +82,16 @@ class Arm:
             seen[digest] = found[-1][1] + 1
         return found
 
-    def taken(self, positions: Sequence[int]) -> Arm:
-        """The same arm with its items at `positions`, in that order."""
+    def taken(self, positions: Sequence[int]) -> BenchmarkRun:
+        """The same run with its items at `positions`, in that order."""
         columns = {name: [column[i] for i in positions] for name, column in self.columns.items()}
-        return Arm(self.benchmark, self.model, self.facts, columns, self.machine, self.where)
+        return BenchmarkRun(self.benchmark, self.model, self.facts, columns, self.machine, self.where)
 
 
-def arm_from_plain(
+def run_from_plain(
     facts: Mapping[str, Any], group: Mapping[str, Any], machine: Mapping[str, Any] | None, where: str
-) -> Arm:
-    """An arm from plain data, checked.
+) -> BenchmarkRun:
+    """A run from plain data, checked.
 
     Args:
         facts: `extra_info` of the group's latency entry. group: its entry in the section ``slmsec`` of the file.
@@ -109,7 +109,7 @@ def arm_from_plain(
     _check_values(columns, name)
     _check_bits(columns, facts, name)
     here = None if facts.get("recorded") else machine  # recorded answers were not made on the machine that scored them
-    return Arm(str(group["benchmark"]), str(group["model"]), facts, columns, here or {}, where)
+    return BenchmarkRun(str(group["benchmark"]), str(group["model"]), facts, columns, here or {}, where)
 
 
 def _require(found: Mapping[str, Any], keys: Sequence[str], name: str) -> None:

@@ -1,4 +1,4 @@
-"""The handshake before any statistic: were both arms asked the same, and scored the same?
+"""The handshake before any statistic: were both runs asked the same, and scored the same?
 
 A difference that could move a score is an error. Engine, batch and machine may differ for scores, with a warning, for
 speed and memory they may not.
@@ -14,8 +14,8 @@ import numpy as np
 
 from pytest_slmsec.core.errors import CompareError
 from pytest_slmsec.core.items import Score
-from pytest_slmsec.gates.records.benchmark_run import Arm
-from pytest_slmsec.gates.statistics.sequential_design import visit_of
+from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
+from pytest_slmsec.gates.statistics.sequential_design import design_of
 from pytest_slmsec.scoring.metrics import UNSCORED
 
 EMPTY_SHARE = 0.5
@@ -25,27 +25,27 @@ NAMED = 3
 PACKAGES = ("The torch version", "The transformers version")
 """Which an engine may do without (llama.cpp), and then records none."""
 
-Rescore = Callable[[Arm], "list[Score] | str"]
-"""Scores the stored answers of an arm with today's scorer, or says in a sentence why that is not possible."""
+Rescore = Callable[[BenchmarkRun], "list[Score] | str"]
+"""Scores the stored answers of a run with today's scorer, or says in a sentence why that is not possible."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two comparable arms, their items in the same order.
+    """Two comparable runs, their items in the same order.
 
     Attributes:
         warnings: differences that may move scores a little, one sentence each.
         cost_errors: why speed and memory must not be compared, one sentence each.
     """
 
-    base: Arm
-    candidate: Arm
+    base: BenchmarkRun
+    candidate: BenchmarkRun
     warnings: tuple[str, ...]
     cost_errors: tuple[str, ...]
 
 
-def pair(base: Arm, candidate: Arm, rescore: Rescore | None = None) -> Pair:
-    """Pair two arms item by item.
+def pair(base: BenchmarkRun, candidate: BenchmarkRun, rescore: Rescore | None = None) -> Pair:
+    """Pair two runs item by item.
 
     Raises:
         CompareError: they are not comparable; names everything that differs.
@@ -55,10 +55,10 @@ def pair(base: Arm, candidate: Arm, rescore: Rescore | None = None) -> Pair:
         raise CompareError(_together(base, candidate, found))
     aligned = _aligned(base, candidate)
     warnings, found = _prompts(base, aligned)
-    for arm in (base, aligned):
-        found += _empty(arm)
+    for run in (base, aligned):
+        found += _empty(run)
         if rescore is not None:
-            trouble, remark = _reproduced(arm, rescore(arm))
+            trouble, remark = _reproduced(run, rescore(run))
             found, warnings = found + trouble, warnings + remark
     found += _degenerate(base, aligned)
     if found:
@@ -70,7 +70,7 @@ def pair(base: Arm, candidate: Arm, rescore: Rescore | None = None) -> Pair:
     return Pair(base, aligned, tuple(warnings), tuple(f"{text}: speed and memory say nothing." for text in differing))
 
 
-def _answerable(base: Arm, candidate: Arm) -> tuple[Arm, Arm, list[str]]:
+def _answerable(base: BenchmarkRun, candidate: BenchmarkRun) -> tuple[BenchmarkRun, BenchmarkRun, list[str]]:
     """Both without the items that have no published answer: nobody can be right there, so they are no evidence."""
     kept = [index for index, parts in enumerate(base.columns["parts"]) if not parts.get(UNSCORED)]
     if len(kept) == base.n:
@@ -79,30 +79,30 @@ def _answerable(base: Arm, candidate: Arm) -> tuple[Arm, Arm, list[str]]:
     return base.taken(kept), candidate.taken(kept), [remark]
 
 
-def restricted(base: Arm, candidate: Arm) -> Arm:
+def restricted(base: BenchmarkRun, candidate: BenchmarkRun) -> BenchmarkRun:
     """The base on the items that a candidate which stopped early was asked, in its order; else the base as it is.
 
     Raises:
         CompareError: the base itself stopped before it had all items that are needed.
     """
-    visit, own = visit_of(candidate.facts, candidate.name), visit_of(base.facts, base.name)
+    design, own = design_of(candidate.facts, candidate.name), design_of(base.facts, base.name)
     wanted = candidate.identities()
     place = {key: position for position, key in enumerate(base.identities())}
     lacking = [key for key in wanted if key not in place]
     if own is not None and base.n < own.n_total and lacking:
         raise CompareError(f"{base.name} stopped early, after {base.n} of {own.n_total} items, and lacks {len(lacking)}"
                            " that the candidate was asked: measure the base whole.")  # fmt: skip
-    stopped = visit is not None and candidate.n < visit.n_total
+    stopped = design is not None and candidate.n < design.n_total
     if lacking or not (stopped or (own is not None and candidate.n < base.n)):
         return base
     return base.taken([place[key] for key in wanted])
 
 
-def _together(base: Arm, candidate: Arm, found: Sequence[str]) -> str:
+def _together(base: BenchmarkRun, candidate: BenchmarkRun, found: Sequence[str]) -> str:
     return f"{candidate.name} cannot be compared with {base.model}: {'; '.join(found)}."
 
 
-def _identity(base: Arm, candidate: Arm) -> list[str]:
+def _identity(base: BenchmarkRun, candidate: BenchmarkRun) -> list[str]:
     """What was asked and how it was scored, as far as it holds for all items."""
     if base.benchmark != candidate.benchmark:
         return [f"the base was measured on {base.benchmark}"]
@@ -122,7 +122,7 @@ def _decoding(base: Mapping[str, Any], candidate: Mapping[str, Any]) -> list[str
     ]
 
 
-def _items(base: Arm, candidate: Arm) -> list[str]:
+def _items(base: BenchmarkRun, candidate: BenchmarkRun) -> list[str]:
     """Identity of an item: what is asked, what can be chosen, and what is right."""
     ours, theirs = (
         dict(zip(base.identities(), base.columns["item"], strict=True)),
@@ -143,23 +143,23 @@ def _named(items: Sequence[str]) -> str:
     return ", ".join(map(str, items[:NAMED])) + (", ..." if len(items) > NAMED else "")
 
 
-def _aligned(base: Arm, candidate: Arm) -> Arm:
+def _aligned(base: BenchmarkRun, candidate: BenchmarkRun) -> BenchmarkRun:
     place = {key: position for position, key in enumerate(candidate.identities())}
     positions = [place[key] for key in base.identities()]
     return candidate if positions == list(range(base.n)) else candidate.taken(positions)
 
 
-def _engine(arm: Arm) -> Mapping[str, Any]:
+def _engine(run: BenchmarkRun) -> Mapping[str, Any]:
     """Facts about the engine that gave the answers; of recorded answers there are none."""
-    return {} if arm.facts.get("recorded") else arm.facts.get("engine") or {}
+    return {} if run.facts.get("recorded") else run.facts.get("engine") or {}
 
 
-def _prompts(base: Arm, candidate: Arm) -> tuple[list[str], list[str]]:
+def _prompts(base: BenchmarkRun, candidate: BenchmarkRun) -> tuple[list[str], list[str]]:
     """Warnings and errors of the rendered prompts: chat template, and tokens of each prompt.
 
     Models of different bases render and tokenise in their own way; that is part of what is compared.
     """
-    known = () if any(arm.facts.get("recorded") for arm in (base, candidate)) else ("template", "tokenizer")
+    known = () if any(run.facts.get("recorded") for run in (base, candidate)) else ("template", "tokenizer")
     differ = [what for what in known if _engine(base).get(f"{what}_sha256")
               != _engine(candidate).get(f"{what}_sha256")]  # fmt: skip
     counts = zip(base.columns["item"], base.columns["prompt_tokens"], candidate.columns["prompt_tokens"], strict=True)
@@ -175,31 +175,31 @@ def _prompts(base: Arm, candidate: Arm) -> tuple[list[str], list[str]]:
     return (["The tokenizers differ, but give every prompt the same length."] if differ and not errors else []), errors
 
 
-def _empty(arm: Arm) -> list[str]:
-    if arm.facts["by_choice"]:
+def _empty(run: BenchmarkRun) -> list[str]:
+    if run.facts["by_choice"]:
         return []
-    empty = sum(not (text or "").strip() for text in arm.columns["text"])
-    return [f"{empty} of {arm.n} answers of {arm.model} are empty"] if empty > EMPTY_SHARE * arm.n else []
+    empty = sum(not (text or "").strip() for text in run.columns["text"])
+    return [f"{empty} of {run.n} answers of {run.model} are empty"] if empty > EMPTY_SHARE * run.n else []
 
 
-def _reproduced(arm: Arm, scores: list[Score] | str) -> tuple[list[str], list[str]]:
+def _reproduced(run: BenchmarkRun, scores: list[Score] | str) -> tuple[list[str], list[str]]:
     """Errors and warnings of the self-test: today's scorer must find in the stored answers what is stored."""
     if isinstance(scores, str):
         return [], [scores]
     differ = [
-        arm.columns["item"][row]
+        run.columns["item"][row]
         for row, score in enumerate(scores)
         if (score.value, score.parsed, score.correct, score.extracted)
-        != tuple(arm.columns[key][row] for key in ("value", "parsed", "correct", "extracted"))
+        != tuple(run.columns[key][row] for key in ("value", "parsed", "correct", "extracted"))
     ]
     if not differ:
         return [], []
     return [
-        f"today's scorer does not reproduce stored scores of {arm.model} ({_named(differ)}; {len(differ)} in all)"
+        f"today's scorer does not reproduce stored scores of {run.model} ({_named(differ)}; {len(differ)} in all)"
     ], []
 
 
-def _degenerate(base: Arm, candidate: Arm) -> list[str]:
+def _degenerate(base: BenchmarkRun, candidate: BenchmarkRun) -> list[str]:
     """A candidate whose every score is the worst one, though the base can do it: more likely broken than bad."""
     scale, up = float(base.facts["scale"]), bool(base.facts["higher_is_better"])
     a, b = base.values / scale, candidate.values / scale
@@ -211,10 +211,10 @@ def _degenerate(base: Arm, candidate: Arm) -> list[str]:
     return [f"every one of the {candidate.n} scores of {candidate.model} is the worst possible"]
 
 
-def _conditions(base: Arm, candidate: Arm) -> list[str]:
+def _conditions(base: BenchmarkRun, candidate: BenchmarkRun) -> list[str]:
     """How engine, batch and machine differ. Quantisations have loaders of their own: that is part of the candidate."""
     same_kind = all(base.facts.get(key) == candidate.facts.get(key) for key in ("quant", "adapter"))
-    recorded = [arm.model for arm in (base, candidate) if arm.facts.get("recorded")]
+    recorded = [run.model for run in (base, candidate) if run.facts.get("recorded")]
     unknown = [f"On what the recorded answers of {recorded[0]} were made is not known"] if len(recorded) == 1 else []
     return unknown + [
         f"{what} differs ({_shown(a)} and {_shown(b)})"
@@ -233,7 +233,7 @@ def _conditions(base: Arm, candidate: Arm) -> list[str]:
     ]
 
 
-def _dtypes(base: Arm, candidate: Arm) -> tuple[Any, Any]:
+def _dtypes(base: BenchmarkRun, candidate: BenchmarkRun) -> tuple[Any, Any]:
     """What the same weights were computed in, under names that do not say so; of other weights it is a part."""
     ours, theirs = _engine(base), _engine(candidate)
     same = base.facts.get("quant") == candidate.facts.get("quant")
@@ -241,11 +241,11 @@ def _dtypes(base: Arm, candidate: Arm) -> tuple[Any, Any]:
     return (ours.get("dtype"), theirs.get("dtype")) if same else (None, None)
 
 
-def _batch_sizes(base: Arm, candidate: Arm) -> tuple[Any, Any]:
+def _batch_sizes(base: BenchmarkRun, candidate: BenchmarkRun) -> tuple[Any, Any]:
     """The largest batch of each; that of a candidate which stopped early may well be one of the base's smaller ones."""
     ours, theirs = base.facts.get("largest_batch"), candidate.facts.get("largest_batch")
-    visit = visit_of(candidate.facts, candidate.name)
-    stopped = visit is not None and candidate.n < visit.n_total
+    design = design_of(candidate.facts, candidate.name)
+    stopped = design is not None and candidate.n < design.n_total
     return (theirs, theirs) if stopped and ours is not None and theirs is not None and theirs < ours else (ours, theirs)
 
 
@@ -253,9 +253,9 @@ def _shown(value: Any) -> str:
     return "unknown" if value is None else str(value)
 
 
-def _extra(arm: Arm, package: str) -> Any:
-    return (_engine(arm).get("extra") or {}).get(package)
+def _extra(run: BenchmarkRun, package: str) -> Any:
+    return (_engine(run).get("extra") or {}).get(package)
 
 
-def _gpu(arm: Arm) -> str | None:
-    return arm.machine.get("gpu") or ("none" if "gpu" in arm.machine else None)
+def _gpu(run: BenchmarkRun) -> str | None:
+    return run.machine.get("gpu") or ("none" if "gpu" in run.machine else None)

@@ -1,4 +1,4 @@
-"""Who is judged against whom."""
+"""Which candidate is judged against which baseline."""
 
 from __future__ import annotations
 
@@ -7,30 +7,31 @@ from dataclasses import dataclass
 
 from pytest_slmsec.core.errors import CompareError, UsageError
 from pytest_slmsec.core.models import DTYPES, ModelSpec
-from pytest_slmsec.gates.records.benchmark_run import Arm
+from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
 
 LIVE = "live:"
 
 
 @dataclass(frozen=True, slots=True)
-class Duel:
-    """A candidate of this run, and what it is judged against.
+class Comparison:
+    """A candidate of this run, and the baseline it is judged against.
 
     Attributes:
-        base: measured in this run as well; None where the base is stored.
-        stored: the arms of a stored base. twin: its base, where this run measures that too although scores are judged
-            against the stored one; speed and distance need both models loaded.
+        candidate: the model that is judged.
+        baseline: the model of this run that the candidate was made from, or None where this run has none. Speed and
+            KL are measured with both models loaded, so they need it even where scores are judged against a file.
+        stored_runs: the runs of a stored baseline that scores are judged against; empty where they are judged against
+            `baseline`.
     """
 
     candidate: ModelSpec
-    base: ModelSpec | None
-    stored: tuple[Arm, ...] = ()
-    twin: ModelSpec | None = None
+    baseline: ModelSpec | None
+    stored_runs: tuple[BenchmarkRun, ...] = ()
 
     @property
-    def beside(self) -> ModelSpec | None:
-        """The base that can be loaded beside the candidate."""
-        return self.base or self.twin
+    def live_baseline(self) -> ModelSpec | None:
+        """The model of this run that scores are judged against; None where they are judged against stored runs."""
+        return None if self.stored_runs else self.baseline
 
 
 def is_plain(spec: ModelSpec) -> bool:
@@ -43,7 +44,7 @@ def is_unquantised(spec: ModelSpec) -> bool:
     return spec.quant is None or spec.quant in DTYPES
 
 
-def live_duels(models: Sequence[ModelSpec], base_name: str | None) -> list[Duel]:
+def live_comparisons(models: Sequence[ModelSpec], base_name: str | None) -> list[Comparison]:
     """Each model that is made from a base against that base; with `base_name`, every other model against that one.
 
     ``base-fp16`` is judged against ``base``. A quantised model without ``base`` in the run is judged against
@@ -57,9 +58,9 @@ def live_duels(models: Sequence[ModelSpec], base_name: str | None) -> list[Duel]
         named = [spec for spec in models if base_name in spec.names]
         if not named:
             raise UsageError(f'[tool.slmsec.gate] baseline = "{LIVE}{base_name}": this run has no --model={base_name}.')
-        return [Duel(spec, named[0]) for spec in models if spec is not named[0]]
+        return [Comparison(spec, named[0]) for spec in models if spec is not named[0]]
     found = [(spec, next(iter(_bases(spec, models)), None)) for spec in models]
-    return [Duel(spec, base) for spec, base in found if base is not None]
+    return [Comparison(spec, base) for spec, base in found if base is not None]
 
 
 def _bases(candidate: ModelSpec, models: Sequence[ModelSpec]) -> list[ModelSpec]:
@@ -79,25 +80,25 @@ def _widest_first(specs: Sequence[ModelSpec]) -> list[ModelSpec]:
     return sorted(specs, key=lambda spec: spec.quant is not None)
 
 
-def with_a_base(models: Sequence[ModelSpec], arms: Sequence[Arm]) -> list[ModelSpec]:
+def with_a_base(models: Sequence[ModelSpec], runs: Sequence[BenchmarkRun]) -> list[ModelSpec]:
     """The models that are stored themselves, or whose base is; an update of a baseline takes in the others as new."""
-    stored = {arm.model for arm in arms} | {arm.facts["base"] for arm in arms}
+    stored = {run.model for run in runs} | {run.facts["base"] for run in runs}
     return [spec for spec in models if spec.name in stored or spec.base in stored]
 
 
-def stored_duels(models: Sequence[ModelSpec], arms: Sequence[Arm], where: str) -> list[Duel]:
+def stored_comparisons(models: Sequence[ModelSpec], runs: Sequence[BenchmarkRun], where: str) -> list[Comparison]:
     """Each model against the stored one of its name, else its unquantised base, else the only one in the file.
 
     Raises:
         CompareError: none of these is there.
     """
-    twins = {duel.candidate: duel.base for duel in live_duels(models, None)}
-    return [Duel(spec, None, _stored_base(spec, arms, where), twins.get(spec)) for spec in models]
+    baselines = {comparison.candidate: comparison.baseline for comparison in live_comparisons(models, None)}
+    return [Comparison(spec, baselines.get(spec), _stored_base(spec, runs, where)) for spec in models]
 
 
-def _stored_base(spec: ModelSpec, arms: Sequence[Arm], where: str) -> tuple[Arm, ...]:
-    names = list(dict.fromkeys(arm.model for arm in arms))
-    same = [a for a in arms if a.facts["base"] == spec.base]
+def _stored_base(spec: ModelSpec, runs: Sequence[BenchmarkRun], where: str) -> tuple[BenchmarkRun, ...]:
+    names = list(dict.fromkeys(run.model for run in runs))
+    same = [a for a in runs if a.facts["base"] == spec.base]
     own = spec.adapter and spec.adapter.name
     plain = [
         a.model
@@ -110,4 +111,4 @@ def _stored_base(spec: ModelSpec, arms: Sequence[Arm], where: str) -> tuple[Arm,
     if chosen is None:
         raise CompareError(f"{where} holds {', '.join(names)}, but neither {spec.name} nor {spec.base}: there is no "
                            "base to judge it against.")  # fmt: skip
-    return tuple(arm for arm in arms if arm.model == chosen)
+    return tuple(run for run in runs if run.model == chosen)

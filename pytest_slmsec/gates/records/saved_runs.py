@@ -1,4 +1,4 @@
-"""Arms out of files that pytest-benchmark wrote (``--benchmark-json``, ``--benchmark-autosave``), by path or number."""
+"""Runs out of files that pytest-benchmark wrote (``--benchmark-json``, ``--benchmark-autosave``), by path or number."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_slmsec.core.errors import CompareError
-from pytest_slmsec.gates.records.benchmark_run import AGAIN, Arm, arm_from_plain
+from pytest_slmsec.gates.records.benchmark_run import AGAIN, BenchmarkRun, run_from_plain
 
 FORMAT = 1
 STORAGE = ".benchmarks"
@@ -55,17 +55,17 @@ def read_json(path: Path) -> Any:
         raise CompareError(f"{path} is no valid JSON, or cut off ({error}); {AGAIN}.") from error
 
 
-def read_arms(path: Path) -> list[Arm]:
-    """All arms of one file, in its order.
+def read_runs(path: Path) -> list[BenchmarkRun]:
+    """All runs of one file, in its order.
 
     Raises:
-        CompareError: no file of ours, another format, damaged; see `arm_from_plain`.
+        CompareError: no file of ours, another format, damaged; see `run_from_plain`.
     """
-    return arms_from_json(read_json(path), str(path))
+    return runs_from_json(read_json(path), str(path))
 
 
-def arms_from_json(content: Any, where: str) -> list[Arm]:
-    """All arms of the content of one file; see `read_arms`."""
+def runs_from_json(content: Any, where: str) -> list[BenchmarkRun]:
+    """All runs of the content of one file; see `read_runs`."""
     if not isinstance(content, Mapping) or not isinstance(content.get("benchmarks"), Sequence):
         raise CompareError(f"{where} is no file of pytest-benchmark: it has no list 'benchmarks'.")
     section = content.get("slmsec")
@@ -81,8 +81,8 @@ def arms_from_json(content: Any, where: str) -> list[Arm]:
     facts = _facts(content["benchmarks"])
     machine = (content.get("machine_info") or {}).get("slmsec")
     return [
-        arm_from_plain(_facts_of(group, facts, where), group, _machine_of(group, machine), where) for group in groups
-    ] + [arm_from_plain(group.get("facts") or {}, group, machine, where) for group in stopped]
+        run_from_plain(_facts_of(group, facts, where), group, _machine_of(group, machine), where) for group in groups
+    ] + [run_from_plain(group.get("facts") or {}, group, machine, where) for group in stopped]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""In which order the items of a benchmark are visited, and after how many of them the gate looks."""
+"""Sequential designs: the order in which the items of a benchmark are asked, and after how many the gate decides."""
 
 from __future__ import annotations
 
@@ -16,36 +16,45 @@ OFF, TWO_STAGE = "off", "two-stage"
 EARLY_STOPS = (OFF, "obf", "hybrid", "anytime")
 SEED = 0
 FACT = "early_stop"
-"""Key of the facts of an arm under which its visit stands."""
+"""Key of the facts of a run under which its design stands."""
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
-    """The order in which the items of a benchmark were visited, and the looks at them.
+class SequentialDesign:
+    """The order in which the items of a benchmark are asked, and the interim looks at them.
 
     Attributes:
         method: one of `EARLY_STOPS` but ``off``, or ``two-stage``: a sample that is extended where it does not decide.
-        seed: of the order. order: rows of the group, as visited. looks: numbers of items after which the gate looks,
-            ascending; the last one is all of them.
+        seed: of the random order.
+        item_order: rows of the evaluation, in the order in which they are asked.
+        interim_looks: numbers of items after which the gate decides, ascending; the last one is all of them.
     """
 
     method: str
     seed: int
-    order: tuple[int, ...]
-    looks: tuple[int, ...]
+    item_order: tuple[int, ...]
+    interim_looks: tuple[int, ...]
 
     @property
     def n_total(self) -> int:
         """Items of the whole benchmark."""
-        return len(self.order)
+        return len(self.item_order)
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether the order holds every row once, and the looks ascend and end at all items."""
+        every_row_once = sorted(self.item_order) == list(range(self.n_total))
+        ascending = list(self.interim_looks) == sorted(set(self.interim_looks))
+        return self.n_total > 0 and every_row_once and ascending and self.interim_looks[-1:] == (self.n_total,)
 
     def segment(self, place: int) -> int:
         """How many looks come before the item at `place` of the order, counted from 0."""
-        return bisect_right(self.looks, place)
+        return bisect_right(self.interim_looks, place)
 
     def to_json(self) -> dict[str, Any]:
-        """The visit as plain data."""
-        return {"method": self.method, "seed": self.seed, "order": list(self.order), "looks": list(self.looks)}
+        """The design as plain data, under the keys of the record."""
+        order, looks = list(self.item_order), list(self.interim_looks)
+        return {"method": self.method, "seed": self.seed, "order": order, "looks": looks}
 
 
 def obf_looks(n_total: int) -> tuple[int, ...]:
@@ -53,8 +62,8 @@ def obf_looks(n_total: int) -> tuple[int, ...]:
     return tuple(math.ceil(n_total * k / LOOKS) for k in range(1, LOOKS + 1))
 
 
-def visit_of(facts: Mapping[str, Any], where: str) -> Visit | None:
-    """The visit in the facts of an arm; None where all items were asked for and judged once.
+def design_of(facts: Mapping[str, Any], where: str) -> SequentialDesign | None:
+    """The design in the facts of a run; None where all items were asked for and judged once.
 
     Raises:
         CompareError: it is damaged.
@@ -63,19 +72,19 @@ def visit_of(facts: Mapping[str, Any], where: str) -> Visit | None:
     if stored is None:
         return None
     try:
-        visit = Visit(str(stored["method"]), int(stored["seed"]), tuple(map(int, stored["order"])),
-                      tuple(map(int, stored["looks"])))  # fmt: skip
+        order, looks = tuple(map(int, stored["order"])), tuple(map(int, stored["looks"]))
+        design = SequentialDesign(str(stored["method"]), int(stored["seed"]), order, looks)
     except (KeyError, TypeError, ValueError):
-        visit = None
-    if visit is None or not visit.order or sorted(visit.order) != list(range(visit.n_total)) or (
-        list(visit.looks) != sorted({*visit.looks}) or visit.looks[-1:] != (visit.n_total,)
-    ):  # fmt: skip
+        design = None
+    if design is None or not design.is_sound:
         raise CompareError(f"{where}: its order of visiting ({FACT}) is damaged; measure it again.")
-    return visit
+    return design
 
 
-def stop_early(method: str, n: int, window: int, strata: Sequence[str] | None = None, seed: int = SEED) -> Visit:
-    """The visit of a benchmark of `n` items that may stop early.
+def early_stopping_design(
+    method: str, n: int, window: int, strata: Sequence[str] | None = None, seed: int = SEED
+) -> SequentialDesign:
+    """The design of a benchmark of `n` items that may stop early.
 
     The order is random. For ``obf`` it is stratified, so that every look sees each part of the benchmark in proportion:
     the j-th of the m items of a part stands near (j + 1/2) / m of the way. The betting tests need a plainly random one,
@@ -90,7 +99,7 @@ def stop_early(method: str, n: int, window: int, strata: Sequence[str] | None = 
     if method == "obf" and strata is not None:
         rows = _interleaved(rows, strata, draw)
     looks = obf_looks(n) if method == "obf" and n >= LOOKS else (*range(window, n, window), n)
-    return Visit(method, seed, tuple(rows), looks)
+    return SequentialDesign(method, seed, tuple(rows), looks)
 
 
 def _interleaved(shuffled: Sequence[int], strata: Sequence[str], draw: random.Random) -> list[int]:
@@ -101,11 +110,11 @@ def _interleaved(shuffled: Sequence[int], strata: Sequence[str], draw: random.Ra
     return sorted(place, key=lambda row: place[row])
 
 
-def sample_first(sample: Sequence[int], n: int, seed: int = SEED) -> Visit:
-    """The visit of a benchmark of `n` items of which a `sample` of rows may decide; each part in random order."""
+def two_stage_design(sample: Sequence[int], n: int, seed: int = SEED) -> SequentialDesign:
+    """The design of a benchmark of `n` items of which a `sample` of rows may decide; each part in random order."""
     draw = random.Random(f"two stages {seed}")
     chosen = set(sample)
     first, rest = list(sample), [row for row in range(n) if row not in chosen]
     draw.shuffle(first)
     draw.shuffle(rest)
-    return Visit(TWO_STAGE, seed, (*first, *rest), (len(first), n) if rest else (n,))
+    return SequentialDesign(TWO_STAGE, seed, (*first, *rest), (len(first), n) if rest else (n,))

@@ -1,4 +1,4 @@
-"""Complete groups of this run as arms of a comparison, through the same plain data that is stored."""
+"""Complete groups of this run as runs of a comparison, through the same plain data that is stored."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytest_slmsec.core.errors import CompareError
-from pytest_slmsec.gates.records.benchmark_run import Arm, arm_from_plain
+from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun, run_from_plain
 from pytest_slmsec.reports.benchmark_json import columns, extra_info
-from pytest_slmsec.reports.groups import Group
+from pytest_slmsec.reports.evaluation_results import EvaluationResult
 
 HERE = "this run"
 
 
-def live_arm(group: Group, machine: Mapping[str, Any], where: str = HERE) -> Arm:
-    """The arm of a complete group.
+def live_run(group: EvaluationResult, machine: Mapping[str, Any], where: str = HERE) -> BenchmarkRun:
+    """The run of a complete group.
 
     Args:
         where: it comes from, for messages.
 
     Raises:
-        CompareError: nothing was measured, or see `arm_from_plain`.
+        CompareError: nothing was measured, or see `run_from_plain`.
     """
     result = group.result()
     if result is None:
         raise CompareError(f"{where}: {group.label} on {group.model} has no items: there is nothing to compare.")
-    return arm_from_plain(extra_info(group, result), columns(group), machine, where)
+    return run_from_plain(extra_info(group, result), columns(group), machine, where)

@@ -13,8 +13,8 @@ from pytest_slmsec.collection.ids import safe_id
 from pytest_slmsec.core.wrap import shown, wrapped
 from pytest_slmsec.gates.decision.decide import Judgement
 from pytest_slmsec.gates.statistics.result import GateResult, Verdict
+from pytest_slmsec.reports.evaluation_results import EvaluationResult
 from pytest_slmsec.reports.gate.text import suite_reasons, tell
-from pytest_slmsec.reports.groups import Group
 
 PREFIX = "slmsec-gate"
 INCONCLUSIVE = "inconclusive"
@@ -37,7 +37,7 @@ class GateReport:
         return f"{self.prefix}::{self.name}"
 
 
-def incomplete(group: Group) -> str:
+def incomplete(group: EvaluationResult) -> str:
     """The sentence about a benchmark of which only a part was measured."""
     measured = len(group.rows) - group.n_errors
     return (

@@ -168,28 +168,29 @@ def sentences(judgement: Judgement) -> list[str]:
     if undecided:
         gates = f"{undecided} gate{'s' * (undecided > 1)}"
         found.append(f'{gates} could not be decided ("?"). That is not a pass: the test was too small to tell.')
-    return found + _visits(judgement) + remarks + [shown(text) for text in (*judgement.missing, *judgement.warnings)]
+    return found + _designs(judgement) + remarks + [shown(text) for text in (*judgement.missing, *judgement.warnings)]
 
 
 def _left_open(judgement: Judgement) -> list[Judged]:
     """Undecided gates of benchmarks that stopped because another gate FAILed: more items were there, but no use."""
-    stopped = {arm.benchmark for arm, visit in judgement.visits if arm.n < visit.n_total}
+    stopped = {run.benchmark for run, design in judgement.designs if run.n < design.n_total}
     return [judged for judged in judgement.gates
             if judged.benchmark in stopped and judged.result.verdict is Verdict.INCONCLUSIVE]  # fmt: skip
 
 
-def _visits(judgement: Judgement) -> list[str]:
+def _designs(judgement: Judgement) -> list[str]:
     """A sentence on each benchmark that stopped early, or whose sample was extended."""
     found = []
-    for arm, visit in judgement.visits:
-        if arm.n < visit.n_total:
-            left = any(judged.benchmark == arm.benchmark for judged in _left_open(judgement))
-            others, saved = " Its other gates were left open." * left, visit.n_total - arm.n
-            found.append(f"{shown(arm.benchmark)}: the gate needed only {arm.n:,} of {visit.n_total:,} items; "
+    for run, design in judgement.designs:
+        if run.n < design.n_total:
+            left = any(judged.benchmark == run.benchmark for judged in _left_open(judgement))
+            others, saved = " Its other gates were left open." * left, design.n_total - run.n
+            found.append(f"{shown(run.benchmark)}: the gate needed only {run.n:,} of {design.n_total:,} items; "
                          f"{counted(saved, 'item')} saved.{others}")  # fmt: skip
-        elif visit.method == TWO_STAGE and len(visit.looks) > 1:
-            found.append(f"{shown(arm.benchmark)}: a sample of {counted(visit.looks[0], 'item')} did not decide, so "
-                         f"all {visit.n_total:,} were asked.")  # fmt: skip
+        elif design.method == TWO_STAGE and len(design.interim_looks) > 1:
+            sample = counted(design.interim_looks[0], "item")
+            found.append(f"{shown(run.benchmark)}: a sample of {sample} did not decide, so "
+                         f"all {design.n_total:,} were asked.")  # fmt: skip
     return found
 
 

@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from arms import content, plain
+from benchmark_runs import content, plain
 
 from pytest_slmsec.cli.main import main
 
@@ -17,10 +17,10 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SLMSEC_DATA", raising=False)
 
-    def write(name, *arms):
+    def write(name, *runs):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(content(*arms)))
+        path.write_text(json.dumps(content(*runs)))
 
     write("base.json", plain(RIGHT))
     for name, right in (("same", RIGHT), ("worse", WORSE), ("small", "1110")):

@@ -55,13 +55,13 @@ def write(tmp_path, records, batch_size=None, **measured):
 
 def test_texts_are_scored_strictly_against_the_published_gold(tmp_path, published):
     path = write(tmp_path, rows(["A", "The answer is (B).", "no idea"], [3, 7, 2]))
-    (arm,) = read_recorded(path.parent, published)
-    assert (arm.name, arm.n) == ("cti-mcq@8rows@3rows on Phi-3", 3)
-    assert list(arm.columns["extracted"]) == ["A", "B", None]
-    assert list(arm.flags("parsed")) == [True, True, False]
-    assert arm.facts["decode_tokens_per_s"] == 6.0
-    assert arm.facts["peak_gpu_bytes"] == 100 * 2**20
-    assert arm.facts["decoding"] == {"max_new_tokens": 512}
+    (run,) = read_recorded(path.parent, published)
+    assert (run.name, run.n) == ("cti-mcq@8rows@3rows on Phi-3", 3)
+    assert list(run.columns["extracted"]) == ["A", "B", None]
+    assert list(run.flags("parsed")) == [True, True, False]
+    assert run.facts["decode_tokens_per_s"] == 6.0
+    assert run.facts["peak_gpu_bytes"] == 100 * 2**20
+    assert run.facts["decoding"] == {"max_new_tokens": 512}
 
 
 def test_the_order_of_the_records_does_not_matter(tmp_path, published):
@@ -170,8 +170,8 @@ def test_any_two_forms_can_be_named_and_a_difference_is_an_error(two_forms, caps
 needs_data = pytest.mark.skipif(not DATA, reason="SLMSEC_DATA does not name the published files")
 
 
-def real(model, arm, task):
-    return read_recorded(Path(DATA, "recorded-runs", model, arm, f"{task}.outputs.json"), DATA)
+def real(model, run, task):
+    return read_recorded(Path(DATA, "recorded-runs", model, run, f"{task}.outputs.json"), DATA)
 
 
 @needs_data
@@ -210,8 +210,8 @@ def test_bounds_on_recorded_quantisations(model, task, lower, upper):
 
 
 @needs_data
-@pytest.mark.parametrize("arm", ["phi3/gptq4-allerrors", "electra/bare-empty"])
-def test_a_run_without_answers_is_an_error(arm, tmp_path, capsys):
+@pytest.mark.parametrize("run", ["phi3/gptq4-allerrors", "electra/bare-empty"])
+def test_a_run_without_answers_is_an_error(run, tmp_path, capsys):
     folder = Path(DATA, "recorded-runs")
-    assert compare(str(folder / "phi3/bare/cti-mcq.outputs.json"), str(folder / arm), tmp_path, data=DATA) == 3
+    assert compare(str(folder / "phi3/bare/cti-mcq.outputs.json"), str(folder / run), tmp_path, data=DATA) == 3
     assert "slmsec: error:" in capsys.readouterr().err

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from arms import content, plain
+from benchmark_runs import content, plain
 
 from pytest_slmsec.cli.main import main
 from pytest_slmsec.core.paths import fixtures_dir

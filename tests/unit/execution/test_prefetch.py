@@ -8,7 +8,7 @@ import pytest
 from pytest_slmsec.collection.windows import cut
 from pytest_slmsec.core.items import Output
 from pytest_slmsec.core.journal import StoredBatch
-from pytest_slmsec.execution.batch_runner import Measured
+from pytest_slmsec.execution.batch_runner import MeasuredOutput
 from pytest_slmsec.execution.prefetch import BackgroundTask, Prefetch
 
 
@@ -18,7 +18,7 @@ def no_thread_left():
 
 def measured(text, seconds=1.0, items=1):
     output = Output(text=text)
-    return Measured(output, StoredBatch(("k",), (output,), {"seconds": seconds, "items": items}, {}))
+    return MeasuredOutput(output, StoredBatch(("k",), (output,), {"seconds": seconds, "items": items}, {}))
 
 
 SLOW = measured("slow")
@@ -40,7 +40,7 @@ class Silent:
 
 class Case:
     def __init__(self, group, number):
-        self.group, self.number = group, number
+        self.evaluation, self.number = group, number
 
 
 class Cases:
@@ -111,7 +111,7 @@ def test_what_is_never_asked_ahead(kind):
         (measured("", seconds=0.1, items=8), True),
         (measured("", seconds=0.05, items=8), False),  # pytest would be a part of what is measured
         (measured("", seconds=None), False),
-        (Measured(Output(error="too long"), None), False),
+        (MeasuredOutput(Output(error="too long"), None), False),
     ],
 )
 def test_items_must_take_long_enough_for_their_time_to_be_measured(last, ahead):

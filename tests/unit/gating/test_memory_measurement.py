@@ -13,7 +13,7 @@ from pytest_slmsec.gates.statistics.result import Verdict
 from pytest_slmsec.gates.statistics.size_threshold import RESIDENT, memory_gate
 from pytest_slmsec.gating.memory_measurement import heaviest, in_a_process, peaks
 from pytest_slmsec.quantize.load_model import make_engine
-from pytest_slmsec.reports.groups import Group, Groups
+from pytest_slmsec.reports.evaluation_results import EvaluationResult, EvaluationResults
 
 REQUESTS = [Generate(f"q{n}", (Message("user", f"Which port is number {n}?"),), 8) for n in range(6)]
 
@@ -50,8 +50,8 @@ def reading(peak):
 
 
 def test_the_benchmark_in_which_the_peak_was_measured_runs_again():
-    groups = Groups()
+    groups = EvaluationResults()
     for label, peak in (("ports", 5), ("hashes", 7), ("addresses", 6)):
-        groups.by_key[label, "tiny"] = Group(label, "tiny", batches=[reading(peak)])
+        groups.by_key[label, "tiny"] = EvaluationResult(label, "tiny", batches=[reading(peak)])
     assert heaviest(groups, "tiny").label == "hashes"
     assert heaviest(groups, "another") is None

@@ -146,7 +146,7 @@ def test_results_of_sevenllm(tmp_path):
 
 
 def test_a_file_of_a_comparison(tmp_path):
-    from arms import content, plain
+    from benchmark_runs import content, plain
 
     path = tmp_path / "run.json"
     path.write_text(json.dumps(content(plain("110"))))

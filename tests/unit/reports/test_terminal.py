@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from pytest_slmsec.reports.groups import Groups
+from pytest_slmsec.reports.evaluation_results import EvaluationResults
 from pytest_slmsec.reports.terminal import Name, notes, size, tables
 from pytest_slmsec.scoring.metrics import ACCURACY, MAD
 
@@ -44,7 +44,7 @@ BATCH = {
 
 @pytest.fixture
 def groups():
-    made = Groups()
+    made = EvaluationResults()
     for model in ("tinysec", "tinysec-gptq4"):
         for row in range(4):
             first = {"header": header(), "batch": BATCH} if row == 0 else {}
@@ -64,7 +64,7 @@ LONG = ("mmlu_elementary_mathematics@fixture@100:3", "foundation-sec-8b-instruct
 
 @pytest.mark.parametrize("width", [60, 80, 100])
 def test_a_long_name_goes_on_behind_a_mark_and_is_whole(width):
-    made = Groups()
+    made = EvaluationResults()
     made.add(payload(*LONG, 0, header=header(n_expected=1), batch=BATCH), ACCURACY)
     lines = tables(list(made), width).splitlines()
     assert max(map(len, lines)) <= width
@@ -74,7 +74,7 @@ def test_a_long_name_goes_on_behind_a_mark_and_is_whole(width):
 
 
 def test_at_80_columns_names_are_parted_where_they_are_made_of_parts():
-    made = Groups()
+    made = EvaluationResults()
     made.add(payload(*LONG, 0, header=header(n_expected=1), batch=BATCH), ACCURACY)
     begins = [line.split("  ")[0] for line in tables(list(made), 80).splitlines() if line.startswith("mmlu")]
     assert begins[0] == "mmlu_elementary_mathematics@"
@@ -96,13 +96,13 @@ def test_a_wide_terminal_gets_one_table(groups):
 
 
 def test_markup_in_names_is_text():
-    made = Groups()
+    made = EvaluationResults()
     made.add(payload("[red]x[/red]", "[bold]", 0, header=header(n_expected=1)), ACCURACY)
     assert "[red]x[/red]" in tables(list(made), 160)
 
 
 def test_what_is_incomplete_is_said():
-    made = Groups()
+    made = EvaluationResults()
     made.add(payload("part", "m", 0, header=header()), ACCURACY)
     made.add(payload("broken", "m", 0, error="no", header=header(n_expected=1)), ACCURACY)
     assert notes(list(made)) == [
@@ -112,7 +112,7 @@ def test_what_is_incomplete_is_said():
 
 
 def test_a_deviation_is_printed_in_points():
-    made = Groups()
+    made = EvaluationResults()
     made.add(payload("vsp", "m", 0, header=header(n_expected=1, metric="MAD", scale=10.0)), MAD)
     assert " 1.00 " in tables(list(made), 160)
 
@@ -123,7 +123,7 @@ def test_sizes(n_bytes, text):
 
 
 def test_items_that_nobody_can_answer_right_are_counted_below_the_table():
-    found = Groups()
+    found = EvaluationResults()
     for row in range(4):
         given = payload("seceval", "phi3", row, row == 0, **({"header": header()} if row == 0 else {}))
         given["row"]["score"]["parts"] = {"unscored": 1.0} if row > 2 else {}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pytest_slmsec.cli.recorded_runs import read_recorded
-from pytest_slmsec.session.sentinel_plugin import evidence_of_arm, look, look_at_stored
+from pytest_slmsec.session.sentinel_plugin import evidence_of_run, look, look_at_stored
 
 DATA = os.environ.get("SLMSEC_DATA", "")
 RUNS = Path(DATA, "recorded-runs")
@@ -31,12 +31,12 @@ EXPECTED = {
 
 @pytest.mark.parametrize("run", EXPECTED)
 def test_what_is_found_in_each_run(run):
-    findings = look([evidence_of_arm(arm) for arm in read_recorded(RUNS / run, DATA)], {})
+    findings = look([evidence_of_run(run) for run in read_recorded(RUNS / run, DATA)], {})
     assert {(finding.benchmark.partition("@")[0], finding.id) for finding in findings} == EXPECTED[run]
 
 
 def test_tinyllama_in_4_bit_answers_a_to_everything():
-    findings = look([evidence_of_arm(arm) for arm in read_recorded(RUNS / "tinyllama" / "gptq4", DATA)], {})
+    findings = look([evidence_of_run(run) for run in read_recorded(RUNS / "tinyllama" / "gptq4", DATA)], {})
     (fact,) = (f.fact for f in findings if (f.id, f.benchmark) == ("collapsed-answers", "cti-mcq@100rows"))
     assert fact == "95 of 97 answers are 'A', which is right on 13 of them"
 

@@ -126,16 +126,16 @@ def test_the_oddities_of_the_published_files():
 
 @pytest.mark.parametrize(("task", "model"), RECORDED)
 def test_recorded_runs_before_and_after_quantisation(task, model):
-    arms = []
-    for arm in ("bare", "gptq4"):
-        outputs = json.loads(Path(DATA, f"recorded-runs/{model}/{arm}/{task}.outputs.json").read_text())
+    runs = []
+    for run in ("bare", "gptq4"):
+        outputs = json.loads(Path(DATA, f"recorded-runs/{model}/{run}/{task}.outputs.json").read_text())
         assert [output["item_id"] for output in outputs] == [f"index_{n}" for n in range(100)]
         pairs = zip(items(task)[:100], outputs, strict=True)
         scorer = BY_NAME[task].scorer
-        arms.append([scorer(item, Output(text=output["response"]), Mode.STRICT) for item, output in pairs])
-    before, after = arms
+        runs.append([scorer(item, Output(text=output["response"]), Mode.STRICT) for item, output in pairs])
+    before, after = runs
     lost = sum(one.correct and not two.correct for one, two in zip(before, after, strict=True))
     gained = sum(two.correct and not one.correct for one, two in zip(before, after, strict=True))
-    right = [sum(score.correct for score in arm) for arm in arms]
-    unparsed = [sum(not score.parsed for score in arm) for arm in arms]
+    right = [sum(score.correct for score in run) for run in runs]
+    unparsed = [sum(not score.parsed for score in run) for run in runs]
     assert (*right, lost, gained, *unparsed) == RECORDED[task, model]

@@ -1,15 +1,15 @@
-"""From two arms to verdicts: which gates a benchmark gets, at which margin, and what they say together."""
+"""From two runs to verdicts: which gates a benchmark gets, at which margin, and what they say together."""
 
 from datetime import date
 
 import pytest
-from arms import MACHINE, arm, plain
+from benchmark_runs import MACHINE, plain, run
 
 from pytest_slmsec.core.errors import CompareError, UsageError
 from pytest_slmsec.gates.decision.decide import judge
 from pytest_slmsec.gates.policy.config import read_config
 from pytest_slmsec.gates.policy.suite import Kind
-from pytest_slmsec.gates.records.benchmark_run import arm_from_plain
+from pytest_slmsec.gates.records.benchmark_run import run_from_plain
 from pytest_slmsec.gates.statistics.result import Verdict
 
 TODAY = date(2026, 11, 21)
@@ -30,7 +30,7 @@ def judged(base, candidate, config=None, **options):
 
 
 def quantised(right, **options):
-    return arm(right, model="phi3-gptq4", quant="gptq4", **options)
+    return run(right, model="phi3-gptq4", quant="gptq4", **options)
 
 
 def verdicts(found):
@@ -43,17 +43,17 @@ NOISE = [(-1) ** row * (0.2 + row / 20) for row in range(20)]
 
 def test_identical_answers_pass_from_133_items_on():
     bits = ("1110" * 40)[:133]
-    found = judged(arm(bits), quantised(bits))
+    found = judged(run(bits), quantised(bits))
     assert found.verdict is PASS
     assert verdicts(found) == {
         "accuracy": PASS, "parse rate": PASS, "answers": PASS, "tokens/s": INCONCLUSIVE, "peak memory": INCONCLUSIVE,
         "model size": PASS,
     }  # fmt: skip
-    assert judged(arm(bits[1:]), quantised(bits[1:])).verdict is INCONCLUSIVE
+    assert judged(run(bits[1:]), quantised(bits[1:])).verdict is INCONCLUSIVE
 
 
 def test_a_candidate_that_loses_many_answers_fails():
-    found = judged(arm(RIGHT), quantised(lose(RIGHT, 0.15)))
+    found = judged(run(RIGHT), quantised(lose(RIGHT, 0.15)))
     assert found.verdict is FAIL
     assert found.suite.reasons == ("cti-mcq accuracy: the drop is beyond its limit.",)
     gate = found.gates[0]
@@ -63,7 +63,7 @@ def test_a_candidate_that_loses_many_answers_fails():
 
 def test_a_small_benchmark_alone_is_inconclusive():
     bits = "10" * 30
-    found = judged(arm(bits), quantised(bits))
+    found = judged(run(bits), quantised(bits))
     assert found.verdict is INCONCLUSIVE
     assert found.suite.reasons == (
         "cti-mcq accuracy: could not be decided.", "cti-mcq parse rate: could not be decided.",
@@ -71,7 +71,7 @@ def test_a_small_benchmark_alone_is_inconclusive():
 
 
 def test_arms_that_are_not_comparable_are_an_error_that_says_why():
-    found = judged(arm(RIGHT), quantised(RIGHT, scorer="cti-mcq/strict/2"))
+    found = judged(run(RIGHT), quantised(RIGHT, scorer="cti-mcq/strict/2"))
     assert found.verdict is ERROR
     (gate,) = found.gates
     assert gate.what == "comparison"
@@ -80,20 +80,20 @@ def test_arms_that_are_not_comparable_are_an_error_that_says_why():
 
 
 def test_unreadable_answers_fail_the_parse_gate():
-    found = judged(arm(RIGHT), quantised("1110" * 80 + "0" * 80, parsed="1" * 320 + "0" * 80))
+    found = judged(run(RIGHT), quantised("1110" * 80 + "0" * 80, parsed="1" * 320 + "0" * 80))
     assert verdicts(found)["parse rate"] is FAIL
     assert found.gates[1].member.kind is Kind.PARSE
 
 
 def test_unreadable_answers_can_be_an_error():
     config = read_config({"unparsable": "error"}, "[gate]")
-    found = judged(arm(RIGHT), quantised("0" + RIGHT[1:], parsed="0" + "1" * 399), config)
+    found = judged(run(RIGHT), quantised("0" + RIGHT[1:], parsed="0" + "1" * 399), config)
     assert found.verdict is ERROR
     assert "1 of 400 answers of cti-mcq on phi3-gptq4 could not be read" in found.gates[0].result.reasons[0]
 
 
 def test_a_candidate_that_falls_back_on_one_answer():
-    base, collapsed = arm("10" * 200), quantised("10" * 200)
+    base, collapsed = run("10" * 200), quantised("10" * 200)
     for row in range(1, 400, 2):  # still wrong where it was wrong, but now always with the same letter
         base.columns["extracted"][row] = "BCD"[row // 2 % 3]
         collapsed.columns["extracted"][row] = "C"
@@ -104,13 +104,13 @@ def test_a_candidate_that_falls_back_on_one_answer():
     assert found.verdict is FAIL
 
 
-def with_p_correct(arm, shift=0.0):
-    arm.columns["parts"][:] = [{"p_correct": 0.3 + 0.4 * (row % 7) / 7 - shift} for row in range(arm.n)]
-    return arm
+def with_p_correct(run, shift=0.0):
+    run.columns["parts"][:] = [{"p_correct": 0.3 + 0.4 * (row % 7) / 7 - shift} for row in range(run.n)]
+    return run
 
 
 def test_the_probability_of_the_right_option_goes_first_where_there_is_one():
-    base = with_p_correct(arm(RIGHT, by_choice=True))
+    base = with_p_correct(run(RIGHT, by_choice=True))
     found = judged(base, with_p_correct(quantised(RIGHT, by_choice=True), 0.1))
     assert [gate.what for gate in found.gates[:2]] == ["p_correct", "accuracy"]
     assert [gate.member.primary for gate in found.gates[:2]] == [True, False]
@@ -119,14 +119,14 @@ def test_the_probability_of_the_right_option_goes_first_where_there_is_one():
     assert found.verdict is FAIL
 
 
-def deviations(arm, values):
-    arm.columns["value"][:] = values
-    arm.facts.update(metric="MAD", scale=10.0, higher_is_better=False, score=sum(values) / len(values))
-    return arm
+def deviations(run, values):
+    run.columns["value"][:] = values
+    run.facts.update(metric="MAD", scale=10.0, higher_is_better=False, score=sum(values) / len(values))
+    return run
 
 
 def test_a_deviation_is_judged_in_its_own_unit():
-    base = deviations(arm(RIGHT), [1.0 + (row % 5) / 10 for row in range(400)])
+    base = deviations(run(RIGHT), [1.0 + (row % 5) / 10 for row in range(400)])
     worse = deviations(quantised(RIGHT), [1.5 + (row % 5) / 10 for row in range(400)])
     gate = judged(base, worse).gates[0]
     assert (gate.what, gate.result.margin, gate.result.unit) == ("MAD", 0.10, "CVSS points")
@@ -137,9 +137,9 @@ def test_a_deviation_is_judged_in_its_own_unit():
 
 
 def rouge(n, drop, **options):
-    """Arms of a benchmark scored by ROUGE-L; the candidate is worse by `drop` on average."""
+    """Runs of a benchmark scored by ROUGE-L; the candidate is worse by `drop` on average."""
     facts = {"metric": "ROUGE-L v2", "task": "sevenllm-gen-en", "benchmark": "sevenllm-gen-en"}
-    base, candidate = arm("0" * n, **facts), quantised("0" * n, **facts)
+    base, candidate = run("0" * n, **facts), quantised("0" * n, **facts)
     base.columns["value"][:] = [0.4 + NOISE[row % 20] / 10 for row in range(n)]
     candidate.columns["value"][:] = [0.4 + NOISE[row % 20] / 10 - drop + (row % 3 - 1) / 100 for row in range(n)]
     return judged(base, candidate, **options)
@@ -157,44 +157,44 @@ def test_rouge_is_judged_at_two_hundredths_and_few_items_are_advisory():
 
 
 def test_better_is_never_worse_whatever_the_direction_of_the_metric():
-    base = deviations(arm(RIGHT), [2.0] * 400)
+    base = deviations(run(RIGHT), [2.0] * 400)
     assert judged(base, deviations(quantised(RIGHT), [1.0] * 400)).gates[0].result.estimate == -1.0
 
 
 def test_margins_of_a_benchmark():
     config = read_config({"cti-mcq": {"max_drop": "30pt"}}, "[gate]")
-    gate = judged(arm(RIGHT), quantised(lose(RIGHT, 0.15)), config).gates[0]
+    gate = judged(run(RIGHT), quantised(lose(RIGHT, 0.15)), config).gates[0]
     assert (gate.result.margin, gate.result.verdict, gate.member.own_margin) == (0.30, PASS, True)
     relative = read_config({"cti-mcq": {"max_drop": "4%"}}, "[gate]")
-    assert judged(arm(RIGHT), quantised(RIGHT), relative).gates[0].result.margin == pytest.approx(0.03)
-    found = judged(arm("0" * 400), quantised("0" * 400), relative)
+    assert judged(run(RIGHT), quantised(RIGHT), relative).gates[0].result.margin == pytest.approx(0.03)
+    found = judged(run("0" * 400), quantised("0" * 400), relative)
     assert "a relative margin says nothing about cti-mcq on phi3, which scores 0" in found.gates[0].result.reasons[0]
 
 
 def test_a_metric_that_the_benchmark_does_not_have():
     config = read_config({"cti-mcq": {"metric": "p_correct"}}, "[gate]")
     with pytest.raises(UsageError, match=r"cti-mcq has no metric 'p_correct'; it has accuracy"):
-        judged(arm(RIGHT), quantised(RIGHT), config)
+        judged(run(RIGHT), quantised(RIGHT), config)
 
 
 def test_of_exactly_these_items_the_drop_is_a_fact():
     config = read_config({"scope": "benchmark"}, "[gate]")
-    assert judged(arm("10" * 30), quantised("10" * 30), config).verdict is PASS
-    assert judged(arm("10" * 30), quantised("00" * 2 + "10" * 28), config).verdict is FAIL
+    assert judged(run("10" * 30), quantised("10" * 30), config).verdict is PASS
+    assert judged(run("10" * 30), quantised("00" * 2 + "10" * 28), config).verdict is FAIL
 
 
 def test_another_machine_makes_speed_and_memory_an_error_but_not_the_verdict():
-    found = judged(arm(RIGHT), quantised(RIGHT, machine={**MACHINE, "cpu": "another"}))
+    found = judged(run(RIGHT), quantised(RIGHT, machine={**MACHINE, "cpu": "another"}))
     assert verdicts(found)["tokens/s"] is verdicts(found)["peak memory"] is ERROR
     assert found.verdict is PASS
     assert "cti-mcq: The CPU differs (a cpu and another); scores may move by a few near-ties." in found.warnings
     required = read_config({"memory": {"max_increase": "2%"}}, "[gate]")
-    strict = judged(arm(RIGHT), quantised(RIGHT, machine={**MACHINE, "cpu": "another"}), required)
+    strict = judged(run(RIGHT), quantised(RIGHT, machine={**MACHINE, "cpu": "another"}), required)
     assert strict.verdict is ERROR
 
 
 def test_a_stored_speed_is_advisory():
-    gate = next(g for g in judged(arm(RIGHT), quantised(RIGHT, decode_tokens_per_s=20.0)).gates if g.what == "tokens/s")
+    gate = next(g for g in judged(run(RIGHT), quantised(RIGHT, decode_tokens_per_s=20.0)).gates if g.what == "tokens/s")
     assert (gate.base, gate.candidate, gate.advisory) == (40.0, 20.0, True)
     assert gate.result.estimate == pytest.approx(1.0)  # it takes twice the time
     assert gate.result.verdict is INCONCLUSIVE
@@ -205,10 +205,10 @@ def test_a_speed_measured_in_turns_has_a_say():
     from pytest_slmsec.gates.statistics.paired_throughput import throughput_gate
 
     slow = live_speed(throughput_gate([0.2 + 0.001 * row for row in range(20)]), 40.0, 33.0)
-    found = judged(arm(RIGHT), quantised(RIGHT), live=[slow])
+    found = judged(run(RIGHT), quantised(RIGHT), live=[slow])
     assert (verdicts(found)["tokens/s"], found.verdict) == (FAIL, FAIL)
     noisy = throughput_gate([0.2] * 20, base_log_ratios=NOISE)
-    assert judged(arm(RIGHT), quantised(RIGHT), live=[live_speed(noisy, 40.0, 33.0)]).verdict is INCONCLUSIVE
+    assert judged(run(RIGHT), quantised(RIGHT), live=[live_speed(noisy, 40.0, 33.0)]).verdict is INCONCLUSIVE
     bases, candidates = several(0, 0)
     both = judge(bases, candidates, read_config({}, "[gate]"), TODAY, live=[live_speed(noisy, 40.0, 33.0)])
     assert both.verdict is INCONCLUSIVE
@@ -220,30 +220,30 @@ def test_a_distance_beyond_its_budget_is_a_reason_to_look(blocks, verdict):
     from pytest_slmsec.gates.statistics.kl_bound import fidelity_gate
 
     far = live_fidelity(fidelity_gate([0.2 + 0.001 * row for row in range(30)], 0.05), blocks)
-    assert judged(arm(RIGHT), quantised(RIGHT), live=[far]).verdict is verdict
+    assert judged(run(RIGHT), quantised(RIGHT), live=[far]).verdict is verdict
     bases, candidates = several(0, 0)
     assert judge(bases, candidates, read_config({}, "[gate]"), TODAY, live=[far]).verdict is verdict
 
 
 def test_a_quantised_model_must_not_be_larger_than_its_base():
-    engine = {**arm("1").facts["engine"], "model_bytes": 9_000_000}
-    found = judged(arm(RIGHT), quantised(RIGHT, engine=engine))
+    engine = {**run("1").facts["engine"], "model_bytes": 9_000_000}
+    found = judged(run(RIGHT), quantised(RIGHT, engine=engine))
     assert verdicts(found)["model size"] is FAIL
     assert found.verdict is FAIL
-    other = judged(arm(RIGHT), quantised(RIGHT, engine=engine, base="qwen"))
+    other = judged(run(RIGHT), quantised(RIGHT, engine=engine, base="qwen"))
     assert other.verdict is PASS  # another model may be larger
 
 
 def several(*shares):
     names = [f"set-{row}" for row in range(len(shares))]
-    bases = [arm(RIGHT, benchmark=name) for name in names]
+    bases = [run(RIGHT, benchmark=name) for name in names]
     return bases, [quantised(lose(RIGHT, share) if share else RIGHT, benchmark=name)
                    for name, share in zip(names, shares, strict=True)]  # fmt: skip
 
 
 def test_an_alarm_that_many_gates_explain_is_not_a_failure():
     bases, candidates = several(0, 0, 0, 0, 0)
-    small = arm("1" * 26 + "0" * 74, benchmark="small")
+    small = run("1" * 26 + "0" * 74, benchmark="small")
     candidate = quantised("0" * 26 + "1" * 13 + "0" * 61, benchmark="small")
     alone = judged(small, candidate)
     assert alone.verdict is alone.verdicts["small accuracy"] is FAIL
@@ -257,27 +257,27 @@ def test_an_alarm_that_many_gates_explain_is_not_a_failure():
 
 def test_a_real_but_tolerated_drop_is_a_warning():
     base = "1" * 5000
-    found = judged(arm(base), quantised("0" * 20 + base[20:]))
+    found = judged(run(base), quantised("0" * 20 + base[20:]))
     assert found.verdict is PASS
     assert ("cti-mcq accuracy: a real but tolerated drop (McNemar mid-p 1.9e-06, adjusted for 2 gates)."
             in found.warnings)  # fmt: skip
     assert found.to_json()["warnings"] == list(found.warnings)
-    assert not judged(arm("0" * 20 + base[20:]), quantised(base)).warnings  # better is no drop
+    assert not judged(run("0" * 20 + base[20:]), quantised(base)).warnings  # better is no drop
 
 
 def test_among_many_benchmarks_a_chance_find_is_no_warning():
     base = "10" * 250
     worse = "00000000000" + base[11:]  # 6 lost: mid-p 0.016
     names = [f"set-{row}" for row in range(6)]
-    arms = [[side(bits, benchmark=name) for name, bits in zip(names, [first, *[base] * 5], strict=True)]
-            for side, first in ((arm, base), (quantised, worse))]  # fmt: skip
+    runs = [[side(bits, benchmark=name) for name, bits in zip(names, [first, *[base] * 5], strict=True)]
+            for side, first in ((run, base), (quantised, worse))]  # fmt: skip
     config = read_config({"set-0": {"max_drop": "5pt"}}, "[gate]")
-    assert not judge(arms[0], arms[1], config, TODAY).warnings
-    assert "tolerated" in judge(arms[0][:1], arms[1][:1], config, TODAY).warnings[0]
+    assert not judge(runs[0], runs[1], config, TODAY).warnings
+    assert "tolerated" in judge(runs[0][:1], runs[1][:1], config, TODAY).warnings[0]
 
 
 def test_benchmarks_of_one_side_are_named_and_not_compared():
-    found = judge([arm(RIGHT), arm(RIGHT, benchmark="x")], [quantised(RIGHT), quantised(RIGHT, benchmark="y")],
+    found = judge([run(RIGHT), run(RIGHT, benchmark="x")], [quantised(RIGHT), quantised(RIGHT, benchmark="y")],
                   read_config({}, "[gate]"), TODAY)  # fmt: skip
     assert found.missing == (
         "x was measured on the base only; it is not compared.",
@@ -288,19 +288,19 @@ def test_benchmarks_of_one_side_are_named_and_not_compared():
 
 def test_nothing_in_common():
     with pytest.raises(CompareError, match=r"the base \(run.json\) has x, the candidate \(run.json\) has cti-mcq"):
-        judge([arm(RIGHT, benchmark="x")], [quantised(RIGHT)], read_config({}, "[gate]"), TODAY)
+        judge([run(RIGHT, benchmark="x")], [quantised(RIGHT)], read_config({}, "[gate]"), TODAY)
 
 
 def test_a_date_that_is_past_is_among_the_warnings():
     config = read_config({"cti-mcq": {"max_drop": "4pt", "expires": date(2026, 1, 1)}}, "pyproject.toml [tool.gate]")
-    (warning,) = judged(arm(RIGHT), quantised(RIGHT), config).warnings
+    (warning,) = judged(run(RIGHT), quantised(RIGHT), config).warnings
     assert "2026-01-01" in warning
 
 
 def test_everything_survives_json():
     import json
 
-    found = judged(arm(RIGHT), quantised(lose(RIGHT, 0.15)))
+    found = judged(run(RIGHT), quantised(lose(RIGHT, 0.15)))
     data = json.loads(json.dumps(found.to_json(), allow_nan=False))
     assert data["verdict"] == "FAIL"
     gate = data["gates"][0]
@@ -315,7 +315,7 @@ def test_a_rate_of_failures_is_gated_by_counting_right_answers():
         facts = {"metric": "FRR", "higher_is_better": False, "binary": True, "score": bits.count("0") / len(bits)}
         facts, group = plain(bits, **facts, **options)
         group["items"]["value"] = [float(bit == "0") for bit in bits]
-        return arm_from_plain(facts, group, MACHINE, "run.json")
+        return run_from_plain(facts, group, MACHINE, "run.json")
 
     found = judged(refusing(RIGHT), refusing(lose(RIGHT, 0.15), model="phi3-gptq4", quant="gptq4"))
     gate = found.gates[0]
@@ -325,7 +325,7 @@ def test_a_rate_of_failures_is_gated_by_counting_right_answers():
 
 
 def test_an_adapter_may_add_to_the_size_of_its_base_but_not_its_quantised_form():
-    engine = {**arm("1").facts["engine"], "model_bytes": 9_000_000}
+    engine = {**run("1").facts["engine"], "model_bytes": 9_000_000}
     tuned = {"model": "phi3+lora", "adapter": "lora"}
-    assert judged(arm(RIGHT), arm(RIGHT, engine=engine, **tuned)).verdict is PASS
-    assert judged(arm(RIGHT, **tuned), quantised(RIGHT, engine=engine, adapter="lora")).verdict is FAIL
+    assert judged(run(RIGHT), run(RIGHT, engine=engine, **tuned)).verdict is PASS
+    assert judged(run(RIGHT, **tuned), quantised(RIGHT, engine=engine, adapter="lora")).verdict is FAIL

@@ -1,8 +1,8 @@
-"""What holds for every pair of arms."""
+"""What holds for every pair of runs."""
 
 from datetime import date
 
-from arms import arm
+from benchmark_runs import run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,13 +22,13 @@ def gates(base, candidate):
 
 
 def quantised(right, **options):
-    return arm(right, model="phi3-gptq4", quant="gptq4", **options)
+    return run(right, model="phi3-gptq4", quant="gptq4", **options)
 
 
 @settings(max_examples=30, deadline=None)
 @given(BITS, BITS, st.permutations(range(ITEMS)))
 def test_the_order_of_the_items_does_not_matter(before, after, order):
-    base, candidate = arm(before), quantised(after)
+    base, candidate = run(before), quantised(after)
     assert gates(base, candidate) == gates(base, candidate.taken(order))
 
 
@@ -39,14 +39,14 @@ def test_one_more_wrong_answer_never_improves_the_verdict(before, flipped, worse
     spoiled = after[:worse] + "0" + after[worse + 1 :]
     if "1" not in spoiled:
         return
-    verdicts = [gates(arm(before), quantised(bits))["accuracy"].verdict for bits in (after, spoiled)]
+    verdicts = [gates(run(before), quantised(bits))["accuracy"].verdict for bits in (after, spoiled)]
     assert BETTER.index(verdicts[1]) <= BETTER.index(verdicts[0])
 
 
 @settings(max_examples=30, deadline=None)
 @given(BITS.filter(lambda bits: "1" in bits))
 def test_a_model_is_never_worse_than_itself(bits):
-    for result in gates(arm(bits), quantised(bits)).values():
+    for result in gates(run(bits), quantised(bits)).values():
         assert result.verdict is not Verdict.FAIL
         assert result.estimate == 0
 
@@ -58,6 +58,6 @@ def test_an_answer_that_cannot_be_read_is_never_better_than_a_wrong_one(before, 
     if "1" not in wrong:
         return
     parsed = "".join("0" if row in unread else "1" for row in range(ITEMS))
-    said, silent = gates(arm(before), quantised(wrong)), gates(arm(before), quantised(wrong, parsed=parsed))
+    said, silent = gates(run(before), quantised(wrong)), gates(run(before), quantised(wrong, parsed=parsed))
     assert silent["accuracy"].estimate == said["accuracy"].estimate
     assert BETTER.index(silent["parse rate"].verdict) <= BETTER.index(said["parse rate"].verdict)

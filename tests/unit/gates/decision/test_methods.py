@@ -11,7 +11,7 @@ from pytest_slmsec.gates.policy.config import GateConfig
 from pytest_slmsec.gates.statistics.alpha_spending import group_sequential_gate
 from pytest_slmsec.gates.statistics.paired_binary import binary_gate
 from pytest_slmsec.gates.statistics.result import Verdict
-from pytest_slmsec.gates.statistics.sequential_design import obf_looks, sample_first, stop_early
+from pytest_slmsec.gates.statistics.sequential_design import early_stopping_design, obf_looks, two_stage_design
 
 CONFIG = GateConfig()
 
@@ -25,7 +25,7 @@ def flags(lost, gained, n):
 
 
 def method(n, name="obf", n_total=1000, config=CONFIG):
-    return Method(config, n, stop_early(name, n_total, 100))
+    return Method(config, n, early_stopping_design(name, n_total, 100))
 
 
 def test_without_a_visit_it_is_the_ordinary_gate():
@@ -76,7 +76,7 @@ def test_a_part_of_exactly_these_items_is_judged_without_replacement():
 
 
 def stage(n, config=CONFIG, clusters=None):
-    return Method(config, n, sample_first(range(300), 1000), clusters)
+    return Method(config, n, two_stage_design(range(300), 1000), clusters)
 
 
 def test_a_sample_and_then_the_rest():
@@ -147,7 +147,7 @@ def test_a_real_valued_score_in_clusters_has_wider_bounds_and_a_higher_floor():
 def test_early_stopping_needs_independent_items():
     clusters, pair = clustered()
     with pytest.raises(UsageError, match="takes items as independent, and these come in clusters"):
-        Method(CONFIG, 400, stop_early("obf", 1000, 100), clusters).binary(*pair, 0.02, "g")
+        Method(CONFIG, 400, early_stopping_design("obf", 1000, 100), clusters).binary(*pair, 0.02, "g")
 
 
 def test_two_stages_in_clusters_share_the_error_rate():

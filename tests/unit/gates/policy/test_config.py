@@ -152,7 +152,7 @@ def test_past_its_date_a_changed_margin_warns():
 
 
 def test_the_example_of_the_manual_can_be_read():
-    page = Path(__file__).parents[3] / "docs" / "gate.md"
+    page = Path(__file__).parents[4] / "docs" / "gate.md"
     (example,) = re.findall(r"^```toml\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     found = read_config(tomllib.loads(example)["tool"]["slmsec"]["gate"], WHERE)
     assert found.rules["cti-mcq"].max_drop == Margin(0.04)

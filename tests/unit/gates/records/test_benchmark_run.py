@@ -1,13 +1,13 @@
-"""Arms out of stored files: every kind of damage has one clear error."""
+"""Runs out of stored files: every kind of damage has one clear error."""
 
 import json
 
 import pytest
-from arms import arm, content, plain
+from benchmark_runs import content, plain, run
 
 from pytest_slmsec.core.errors import CompareError
-from pytest_slmsec.gates.records.benchmark_run import arm_from_plain
-from pytest_slmsec.gates.records.saved_runs import read_arms, stored_path
+from pytest_slmsec.gates.records.benchmark_run import run_from_plain
+from pytest_slmsec.gates.records.saved_runs import read_runs, stored_path
 
 
 def stored(tmp_path, what, name="run.json"):
@@ -18,7 +18,7 @@ def stored(tmp_path, what, name="run.json"):
 
 def test_every_arm_of_a_file_is_read(tmp_path):
     path = stored(tmp_path, content(plain("110"), plain("100", model="phi3-gptq4", quant="gptq4")))
-    base, candidate = read_arms(path)
+    base, candidate = read_runs(path)
     assert (base.name, base.n, base.where) == ("cti-mcq on phi3", 3, str(path))
     assert list(candidate.values) == [1.0, 0.0, 0.0]
     assert list(base.flags("correct")) == [True, True, False]
@@ -26,14 +26,14 @@ def test_every_arm_of_a_file_is_read(tmp_path):
 
 
 def test_items_asked_twice_have_keys_of_their_own():
-    twin = arm("101")
+    twin = run("101")
     twin.columns["sha256"][2] = twin.columns["sha256"][0]
     assert len(set(twin.identities())) == 3
     assert twin.identities()[2][1] == 1
 
 
 def test_a_part_that_one_score_lacks_is_none():
-    one = arm("10")
+    one = run("10")
     assert one.part("p_correct") is None
     one.columns["parts"][:] = [{"p_correct": 0.75}, {"p_correct": 0.5}]
     assert list(one.part("p_correct")) == [0.75, 0.5]
@@ -61,7 +61,7 @@ def test_damage_is_named(damage, message):
     facts, group = plain("110")
     damage(facts, group)
     with pytest.raises(CompareError) as caught:
-        arm_from_plain(facts, group, {}, "run.json")
+        run_from_plain(facts, group, {}, "run.json")
     assert message in str(caught.value)
     assert str(caught.value).startswith("run.json: cti-mcq on phi3")
 
@@ -69,7 +69,7 @@ def test_damage_is_named(damage, message):
 def test_zero_items():
     facts, group = plain("")
     with pytest.raises(CompareError, match="has no items: there is nothing to compare"):
-        arm_from_plain(facts, group, {}, "run.json")
+        run_from_plain(facts, group, {}, "run.json")
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_zero_items():
 )
 def test_a_file_that_cannot_be_used(tmp_path, what, message):
     with pytest.raises(CompareError) as caught:
-        read_arms(stored(tmp_path, what))
+        read_runs(stored(tmp_path, what))
     assert message in str(caught.value)
     assert "run.json" in str(caught.value)
 

@@ -1,11 +1,11 @@
 """Who is judged against whom."""
 
 import pytest
-from arms import arm
+from benchmark_runs import run
 
 from pytest_slmsec.core.errors import CompareError, UsageError
 from pytest_slmsec.core.models import parse_model
-from pytest_slmsec.gates.records.comparisons import live_duels, stored_duels
+from pytest_slmsec.gates.records.comparisons import live_comparisons, stored_comparisons
 
 REGISTRY = {name: {"location": "/nowhere"} for name in ("phi3", "qwen")}
 
@@ -15,7 +15,8 @@ def specs(*names):
 
 
 def pairs(*names, base=None):
-    return [(duel.candidate.name, duel.base.name) for duel in live_duels(specs(*names), base)]
+    found = live_comparisons(specs(*names), base)
+    return [(one.candidate.name, one.live_baseline.name) for one in found]
 
 
 def test_each_quantised_model_is_judged_against_its_own_base():
@@ -58,13 +59,13 @@ def test_a_base_by_name_is_that_of_all_others():
         pairs("phi3", base="phi4")
 
 
-def stored(name, *arms):
-    (duel,) = stored_duels(specs(name), arms, "base.json")
-    return {arm.model for arm in duel.stored}
+def stored(name, *runs):
+    (comparison,) = stored_comparisons(specs(name), runs, "base.json")
+    return {run.model for run in comparison.stored_runs}
 
 
 def test_a_stored_base_is_the_model_itself_then_its_base_then_the_only_one():
-    base, candidate = arm("10"), arm("10", model="phi3-gptq4", quant="gptq4")
+    base, candidate = run("10"), run("10", model="phi3-gptq4", quant="gptq4")
     assert stored("phi3-gptq4", base, candidate) == {"phi3-gptq4"}
     assert stored("phi3-gptq8", base, candidate) == {"phi3"}
     assert stored("qwen", base) == {"phi3"}
@@ -73,7 +74,7 @@ def test_a_stored_base_is_the_model_itself_then_its_base_then_the_only_one():
 
 
 def test_a_stored_base_with_the_same_adapter_is_nearer_than_the_plain_one():
-    plain, tuned = arm("10"), arm("10", model=f"phi3+{LORA}", adapter=LORA)
+    plain, tuned = run("10"), run("10", model=f"phi3+{LORA}", adapter=LORA)
     assert stored(f"phi3-gptq4+{LORA}", plain, tuned) == {f"phi3+{LORA}"}
-    assert stored(f"phi3-gptq4+{LORA}", plain, arm("10", model="phi3+x", adapter="x")) == {"phi3"}
+    assert stored(f"phi3-gptq4+{LORA}", plain, run("10", model="phi3+x", adapter="x")) == {"phi3"}
     assert stored("phi3-gptq4", tuned, plain) == {"phi3"}

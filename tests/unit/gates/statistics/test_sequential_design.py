@@ -5,34 +5,41 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_slmsec.core.errors import CompareError
-from pytest_slmsec.gates.statistics.sequential_design import FACT, Visit, obf_looks, sample_first, stop_early, visit_of
+from pytest_slmsec.gates.statistics.sequential_design import (
+    FACT,
+    SequentialDesign,
+    design_of,
+    early_stopping_design,
+    obf_looks,
+    two_stage_design,
+)
 
 
 @given(st.sampled_from(["obf", "hybrid", "anytime"]), st.integers(1, 400), st.integers(1, 300))
 def test_every_item_is_visited_once_and_the_last_look_sees_all(method, n, window):
-    visit = stop_early(method, n, window)
-    assert sorted(visit.order) == list(range(n))
-    assert visit.looks[-1] == n
-    assert list(visit.looks) == sorted(set(visit.looks))
-    assert visit_of({FACT: visit.to_json()}, "here") == visit
+    design = early_stopping_design(method, n, window)
+    assert sorted(design.item_order) == list(range(n))
+    assert design.interim_looks[-1] == n
+    assert list(design.interim_looks) == sorted(set(design.interim_looks))
+    assert design_of({FACT: design.to_json()}, "here") == design
 
 
 def test_the_order_is_random_and_the_same_every_time():
-    visit = stop_early("obf", 1000, 256)
-    assert visit == stop_early("obf", 1000, 256)
-    assert visit.order != stop_early("obf", 1000, 256, seed=1).order
-    assert visit.looks == (200, 400, 600, 800, 1000)
-    assert 380 < sum(row < 500 for row in visit.order[:800]) < 420
+    design = early_stopping_design("obf", 1000, 256)
+    assert design == early_stopping_design("obf", 1000, 256)
+    assert design.item_order != early_stopping_design("obf", 1000, 256, seed=1).item_order
+    assert design.interim_looks == (200, 400, 600, 800, 1000)
+    assert 380 < sum(row < 500 for row in design.item_order[:800]) < 420
 
 
 def test_looks_of_a_betting_test_come_after_every_window():
-    assert stop_early("anytime", 1000, 256).looks == (256, 512, 768, 1000)
-    assert stop_early("hybrid", 256, 256).looks == (256,)
+    assert early_stopping_design("anytime", 1000, 256).interim_looks == (256, 512, 768, 1000)
+    assert early_stopping_design("hybrid", 256, 256).interim_looks == (256,)
 
 
 @given(st.lists(st.sampled_from("abc"), min_size=20, max_size=300))
 def test_every_look_sees_each_part_in_proportion(strata):
-    order = stop_early("obf", len(strata), 256, strata).order
+    order = early_stopping_design("obf", len(strata), 256, strata).item_order
     for part in set(strata):
         size = strata.count(part)
         for look in obf_looks(len(strata)):
@@ -41,19 +48,19 @@ def test_every_look_sees_each_part_in_proportion(strata):
 
 
 def test_the_betting_tests_take_no_notice_of_parts():
-    assert stop_early("anytime", 90, 10, ["a", "b", "c"] * 30) == stop_early("anytime", 90, 10)
+    assert early_stopping_design("anytime", 90, 10, ["a", "b", "c"] * 30) == early_stopping_design("anytime", 90, 10)
 
 
 def test_segments_tell_how_many_looks_lie_behind():
-    visit = stop_early("obf", 10, 256)
-    assert [visit.segment(place) for place in range(10)] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    design = early_stopping_design("obf", 10, 256)
+    assert [design.segment(place) for place in range(10)] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
 
 
 def test_a_sample_comes_before_the_rest():
-    visit = sample_first([2, 5, 7], 10)
-    assert set(visit.order[:3]) == {2, 5, 7}
-    assert (visit.method, visit.looks) == ("two-stage", (3, 10))
-    assert sample_first(range(4), 4).looks == (4,)
+    design = two_stage_design([2, 5, 7], 10)
+    assert set(design.item_order[:3]) == {2, 5, 7}
+    assert (design.method, design.interim_looks) == ("two-stage", (3, 10))
+    assert two_stage_design(range(4), 4).interim_looks == (4,)
 
 
 @pytest.mark.parametrize(
@@ -61,6 +68,6 @@ def test_a_sample_comes_before_the_rest():
     [{"order": [0, 0, 1]}, {"order": []}, {"looks": [2]}, {"looks": [3, 2, 3]}, {"looks": ["x"]}, {"order": None}],
 )
 def test_a_damaged_order_is_refused(damage):
-    stored = Visit("obf", 0, (2, 0, 1), (1, 3)).to_json() | damage
+    stored = SequentialDesign("obf", 0, (2, 0, 1), (1, 3)).to_json() | damage
     with pytest.raises(CompareError, match=r"cti-mcq on phi3: its order of visiting \(early_stop\) is damaged"):
-        visit_of({FACT: stored}, "cti-mcq on phi3")
+        design_of({FACT: stored}, "cti-mcq on phi3")

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from arms import arm
+from benchmark_runs import run
 
 from pytest_slmsec.gates.decision.decide import judge
 from pytest_slmsec.gates.policy.config import read_config
@@ -13,7 +13,7 @@ WORSE = "0110" * 50 + "1110" * 50
 
 
 def page(benchmark="cti-mcq"):
-    base, candidate = arm(RIGHT, benchmark=benchmark), arm(WORSE, benchmark=benchmark, model="q", quant="gptq4")
+    base, candidate = run(RIGHT, benchmark=benchmark), run(WORSE, benchmark=benchmark, model="q", quant="gptq4")
     return markdown([judge([base], [candidate], read_config({}, "[gate]"), date(2026, 11, 21))])
 
 

@@ -3,7 +3,7 @@
 import re
 from datetime import date
 
-from arms import MACHINE, arm
+from benchmark_runs import MACHINE, run
 
 from pytest_slmsec.core.wrap import shown
 from pytest_slmsec.gates.decision.decide import judge
@@ -25,11 +25,11 @@ def unwrapped(text):
 
 
 def quantised(right, **options):
-    return arm(right, model="phi3-gptq4", quant="gptq4", **options)
+    return run(right, model="phi3-gptq4", quant="gptq4", **options)
 
 
 def test_a_failure_reads_like_this():
-    assert text(arm(RIGHT), quantised(WORSE)) == (
+    assert text(run(RIGHT), quantised(WORSE)) == (
         "candidate: phi3-gptq4 (run.json)\n"
         "base:      phi3 (run.json)\n"
         "preset:    nightly\n"
@@ -55,7 +55,7 @@ def test_a_failure_reads_like_this():
 
 
 def test_costs_show_the_change_of_the_figure_beside_them():
-    base = arm(RIGHT, decode_tokens_per_s=40.0, peak_gpu_bytes=2**30)
+    base = run(RIGHT, decode_tokens_per_s=40.0, peak_gpu_bytes=2**30)
     slow = quantised(RIGHT, decode_tokens_per_s=8.0, peak_gpu_bytes=3 * 2**30)
     lines = [line.split() for line in text(base, slow).splitlines()]
     assert ["tokens/s", "40.0", "8.0", "-80.0", "%", "-4.8", "%", "(?)"] in lines
@@ -70,41 +70,41 @@ def test_the_bounds_of_a_speed_are_a_range_of_its_change():
     from pytest_slmsec.gates.statistics.paired_throughput import throughput_gate
 
     halved = live_speed(throughput_gate([0.69 + row / 1000 for row in range(20)]), 40.0, 20.0)
-    judgement = judge([arm(RIGHT)], [quantised(RIGHT)], read_config({}, "[gate]"), date(2026, 11, 21), live=[halved])
+    judgement = judge([run(RIGHT)], [quantised(RIGHT)], read_config({}, "[gate]"), date(2026, 11, 21), live=[halved])
     row = next(line for line in report(judgement).splitlines() if line.startswith("  tokens/s"))
     assert row.split() == ["tokens/s", "40.0", "20.0", "-50.3", "%", "-50.4", "..", "-50.2", "-4.8", "%", "FAIL"]
 
 
 def test_every_line_fits_eighty_columns():
-    assert max(map(len, text(arm(RIGHT), quantised(WORSE)).splitlines())) <= 80
+    assert max(map(len, text(run(RIGHT), quantised(WORSE)).splitlines())) <= 80
 
 
 def test_a_pass_says_up_to_and_never_no_difference():
-    found = unwrapped(text(arm(RIGHT), quantised(RIGHT)))
+    found = unwrapped(text(run(RIGHT), quantised(RIGHT)))
     assert "the candidate is worse by up to 0.7 points, not more; you allowed 2 points." in found
 
 
 def test_an_undecided_benchmark_says_that_this_is_no_pass():
-    found = text(arm("10" * 30), quantised("10" * 30))
+    found = text(run("10" * 30), quantised("10" * 30))
     assert "SUITE: INCONCLUSIVE" in found
     assert '2 gates could not be decided ("?"). That is not a pass' in found
 
 
 def test_an_error_says_what_differs():
-    found = unwrapped(text(arm(RIGHT), quantised(RIGHT, judge="another")))
+    found = unwrapped(text(run(RIGHT), quantised(RIGHT, judge="another")))
     assert "cti-mcq on phi3-gptq4 cannot be compared with phi3: the judge differs (None and another)." in found
     assert "SUITE: ERROR" in found
 
 
 def test_advice_comes_after_what_counts():
-    lines = text(arm(RIGHT), quantised(WORSE, machine={**MACHINE, "cpu": "another"})).splitlines()
+    lines = text(run(RIGHT), quantised(WORSE, machine={**MACHINE, "cpu": "another"})).splitlines()
     bullets = [line for line in lines if line.startswith("* ")]
     assert bullets[0].startswith("* On cti-mcq (accuracy)")
     assert bullets[1].startswith("* tokens/s cannot be compared. The CPU differs (a cpu and another)")
 
 
 def test_a_collapse_names_the_answer():
-    base, candidate = arm("10" * 200), quantised("10" * 200)
+    base, candidate = run("10" * 200), quantised("10" * 200)
     base.columns["extracted"][1::2] = ["C", "D"] * 100
     candidate.columns["extracted"][:] = ["\x1b[31mB"] * 400
     assert "the candidate answers \\x1b[31mB in 100 of 100" in text(base, candidate)
@@ -112,7 +112,7 @@ def test_a_collapse_names_the_answer():
 
 def test_hostile_text_is_escaped():
     assert shown("a\x1b[31m\u202e\ud800b\n") == "a\\x1b[31m\\u202e\\ud800b\\n"
-    found = text(arm(RIGHT, benchmark="x\x1b]y"), quantised(WORSE, benchmark="x\x1b]y"))
+    found = text(run(RIGHT, benchmark="x\x1b]y"), quantised(WORSE, benchmark="x\x1b]y"))
     assert "\x1b" not in found
 
 
@@ -121,7 +121,7 @@ def pair_of(base, candidate):
 
 
 def test_flips_hold_both_answers_and_texts():
-    found = list(flips(pair_of(arm("1101"), quantised("0111"))))
+    found = list(flips(pair_of(run("1101"), quantised("0111"))))
     assert [(flip["item"], flip["change"]) for flip in found] == [
         ("cti-mcq-00001", "lost"), ("cti-mcq-00003", "gained"),
     ]  # fmt: skip
@@ -131,17 +131,17 @@ def test_flips_hold_both_answers_and_texts():
 
 
 def test_where_nothing_is_right_or_wrong_the_worse_items_are_named():
-    arms = [arm("0000"), quantised("0000")]
-    for one, values in zip(arms, ([1.0, 2.0, 3.0, 4.0], [1.0, 5.0, 2.0, 4.0]), strict=True):
+    runs = [run("0000"), quantised("0000")]
+    for one, values in zip(runs, ([1.0, 2.0, 3.0, 4.0], [1.0, 5.0, 2.0, 4.0]), strict=True):
         one.columns["value"][:] = values
         one.facts.update(metric="MAD", scale=10.0, higher_is_better=False)
-    pair = pair_of(*arms)
+    pair = pair_of(*runs)
     assert [flip["change"] for flip in flips(pair)] == ["worse", "better"]
     assert lost_items(pair, 5) == ["cti-mcq-00002"]
 
 
 def many(n, items, candidate=None):
-    bases = [arm(items, benchmark=f"set-{row}") for row in range(n)]
+    bases = [run(items, benchmark=f"set-{row}") for row in range(n)]
     others = [quantised(candidate or items, benchmark=f"set-{row}") for row in range(n)]
     return report(judge(bases, others, read_config({}, "[gate]"), date(2026, 11, 21)))
 
@@ -189,7 +189,7 @@ def test_numbers_needed_say_what_they_assume():
 
 
 def deviations(n):
-    base, candidate = (side("1" * n, metric="MAD", scale=10.0, higher_is_better=False) for side in (arm, quantised))
+    base, candidate = (side("1" * n, metric="MAD", scale=10.0, higher_is_better=False) for side in (run, quantised))
     for one, step in ((base, 0.0), (candidate, 0.3)):
         one.columns["value"][:] = [1.0 + step * (row % 2) for row in range(n)]
         one.facts["score"] = None
@@ -200,7 +200,7 @@ def test_a_note_says_how_bounds_of_real_valued_scores_were_found_and_why():
     assert ("bounds of cti-mcq MAD: betting, which holds for any number of items; from 299 items on BCa bootstrap, "
             "which is narrower") in unwrapped(text(*deviations(298)))  # fmt: skip
     assert "bounds of cti-mcq MAD: BCa bootstrap, for there are 299 items or more" in unwrapped(text(*deviations(299)))
-    assert "bounds of" not in text(arm(RIGHT), quantised(RIGHT))
+    assert "bounds of" not in text(run(RIGHT), quantised(RIGHT))
 
 
 def test_everything_but_the_table_is_wrapped_to_the_width():
@@ -209,7 +209,7 @@ def test_everything_but_the_table_is_wrapped_to_the_width():
         found = report(judge([base], [candidate], read_config({}, "[gate]"), date(2026, 11, 21)), width)
         assert max(map(len, found.splitlines())) <= width
     long = quantised(RIGHT, where="folder with blanks " * 10)
-    assert max(map(len, text(arm(RIGHT), long).splitlines())) <= 80
+    assert max(map(len, text(run(RIGHT), long).splitlines())) <= 80
 
 
 def test_the_mean_drop_of_several_benchmarks():
@@ -224,5 +224,5 @@ def test_a_machine_that_is_too_noisy_is_named():
     from pytest_slmsec.gates.statistics.paired_throughput import throughput_gate
 
     noisy = live_speed(throughput_gate([0.2] * 20, base_log_ratios=NOISE), 40.0, 33.0)
-    judgement = judge([arm(RIGHT)], [quantised(RIGHT)], read_config({}, "[gate]"), date(2026, 11, 21), live=[noisy])
+    judgement = judge([run(RIGHT)], [quantised(RIGHT)], read_config({}, "[gate]"), date(2026, 11, 21), live=[noisy])
     assert "This machine is too noisy: the base against itself varies" in unwrapped(report(judgement))

@@ -1,9 +1,9 @@
-"""Small arms of a comparison, and the files they would be stored in."""
+"""Small runs of a comparison, and the files they would be stored in."""
 
 from __future__ import annotations
 
 from pytest_slmsec.core.identity import sha256_text
-from pytest_slmsec.gates.records.benchmark_run import arm_from_plain
+from pytest_slmsec.gates.records.benchmark_run import run_from_plain
 
 MACHINE = {"cpu": "a cpu", "cpus_usable": 2, "gpu": None, "packages": {}}
 
@@ -64,18 +64,18 @@ def plain(right, *, model="phi3", benchmark="cti-mcq", parsed=None, quant=None, 
     return base, {"benchmark": benchmark, "model": model, "items": columns}
 
 
-def arm(right, *, machine=MACHINE, where="run.json", **options):
+def run(right, *, machine=MACHINE, where="run.json", **options):
     facts, group = plain(right, **options)
-    return arm_from_plain(facts, group, machine, where)
+    return run_from_plain(facts, group, machine, where)
 
 
-def content(*arms, machine=MACHINE):
-    """A file of pytest-benchmark, reduced to what a comparison reads; `arms` are results of `plain`."""
+def content(*runs, machine=MACHINE):
+    """A file of pytest-benchmark, reduced to what a comparison reads; `runs` are results of `plain`."""
     entries = [
         {"params": {"benchmark": group["benchmark"], "model": group["model"], "metric": "latency"}, "extra_info": facts}
-        for facts, group in arms
+        for facts, group in runs
     ]
-    groups = [group for _, group in arms]
+    groups = [group for _, group in runs]
     return {
         "machine_info": {"slmsec": machine},
         "benchmarks": entries,

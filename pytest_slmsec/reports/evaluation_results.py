@@ -1,4 +1,4 @@
-"""Groups: the reports of all cases of one benchmark on one model, completed in the main process and summed up once."""
+"""What one benchmark found on one model: the reports of its cases, collected in the main process and summed up."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Cost:
 
 
 @dataclass
-class Group:
+class EvaluationResult:
     """Collected reports of one (benchmark label, model).
 
     Attributes:
@@ -90,7 +90,7 @@ class Group:
         return bool(self.header) and len(self.rows) == self.n_expected and not self.n_errors
 
     @property
-    def judged(self) -> Group | None:
+    def judged(self) -> EvaluationResult | None:
         """What can be judged: the group when it is complete, the items seen when it stopped early, else None."""
         if self.complete:
             return self
@@ -101,12 +101,12 @@ class Group:
         """Whether all of `rows` were validly measured."""
         return all(self.rows.get(row, {}).get("score") is not None for row in rows)
 
-    def part(self, rows: Sequence[int]) -> Group:
+    def part(self, rows: Sequence[int]) -> EvaluationResult:
         """The group of some of its rows, in the order given and numbered anew."""
         keys = self.header["item_sha256"]
         header = {**self.header, "n_expected": len(rows), "item_sha256": [keys[row] for row in rows]}
         chosen = {place: self.rows[row] for place, row in enumerate(rows)}
-        return Group(self.label, self.model, self.metric, header, chosen, self.batches)
+        return EvaluationResult(self.label, self.model, self.metric, header, chosen, self.batches)
 
     @property
     def n_hit_limit(self) -> int:
@@ -188,11 +188,11 @@ def _recorded_cost(recorded: Mapping[str, Any], rows: list[dict[str, Any]]) -> C
     )
 
 
-class Groups:
+class EvaluationResults:
     """All groups of a run, fed with the payload of each report."""
 
     def __init__(self) -> None:
-        self.by_key: dict[tuple[str, str], Group] = {}
+        self.by_key: dict[tuple[str, str], EvaluationResult] = {}
 
     def add(self, payload: Mapping[str, Any], metric: Metric, place: int = 0) -> None:
         """Take in one case. A case reported again (reruns) replaces its earlier row.
@@ -202,7 +202,7 @@ class Groups:
         """
         row = payload["row"]
         key = (row["group"], row["model"])
-        group = self.by_key.setdefault(key, Group(*key, place=place))
+        group = self.by_key.setdefault(key, EvaluationResult(*key, place=place))
         group.place = min(group.place, place)
         group.metric = metric
         group.rows[row["row"]] = row
@@ -211,7 +211,7 @@ class Groups:
         if payload.get("header") is not None:
             group.header = payload["header"]
 
-    def __iter__(self) -> Iterator[Group]:
+    def __iter__(self) -> Iterator[EvaluationResult]:
         return iter(sorted(self.by_key.values(), key=lambda group: group.place))
 
     def __bool__(self) -> bool:
