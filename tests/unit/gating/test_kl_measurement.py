@@ -181,7 +181,7 @@ def test_the_first_distance_is_shown_and_becomes_the_record():
 
 def cases(n):
     group = SimpleNamespace(label="ports")
-    return [SimpleNamespace(group=group, item=Item(f"p{row}", f"Port {row}?", "A")) for row in range(n)]
+    return [SimpleNamespace(evaluation=group, item=Item(f"p{row}", f"Port {row}?", "A")) for row in range(n)]
 
 
 def test_answers_of_the_base_are_spread_evenly_and_taken_once():
