@@ -32,14 +32,14 @@ MEMBER = "::"
 GGUF = ".gguf"
 MOST_PARTS = 64
 NEAR, MOST_NEAR = 0.5, 4
-"""How like a name a misspelt one has to be (ratio of difflib), and how many are proposed."""
+"""Least similarity of a proposed name (ratio of difflib), and the largest number of proposals."""
 COMMIT = re.compile(r"[0-9a-f]{40}")
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """A LoRA adapter as the user named it, resolved to a place.
+    """A LoRA adapter as the user named it, with where it is found.
 
     Attributes:
         name: as written behind the ``+``. source: ``path`` (a directory) or ``hub``.
@@ -54,7 +54,7 @@ class Adapter:
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """A model as the user named it, resolved to a place.
+    """A model as the user named it, with where it is found.
 
     Attributes:
         name: as written on the command line; what tables and ids show. Recorded answers go by a short name.
@@ -96,12 +96,12 @@ class ModelSpec:
 
     @property
     def is_pinned(self) -> bool:
-        """Whether the same files are taken whenever it is fetched from the hub: its revision is a commit."""
+        """Whether its revision is a commit, so that the hub always gives the same files."""
         return self.revision is not None and COMMIT.fullmatch(self.revision) is not None
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every way to write it: recorded answers by their short name and by their path."""
+        """All spellings of its name: recorded answers have a short name and a path."""
         if self.source != "replay":
             return (self.name,)
         return self.name, f"{REPLAY_PREFIX}{self.location}{MEMBER + self.member if self.member else ''}"
@@ -143,7 +143,7 @@ def split_names(values: Iterable[str]) -> list[str]:
 
 
 def is_place(path: Path) -> bool:
-    """Whether a model may lie there: in a directory, or in a GGUF file."""
+    """Whether a path is a directory or a GGUF file, so that it may hold a model."""
     return path.is_dir() or (path.suffix == GGUF and path.is_file())
 
 
@@ -180,7 +180,7 @@ def parse_model(name: str, registry: Registry, quants: Collection[str], option: 
 
 
 def _parted(name: str) -> tuple[str, str | None]:
-    """What stands before and behind the first ``+``; a directory may have one in its name."""
+    """The texts before and behind the first ``+``. The name of an existing path is not divided."""
     stem, plus, adapter = name.partition("+")
     return (name, None) if not plus or is_place(Path(name)) else (stem, adapter)
 
@@ -220,7 +220,7 @@ def _replayed(name: str, option: str) -> ModelSpec:
 
 
 def _recorded_place(name: str) -> tuple[Path, str | None]:
-    """File or folder, and the model in it, of ``replay:PATH[::NAME]``. What exists as a whole is not parted."""
+    """Path and model name of ``replay:PATH[::NAME]``. An existing path that contains ``::`` is not divided."""
     text = name.removeprefix(REPLAY_PREFIX)
     whole = Path(text or "(nothing)").expanduser()
     path, mark, member = text.rpartition(MEMBER)
@@ -228,12 +228,12 @@ def _recorded_place(name: str) -> tuple[Path, str | None]:
 
 
 def _tail(path: Path, parts: int) -> str:
-    """The last parts of a path."""
+    """The last `parts` components of a path."""
     return "/".join([part for part in path.resolve().parts if part != os.sep][-parts:])
 
 
 def distinct(specs: Iterable[ModelSpec]) -> tuple[ModelSpec, ...]:
-    """The same models, each once; recorded answers whose short names are equal get longer ones."""
+    """The models without duplicates. Recorded answers with equal short names get longer names."""
     found = list(dict.fromkeys(specs))
     for parts in range(3, MOST_PARTS):
         names = [spec.name for spec in found]
@@ -337,14 +337,14 @@ def _unknown(name: str, stem: str, registry: Registry, known: Collection[str], o
 
 
 def _base_of(stem: str, registry: Registry) -> str | None:
-    """The longest model that `stem` begins with, where something is put behind it with a hyphen."""
+    """The longest known model or path such that `stem` is it, a hyphen and something more; None where there is none."""
     known = [base for base in registry if stem.startswith(base + "-")]
     places = [stem[:at] for at, char in enumerate(stem) if char == "-" and at and is_place(Path(stem[:at]))]
     return max([*known, *places], key=len, default=None)
 
 
 def _nearest(text: str, names: Iterable[str]) -> list[str]:
-    """The names that a shortened one begins, or those most like a misspelt one, in their order; a few at most."""
+    """Up to `MOST_NEAR` proposals: the names that begin with `text`, or else those most similar to it."""
     names = list(names)
     if text and (longer := [name for name in names if name.startswith(text)]):
         return longer[:MOST_NEAR]

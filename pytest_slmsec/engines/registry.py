@@ -22,27 +22,27 @@ ENGINES: Mapping[str, str] = {
     "openai": "pytest_slmsec.engines.server.openai_",
     "ollama": "pytest_slmsec.engines.server.ollama",
 }
-"""Modules, imported when a model is loaded. Each has ``load(directory, spec, settings) -> Engine``."""
+"""Names to modules, imported on first use. Each has ``load(directory, spec, settings) -> Engine``."""
 
 
 CAPABILITIES: Mapping[str, Capability] = {"encoders": Capability.OPTIONS}
-"""What is known of an engine before a model is loaded: benchmarks that ask for more are then skipped at collection."""
+"""Capabilities that are known before a model is loaded: benchmarks that need more are skipped at collection."""
 
 
 TAKING_ADAPTERS = ("transformers", "gptq")
-"""The engines over models that a LoRA adapter can be added to."""
+"""The engines that load LoRA adapters."""
 
 
 def without_adapter(spec: ModelSpec) -> ModelSpec:
-    """The model that an adapter is added to: quantisations are made, and found again, without it."""
+    """The same model without its adapter. Quantised models are made and cached without it."""
     if spec.adapter is None:
         return spec
     return replace(spec, name=spec.name.removesuffix(f"+{spec.adapter.name}"), adapter=None)
 
 
 def engine_for(spec: ModelSpec, directory: Path) -> str:
-    """The engine of a model that is loaded as it is: by its format where it is in GGUF or ONNX, by its quantisation
-    where it is a quantised checkpoint, and by its architecture where it is an encoder."""
+    """The name of the engine for a model directory: by format (GGUF, ONNX), by quantisation method (GPTQ), by
+    architecture (encoders), else the one that the model's entry names."""
     from pytest_slmsec.engines.common.checkpoint import find_gguf, is_onnx, read_checkpoint
     from pytest_slmsec.engines.encoders.kinds import find_kind
 

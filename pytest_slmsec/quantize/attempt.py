@@ -1,4 +1,4 @@
-"""The library that quantises, kept quiet, and its failure as one sentence."""
+"""Run a library that quantises: nothing is printed, and a failure becomes one sentence."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from pytest_slmsec.quantize.manifest import Recipe
 
 @contextmanager
 def attempt(base: Path, recipe: Recipe) -> Iterator[None]:
-    """Run what quantises `base` without its prints, logs and warnings.
+    """Silence prints, logs and warnings of the enclosed code, which quantises `base`.
 
     Raises:
-        QuantizeError: whatever was raised inside, with the base, the quantisation and the package in front.
+        QuantizeError: for any exception of the enclosed code; names the base, the quantisation and the package.
     """
     try:
         with quiet():

@@ -1,11 +1,11 @@
 """8-bit LLM.int8 and 4-bit NF4 through bitsandbytes.
 
-* int8: weights rounded to nearest with one scale for each output channel; activations rounded as they come, except in
-  columns with an outlier (Dettmers et al., "LLM.int8()", 2022; threshold 6.0).
+* int8: weights rounded to nearest with one scale for each output channel; activations rounded during the forward pass,
+  except in columns with an outlier (Dettmers et al., "LLM.int8()", 2022; threshold 6.0).
 * nf4: weights rounded to the 16 quantiles of a normal distribution, blocks of 64 with one scale; the scales are
   themselves stored in 8 bits (double quantisation). Activations stay as they are (Dettmers et al., "QLoRA", 2023).
 
-The head that predicts tokens and the embeddings stay as they are.
+The output head and the embeddings are not quantised.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def quantize_weights(
     """Quantise the linear layers of `base` and save the result in `out`, with its tokenizer.
 
     Args:
-        rows: not needed; nothing is calibrated.
+        rows: not used; this method needs no calibration.
 
     Raises:
         QuantizeError: bitsandbytes or transformers could not do it. MissingExtraError: bitsandbytes is not installed.

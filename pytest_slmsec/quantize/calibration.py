@@ -1,10 +1,10 @@
-"""Calibration text: reading it, keeping a part of it back for verification, and its distance from evaluation items.
+"""Calibration text: read it, hold out a part for verification, and check that it holds no evaluation items.
 
 A calibration file has one text a line. A line may be a conversation, written
 
     <|system|>You are an analyst.<|end|><|user|>What is T1003?<|end|><|assistant|>OS Credential Dumping<|end|>
 
-which is rendered with each model's own chat template; any other line is taken as it is.
+which is rendered with each model's own chat template; any other line is plain text.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ TURN = re.compile(r"<\|(system|user|assistant)\|>\s*(.*?)<\|end\|>", re.DOTALL)
 CONVERSATION = re.compile(rf"(?:<\|bos\|>)?(?:{TURN.pattern}\s*)+", re.DOTALL)
 SEGMENT_END = re.compile(r"[\n\r]+|\s{2,}|(?<=[.?!])\s+|<\|[a-z]+\|>")
 OPTION = re.compile(r"\s*[A-Z]\)\s")
-"""An option of a multiple-choice question: the name of a thing, which any text on the subject may hold."""
+"""An option of a multiple-choice question. Options are names of things, which any text on the subject may mention."""
 MIN_SEGMENT_WORDS = 5
-"""Shorter segments ("Answer in a few words") say nothing about where a text comes from."""
+"""Shorter segments ("Answer in a few words") occur in unrelated texts and do not count as overlap."""
 MAX_SHARED_BY_ITEMS = 5
-"""A segment that stands in more items than this is their common instruction, no question."""
+"""A segment in more items than this is a shared instruction, not a question, and does not count as overlap."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
 """Quantisations in the format of compressed-tensors, made by llmcompressor.
 
-* w4a16: 4-bit weights in groups, by GPTQ (Frantar et al., 2022); activations stay as they are.
-* w8a8: 8-bit weights with one scale an output channel, by GPTQ; activations in 8 bits, one scale a token.
-* fp8: weights and activations in FP8 (E4M3), rounded to nearest, one scale an output channel and a token.
+* w4a16: 4-bit weights in groups, by GPTQ (Frantar et al., 2022); activations are not quantised.
+* w8a8: 8-bit weights with one scale an output channel, by GPTQ; activations in 8 bits with one scale for each token.
+* fp8: weights and activations in FP8 (E4M3), rounded to nearest, one scale for each output channel and each token.
 
-The head that predicts tokens stays as it is. llmcompressor wants older versions of several packages than the rest of
-this project: it has an environment of its own, and what it makes there is found here.
+The output head is not quantised. llmcompressor needs older versions of several packages than the rest of this project:
+it is used in a tox environment of its own, and the models made there are found in the shared cache.
 """
 
 from __future__ import annotations

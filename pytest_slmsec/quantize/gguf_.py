@@ -1,8 +1,8 @@
 """GGUF through llama.cpp: the base's weights bit for bit, then `llama_model_quantize`.
 
-The result is a directory with ``model.gguf`` and the base's tokenizer. No importance matrix is used, so nothing is
-calibrated. llama.cpp itself chooses a type for each tensor: a ``q4_k_m`` has some tensors in Q6_K, and rows that do not
-divide into blocks of 256 fall back to a type with blocks of 32. Which types they became stands in the manifest.
+The result is a directory with ``model.gguf`` and the base's tokenizer. No importance matrix is used, so there is no
+calibration. llama.cpp chooses the type of each tensor: a ``q4_k_m`` has some tensors in Q6_K, and rows whose length is
+no multiple of 256 fall back to a type with blocks of 32. The manifest lists the types of all tensors.
 """
 
 from __future__ import annotations
@@ -56,13 +56,14 @@ def quantize_weights(
     """Convert and quantise `base` into `out`, with the tokenizer and the configuration beside it.
 
     Args:
-        rows: not needed; nothing is calibrated.
+        rows: not used; this method needs no calibration.
 
     Returns:
-        What became of the tensors: types and their counts, bits a weight, and where llama.cpp fell back.
+        For the manifest: types of the tensors and their counts, bits per weight, and where llama.cpp fell back.
 
     Raises:
-        QuantizeError: it is no Llama, or llama.cpp could not do it. MissingExtraError: a package is missing.
+        QuantizeError: the base is no Llama, or llama.cpp could not quantise it.
+        MissingExtraError: a package is missing.
     """
     checkpoint = read_checkpoint(base)
     out.mkdir(parents=True)
@@ -99,9 +100,9 @@ def convert(checkpoint: Checkpoint, path: Path) -> None:
 
 
 def differing_tokens(path: Path, tokenizer: Any) -> int:
-    """How many of a few texts the file's own tokenizer cuts differently from the Hugging Face tokenizer.
+    """Number of the texts `PROBES` that the GGUF file's tokenizer splits differently from the Hugging Face tokenizer.
 
-    Evaluations here use the latter; whoever runs the file elsewhere gets the former.
+    Evaluations here use the Hugging Face tokenizer; other programs that run the file use the one inside it.
     """
     model = LlamaModel(path, None)
     own = GgufTokenizer(model, read_gguf(path))

@@ -1,4 +1,4 @@
-"""A Hugging Face tokenizer in the words of a GGUF file.
+"""Write a Hugging Face tokenizer into a GGUF file.
 
 Two sorts are converted: byte-level BPE (llama.cpp's ``gpt2``), and BPE over text with blanks written as ``▁`` and bytes
 as a last resort (SentencePiece; llama.cpp's ``llama``). llama.cpp has the splitting of words before BPE built in under

@@ -57,7 +57,7 @@ def quantize_weights(
 
 
 class _Layers:
-    """Told by gptqmodel that a layer is done."""
+    """Callback of gptqmodel that reports each finished layer."""
 
     def __init__(self, settings: EngineSettings, quant: str, n_layers: int) -> None:
         self._settings, self._quant, self._n_layers = settings, quant, n_layers
@@ -70,7 +70,7 @@ class _Layers:
 
 
 def _dtype(base: Path, device: torch.device) -> torch.dtype:
-    """What to compute in: the base's own dtype, except fp16 on a CPU, which is many times slower there than fp32."""
+    """The dtype to compute in: the base's own, except fp16 on a CPU, where fp16 is many times slower than fp32."""
     stored = set(read_checkpoint(base).tensors.values())
     if stored == {"BF16"}:
         return torch.bfloat16
@@ -79,7 +79,7 @@ def _dtype(base: Path, device: torch.device) -> torch.dtype:
 
 @contextmanager
 def _logs_in(folder: Path) -> Iterator[None]:
-    """gptqmodel writes its logs into `logs/` of the working directory, which is the user's: send them elsewhere."""
+    """Redirect gptqmodel's log files to `folder`: by default it writes `logs/` into the user's working directory."""
     from gptqmodel.looper import loop_processor
 
     place: Any = loop_processor

@@ -1,4 +1,4 @@
-"""What is written beside a quantised model: how it was made, of what, and how it compares with its base."""
+"""The record beside a quantised model: its base, its recipe, its calibration, and how it compares with its base."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Recipe:
     """How weights are quantised.
 
     Attributes:
-        quant: name of the quantisation. bits: of a weight. group_size: weights that share a scale, or
-            `registry.WHOLE_ROW`.
-        package: that made it, with its version.
+        quant: name of the quantisation. bits: bits of a weight. group_size: number of weights that share a
+            scale, or `registry.WHOLE_ROW`.
+        package: name and version of the package that quantised.
         desc_act: columns are quantised in order of their activation. sym: the grid is symmetric about 0.
     """
 
@@ -49,11 +49,11 @@ class Verification:
     Attributes:
         tokens: positions compared (texts, for sentence-embedding models).
         mean_kl_nats: Kullback-Leibler divergence of the quantised from the base's distribution, mean a position.
-        uniform_kl_nats: the same for a model that knows nothing (every token equally likely).
-        same_top_rate: share of positions where the same is most likely.
-        constant_top_rate: the same for a model that always says what is most often the base's.
-        answers: texts generated. warnings: signs of garbled text, in words; the model is accepted with them.
-        compared: what the distributions are of.
+        uniform_kl_nats: the same divergence of a uniform distribution.
+        same_top_rate: share of positions where both models have the same most likely token.
+        constant_top_rate: the same share for a constant guess: the token that the base predicts most often.
+        answers: number of generated texts. warnings: signs of garbled text; they do not refuse the model.
+        compared: what is predicted: next tokens, or what an encoder scores.
     """
 
     tokens: int
@@ -74,10 +74,10 @@ class Manifest:
         base: name of the base model. base_sha256: identity of its weights.
         support_sha256: identity of its configuration and tokenizer files.
         calibration_sha256: identity of the calibration text, of which a part is kept back for verification.
-        calibration_lines: of it that were calibrated with; 0 where nothing is calibrated.
-        weight_bytes: of the quantised weight files.
-        packages: versions of everything that took part. seconds: to quantise and verify.
-        details: what its maker says of the result (GGUF: types of the tensors).
+        calibration_lines: number of lines used for calibration; 0 where the method needs none.
+        weight_bytes: size of the quantised weight files.
+        packages: versions of all packages that took part. seconds: time to quantise and verify.
+        details: what the quantising module reports of the result (GGUF: types of the tensors).
     """
 
     base: str
@@ -93,13 +93,13 @@ class Manifest:
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def write(self, directory: Path) -> None:
-        """Write it beside the weights."""
+        """Write ``slmsec-manifest.json`` into a model directory."""
         text = json.dumps(asdict(self), indent=2, sort_keys=True, ensure_ascii=False)
         (directory / MANIFEST).write_text(text + "\n", "utf-8")
 
 
 def content_key(base_sha256: str, support_sha256: str, recipe: Recipe, calibration_sha256: str) -> str:
-    """Twelve hex digits that differ whenever anything the result depends on differs."""
+    """Twelve hex digits of a digest over everything that the quantised weights depend on."""
     return sha256_json([base_sha256, support_sha256, asdict(recipe), calibration_sha256])[:KEY_LENGTH]
 
 

@@ -1,9 +1,9 @@
 """ONNX, unquantised and with weights of 8 or 4 bits, by onnxruntime's own tools. Nothing is calibrated.
 
-* ``onnx``: the export as it is, in fp32.
-* ``onnx-int8``: weights rounded to 8 bits with one scale an output channel, activations as they come with one a text
-  (`quantize_dynamic`).
-* ``onnx-int4``: weights rounded to 4 bits with a scale and an offset for 32 of them; activations stay fp32
+* ``onnx``: the fp32 export, not quantised.
+* ``onnx-int8``: weights rounded to 8 bits with one scale for each output channel; activations rounded during the
+  forward pass with one scale for each text (`quantize_dynamic`).
+* ``onnx-int4``: weights rounded to 4 bits with a scale and an offset for each 32 of them; activations in fp32
   (`MatMulNBits`).
 """
 
@@ -33,10 +33,10 @@ def quantize_weights(
     """Export `base` into `out` with its tokenizer, and quantise the weights of its linear layers.
 
     Args:
-        rows: not needed; nothing is calibrated.
+        rows: not used; this method needs no calibration.
 
     Returns:
-        For the manifest: how far the export is off at two shapes, and what operators hold the weights.
+        For the manifest: the largest difference of the export from the model at two shapes, and the graph's operators.
 
     Raises:
         QuantizeError: it could not be exported or quantised. MissingExtraError: a package is missing.

@@ -1,7 +1,7 @@
-"""Export to ONNX by torch's dynamo exporter, held against the model itself at two shapes.
+"""Export to ONNX by torch's dynamo exporter, compared with the model itself at two shapes.
 
-The older exporter, by TorchScript, is silently wrong at any other shape than the one that it saw; this one takes the
-sizes as symbols. The two shapes are there to see it.
+The older TorchScript exporter is silently wrong at shapes other than the traced one. The dynamo exporter keeps sizes
+symbolic; the comparison at two other shapes checks that.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ TOLERANCE = 1e-3
 
 
 class Decoder(torch.nn.Module):
-    """A causal language model that gives logits at some places of a batch of rows without a cache.
+    """A causal language model without a cache that returns logits at chosen positions of a batch.
 
-    Rows may be padded at the right end: what comes later is not attended to.
+    Rows may be padded on the right: a causal model does not attend to later positions.
     """
 
     def __init__(self, model: Any) -> None:
@@ -44,14 +44,14 @@ class Decoder(torch.nn.Module):
         self.softcap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
 
     def forward(self, input_ids: Tensor, places: Tensor) -> Tensor:
-        """Logits [1, places, vocabulary] at `places`, counted through all rows."""
+        """Logits [1, places, vocabulary]; `places` index the flattened [rows * tokens] positions."""
         hidden = self.decoder(input_ids=input_ids, use_cache=False).last_hidden_state
         logits: Tensor = self.head(hidden.flatten(0, 1).index_select(0, places)[None])
         return logits if self.softcap is None else torch.tanh(logits / self.softcap) * self.softcap
 
 
 class Body(torch.nn.Module):
-    """An encoder that gives its first output: logits of each token, or hidden states."""
+    """An encoder that returns its first output: logits of each token, or hidden states."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class Body(torch.nn.Module):
 
 
 class Masked(Body):
-    """A masked language model that hands one place of each row on to its head."""
+    """A masked language model whose head computes one position of each row only."""
 
     def __init__(self, model: Any) -> None:
         super().__init__(model)
@@ -74,7 +74,7 @@ class Masked(Body):
         model.base_model.register_forward_hook(self._keep_places)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, places: Tensor) -> Tensor:  # type: ignore[override]
-        """Logits [rows, 1, vocabulary] at the place of each row."""
+        """Logits [rows, 1, vocabulary] at position `places[row]` of each row."""
         self.places = places
         return super().forward(input_ids, attention_mask)
 
@@ -86,13 +86,14 @@ class Masked(Body):
 
 
 def export(checkpoint: Checkpoint, out: Path) -> dict[str, float]:
-    """Write a model as a graph in fp32 into `out`, and hold it against the model.
+    """Write a model as an fp32 graph into `out`, and compare the graph with the model.
 
     Returns:
         The largest difference of an output at each of `SHAPES`, as a share of the largest output.
 
     Raises:
-        QuantizeError: it cannot be exported, or the graph does not give what the model gives. MissingExtraError.
+        QuantizeError: it cannot be exported, or the outputs of the graph differ from the model's.
+        MissingExtraError: a package is missing.
     """
     import_onnx()
     kind, config = find_kind(checkpoint), load_config(checkpoint)
@@ -158,7 +159,7 @@ def _write(body: torch.nn.Module, example: Mapping[str, Tensor], path: Path) -> 
 
 
 def _mark(path: Path, kind: str) -> None:
-    """Say in the graph's metadata what it is."""
+    """Write the kind of model into the graph's metadata."""
     onnx, _ = import_onnx()
     model = onnx.load(str(path), load_external_data=False)
     entry = model.metadata_props.add()
@@ -190,7 +191,7 @@ def parity(where: Path, graph: Graph, model: Any, kind: Kind | None, vocabulary:
 
 @torch.inference_mode()
 def _expected(model: Any, kind: Kind | None, given: Mapping[str, Tensor]) -> Tensor:
-    """What the model itself says, by its own forward, in the graph's shape."""
+    """The model's own outputs for the same inputs, in the shape of the graph's output."""
     if kind is None:
         logits: Tensor = model(input_ids=given["input_ids"], use_cache=False).logits
         return logits.flatten(0, 1)[given["places"]][None]

@@ -31,11 +31,12 @@ from pytest_slmsec.quantize.registry import QUANTIZERS, WHOLE_ROW, Quantizer
 
 @dataclass(frozen=True, slots=True)
 class QuantizationPlan:
-    """A quantised model that is wanted.
+    """What a quantised model is made of, and how.
 
     Attributes:
-        spec: the model, with its quantisation. checkpoint: its base.
-        base_sha256, support_sha256: identities of the base's weights and of its other files.
+        spec: the quantised model as the user named it. checkpoint: its unquantised base.
+        quantizer, recipe: the method and its parameters. calibration: the text it is calibrated and verified with.
+        base_sha256: digest of the base's weights. support_sha256: digest of its configuration and tokenizer files.
     """
 
     spec: ModelSpec
@@ -48,39 +49,44 @@ class QuantizationPlan:
 
     @property
     def directory_name(self) -> str:
-        """``tinysec-gptq4-0123456789ab``: the name for people, the digits for what it was made of."""
+        """A readable name and a digest of everything the result depends on: ``tinysec-gptq4-0123456789ab``."""
         key = content_key(self.base_sha256, self.support_sha256, self.recipe, self.calibration.sha256)
         return f"{self.stem}-{key}"
 
     @property
     def stem(self) -> str:
-        """The part of the directory's name that is for people; that of a local base however its path was written."""
+        """The readable part of `directory_name`. A local base is called by its folder, however its path was written."""
         base = Path(self.spec.location).resolve().name if _is_local(self.spec) else self.spec.base
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", base).strip("-.") or "model"
         return f"{name[-60:]}-{self.recipe.quant}"
 
     def is_made(self, manifest: Mapping[str, Any]) -> bool:
-        """Whether a manifest is that of this model, whichever version of the package made it."""
-        made = manifest["base_sha256"], manifest["support_sha256"], manifest["calibration_sha256"], manifest["recipe"]
-        recipe = asdict(replace(self.recipe, package=manifest["recipe"]["package"]))
-        return made == (self.base_sha256, self.support_sha256, self.calibration.sha256, recipe)
+        """Whether a manifest describes this model; the version of the package that made it may differ."""
+        same_version = replace(self.recipe, package=manifest["recipe"]["package"])
+        expected = {
+            "base_sha256": self.base_sha256,
+            "support_sha256": self.support_sha256,
+            "calibration_sha256": self.calibration.sha256,
+            "recipe": asdict(same_version),
+        }
+        return all(manifest[key] == value for key, value in expected.items())
 
 
 def plan_quantization(
     spec: ModelSpec, settings: EngineSettings, calibration: Path | None = None, group_size: int | None = None
 ) -> QuantizationPlan:
-    """All that decides what a quantised model will be.
+    """Find the base of a quantised model and decide how it is quantised. Nothing is quantised yet.
 
     Raises:
-        QuantizeError: it is already quantised, the quantisation does not go with it or takes no group size, or the
-            calibration text cannot be used. ModelError: no usable base.
-        MissingExtraError: the package that makes it is not installed, and it was not made elsewhere before.
+        QuantizeError: the base is already quantised, the quantisation is not made of such a model or takes no group
+            size, or the calibration text cannot be used. ModelError: the base cannot be used.
+        MissingExtraError: the package that quantises is not installed, and no finished model is in the cache.
     """
     quantizer = QUANTIZERS[cast("str", spec.quant)]
     place = locate(spec, settings)
     if find_gguf(place) is not None:
         raise QuantizeError(
-            f"{spec.name}: {place} is a GGUF file, of which nothing else is made: quantise the model it was made "
+            f"{spec.name}: {place} is a GGUF file, which is not quantised further: quantise the model it was made "
             f"of, or evaluate this one as --model={spec.base}."
         )
     checkpoint = read_checkpoint(place)
@@ -91,7 +97,7 @@ def plan_quantization(
         )
     if not quantizer.encoders and find_kind(checkpoint) is not None:
         raise QuantizeError(
-            f"{spec.name}: {quantizer.name} is made of models that generate text, and {checkpoint.directory} is an "
+            f"{spec.name}: {quantizer.name} quantises models that generate text, and {checkpoint.directory} is an "
             f"encoder: use one of {', '.join(name for name, known in QUANTIZERS.items() if known.encoders)}."
         )
     text = read_calibration(calibration or default_calibration())
@@ -108,38 +114,46 @@ def plan_quantization(
 
 
 def package_used(plan: QuantizationPlan, folder: Path) -> str:
-    """The installed package with its version; where it is not installed, that of a model made elsewhere before.
+    """Name and version of the package that quantises: the installed one, or the one that made the model in the cache.
 
     Raises:
-        MissingExtraError: it is not installed, and no such model is there.
+        MissingExtraError: the package is not installed, and the cache holds no such model; says how to make it.
     """
     quantizer = plan.quantizer
-    if version := package_version(quantizer.package):
+    version = package_version(quantizer.package)
+    if version is not None:
         return f"{quantizer.package} {version}"
-    made = (read_json(path) for path in sorted(folder.glob(f"{plan.stem}-*/{MANIFEST}"), key=_age))
-    if packages := [manifest["recipe"]["package"] for manifest in made if plan.is_made(manifest)]:
+    oldest_first = sorted(folder.glob(f"{plan.stem}-*/{MANIFEST}"), key=lambda path: path.stat().st_mtime)
+    packages = [found["recipe"]["package"] for found in map(read_json, oldest_first) if plan.is_made(found)]
+    if packages:
         return str(packages[-1])
+    raise MissingExtraError(
+        f"Quantising {plan.spec.name}",
+        quantizer.package,
+        quantizer.extra,
+        _tox_remedy(plan) if quantizer.environment else "",
+    )
+
+
+def _tox_remedy(plan: QuantizationPlan) -> str:
+    """How a package that does not go with all others is used in its own tox environment."""
+    quantizer = plan.quantizer
     size = plan.recipe.group_size
     group = f" --group-size {size}" if quantizer.group_size is None and size != plan.spec.gptq_group_size else ""
     making = f"tox run -e {quantizer.environment} -- slmsec quantize {portable_name(plan.spec)} {quantizer.name}{group}"
-    remark = quantizer.environment and (
+    return (
         f" That package does not go with all others: in a clone of pytest-slmsec `{making}` makes it in an "
         "environment of its own, and it is then found here."
     )
-    raise MissingExtraError(f"Quantising {plan.spec.name}", quantizer.package, quantizer.extra, remark)
 
 
 def portable_name(spec: ModelSpec) -> str:
-    """The base as it is written in another directory."""
+    """The name of the base for a command that runs in another directory: a local path is made absolute."""
     return shlex.quote(str(Path(spec.location).resolve())) if _is_local(spec) else spec.base
 
 
 def _is_local(spec: ModelSpec) -> bool:
     return spec.source == "path" and not spec.embedded
-
-
-def _age(path: Path) -> float:
-    return path.stat().st_mtime
 
 
 def _group_size(spec: ModelSpec, quantizer: Quantizer, asked: int | None) -> int:

@@ -16,19 +16,20 @@ NO_SCALES = 1
 
 @dataclass(frozen=True, slots=True)
 class Quantizer:
-    """How a quantisation is made and run.
+    """One quantisation: what makes it and what runs it.
 
     Attributes:
-        name: as in a model's name: ``gptq4``. bits: of a weight.
-        module: has ``quantize_weights(base, out, recipe, rows, settings)``, imported when it is made; what it returns
-            stands in the manifest as `details`.
-        package: distribution that makes it; its version is part of the result's identity. extra: that brings it.
-        engine: what loads the result (`engines.registry`); None: whatever would load its base.
-        calibrated: it needs calibration text.
-        group_size: weights that share a scale, or `WHOLE_ROW`; None: as many columns as the user or the model says.
-        sym: its grid is symmetric about 0.
-        encoders: it also takes encoder-only models.
-        environment: of tox, where its package is to be had; "" for packages that go with all others.
+        name: its part of a model's name: ``gptq4``. bits: bits of a weight.
+        module: has ``quantize_weights(base, out, recipe, rows, settings)``, imported on first use; what it returns
+            is kept in the manifest as `details`.
+        package: the distribution that quantises; its version is part of the result's identity. extra: the extra of
+            this project that installs it.
+        engine: name of the engine that loads the result (`engines.registry`); None: the engine of its base.
+        calibrated: whether it needs calibration text.
+        group_size: number of weights that share a scale, or `WHOLE_ROW`; None: set by the user or the model.
+        sym: whether its grid is symmetric about 0.
+        encoders: whether it also quantises encoder-only models.
+        environment: the tox environment that has its package; "" where the package goes with all others.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Quantised models by content: made once, verified, and found again."""
+"""The cache of quantised models: each is made once, verified against its base, and found again by its content."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pytest_slmsec.quantize.verify import Observable
 
 MAX_CALIBRATION_TOKENS = 2048
-"""Of one line; the layers see no more of it."""
+"""Longest calibration example; the rest of a line is cut off."""
 
 
 def ensure_quantized(
@@ -48,19 +48,19 @@ def ensure_quantized(
     group_size: int | None = None,
     item_prompts: Mapping[str, str] | None = None,
 ) -> Path:
-    """The directory of a quantised model; makes and verifies it unless it is there.
+    """The directory of a quantised model. Where it does not exist yet, the model is quantised and verified first.
 
-    It is written beside its place and renamed when it is verified, under a lock: an interrupted or refused attempt
-    leaves nothing, and of two processes one makes it while the other waits.
+    It is written into a temporary directory, which is renamed once the model is verified: an interrupted or refused
+    attempt leaves nothing. A lock file keeps a second process waiting while the first one quantises.
 
     Args:
         calibration: file of calibration text; default: the text that ships with the project.
         group_size: columns that share a scale; default: the model's.
-        item_prompts: evaluation items (id to prompt) that the calibration text must not hold.
+        item_prompts: evaluation items (id to prompt) that must not stand in the calibration text.
 
     Raises:
-        QuantizeError: it could not be made or is broken. ModelError: the base cannot be had or loaded.
-        MissingExtraError: the package that makes it is not installed.
+        QuantizeError: the model could not be quantised, or the result is broken. ModelError: the base cannot be found
+            or loaded. MissingExtraError: the package that quantises is not installed.
     """
     plan = plan_quantization(spec, settings, calibration, group_size)
     check_overlap(plan.calibration.lines, item_prompts or {})
@@ -72,14 +72,14 @@ def ensure_quantized(
     with file_lock(folder / f".{target.name}.lock", lambda: settings.report(f"{spec.name}: waiting for its turn", 0.0)):
         if not (target / MANIFEST).is_file():
             for left_over in folder.glob(f".making-{target.name}-*"):
-                shutil.rmtree(left_over)  # of a process that was killed; the lock says that nobody is at it now
+                shutil.rmtree(left_over)  # left by a killed process: the lock shows that no other process works on it
             _make(plan, folder / f".making-{target.name}-{os.getpid()}", target, settings)
     return target
 
 
 @contextmanager
 def file_lock(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
-    """Holds the lock in a file; calls `waiting` where another process has it."""
+    """Hold an exclusive lock on a file. Where another process holds it, call `waiting` once and wait for it."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(path)
@@ -106,7 +106,7 @@ def quantize(plan: QuantizationPlan, out: Path, settings: EngineSettings) -> Man
     """Quantise into `out`, load the result again, and compare it with its base.
 
     Raises:
-        QuantizeError: it could not be made, or is broken.
+        QuantizeError: the model could not be quantised, or the result is broken.
     """
     began = time.perf_counter()
     module = importlib.import_module(plan.quantizer.module)
@@ -130,7 +130,7 @@ def quantize(plan: QuantizationPlan, out: Path, settings: EngineSettings) -> Man
 
 
 def _weight_bytes(directory: Path) -> int:
-    """Bytes on disk of what was made, in whatever format."""
+    """Bytes of the weight files of a quantised model: GGUF, ONNX or safetensors."""
     if (gguf := find_gguf(directory)) is not None:
         return gguf.stat().st_size
     files = onnx_files(directory) if is_onnx(directory) else read_checkpoint(directory).weights
@@ -147,7 +147,7 @@ def _calibration_rows(plan: QuantizationPlan) -> list[tuple[int, ...]]:
 
 
 def _verify(plan: QuantizationPlan, out: Path, settings: EngineSettings) -> Verification:
-    """One model in memory at a time: both together may not fit."""
+    """Compare with the base. One model is in memory at a time, since both together may not fit."""
     from pytest_slmsec.quantize.verify import Behaviour, compare, observe
 
     def behaviour(directory: Path, engine: str | None) -> Behaviour:

@@ -20,15 +20,15 @@ HEADS = (
     "cls", "predictions", "lm_head", "vocab_transform", "vocab_projector", "generator_predictions", "generator_lm_head",
     "discriminator_predictions",
 )  # fmt: skip
-"""Of encoders. MobileBERT joins a weight of its head to the embeddings, which quantised weights do not allow."""
+"""Output heads of encoders. MobileBERT concatenates a head weight with the embeddings, which fails when quantised."""
 STORED_DTYPES = {"BF16": torch.bfloat16, "F16": torch.float16}
 
 
 def save_quantised(base: Path, out: Path, recipe: Recipe, wanted: Any, **options: Any) -> None:
-    """Load `base` quantised and save it in `out`, with the tokenizer and what else lies there.
+    """Load `base` quantised and save it in `out`, with the base's other files.
 
-    It is saved before anything is computed with it: bitsandbytes rearranges its weights in the first forward, and what
-    is saved after that is not what was quantised.
+    It is saved before its first forward pass: bitsandbytes rearranges the weights there, and a model saved afterwards
+    is not the one that was quantised.
 
     Args:
         wanted: the configuration of the quantisation, as transformers takes it. options: for `from_pretrained`.
@@ -54,13 +54,13 @@ def save_quantised(base: Path, out: Path, recipe: Recipe, wanted: Any, **options
 
 
 def stored_dtype(checkpoint: Checkpoint) -> torch.dtype:
-    """What stays unquantised keeps the base's own dtype; scales are fp32 in any case."""
+    """The dtype of all weights that are not quantised: the base's own, or fp32 where it has several."""
     kinds = {dtype for dtype in checkpoint.tensors.values() if dtype.startswith(("F", "BF"))}
     return STORED_DTYPES.get(kinds.pop(), torch.float32) if len(kinds) == 1 else torch.float32
 
 
 def copy_support(base: Path, out: Path) -> None:
-    """The tokenizer and the pooling, byte for byte."""
+    """Copy configuration, tokenizer and pooling files byte for byte, where `out` does not have them yet."""
     for path in support_files(base):
         place = out / path.relative_to(base)
         if not place.exists() and not path.name.endswith(".index.json"):

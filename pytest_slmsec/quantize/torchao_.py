@@ -1,8 +1,8 @@
 """8-bit integers through torchao: of the weights alone, or of weights and activations.
 
 Rounded to nearest with one scale for each output channel, symmetric about 0; no calibration. Activations (``int8dyn``)
-are rounded as they come, with one scale a token. Only linear layers are quantised; embeddings and the heads that
-predict tokens stay as they are.
+are rounded during the forward pass, with one scale for each token. Only linear layers are quantised; embeddings and
+output heads are not.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ CONFIGS: Mapping[str, str] = {
 def quantize_weights(
     base: Path, out: Path, recipe: Recipe, rows: Sequence[Sequence[int]], settings: EngineSettings
 ) -> None:
-    """Quantise the linear layers of `base` and save the result in `out`, with the tokenizer and what else lies there.
+    """Quantise the linear layers of `base` and save the result in `out`, with the base's other files.
 
     Args:
-        rows: not needed; nothing is calibrated.
+        rows: not used; this method needs no calibration.
 
     Raises:
         QuantizeError: torchao or transformers could not do it. MissingExtraError: torchao is not installed.

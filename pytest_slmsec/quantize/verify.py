@@ -1,4 +1,4 @@
-"""Whether a quantised model still is its base: next-token distributions and generated text, side by side."""
+"""Compare a quantised model with its base: next-token distributions and generated text on held-out lines."""
 
 from __future__ import annotations
 
@@ -26,21 +26,22 @@ MAX_ANSWERS = 12
 NEW_TOKENS = 48
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 KNOWS_NOTHING = 0.98
-"""A divergence of this share of a uniform guess's (which rounding may put a hair below 1) is that of an empty model."""
+"""A KL divergence of at least this share of a uniform guess's means that the model has learned nothing. The share is
+below 1 because of rounding."""
 GARBLED_RATE = 0.02
 REPETITION_RATIO = 6.0
-"""English compresses to about half of its bytes at these lengths; this is one phrase over and over."""
+"""Compression ratio above which a text is one phrase repeated; English of this length compresses by about 2."""
 MIN_ANSWERS_FOR_SAMENESS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """How a model behaves on the held-out text.
+    """A model's predictions on the held-out text.
 
     Attributes:
-        logprobs: [positions, what is possible there], natural log, fp32, on the CPU.
+        logprobs: [positions, vocabulary] (encoders: what the scorer compares), natural log, fp32, on the CPU.
         answers: generated texts; () for encoders.
-        compared: what the distributions are of.
+        compared: what is predicted, for messages.
     """
 
     logprobs: torch.Tensor
@@ -49,11 +50,11 @@ class Behaviour:
 
 
 def observe(engine: Observable, held_out: Sequence[str]) -> Behaviour:
-    """Next-token distributions at every position of held-out lines, and answers to their prompts; of an encoder, the
-    distributions that its scorer is about.
+    """Run a model on held-out lines: next-token distributions at every position, and answers to their prompts. Of an
+    encoder, the distributions that its scorer compares.
 
     Args:
-        held_out: calibration lines that calibration did not see.
+        held_out: lines of the calibration text that were not used for calibration.
     """
     if isinstance(engine, EncoderEngine):
         lines = [plain_text(line) for line in held_out]
@@ -81,7 +82,7 @@ def token_rows(prompts: Prompts, lines: Sequence[str]) -> list[tuple[int, ...]]:
 
 
 def _prompts(held_out: Sequence[str]) -> list[Generate]:
-    """What comes before the answer of a conversation, or the first half of any other line."""
+    """Generation requests: a conversation without its answer, or the first half of a plain line."""
     found = []
     for number, line in enumerate(held_out[:MAX_ANSWERS], start=1):
         turns = conversation(line)
@@ -99,8 +100,8 @@ def compare(base: Behaviour, quantised: Behaviour) -> Verification:
     """Figures of a quantised model against its base.
 
     Raises:
-        QuantizeError: it is broken: logits that are not finite, or no better than a model that knows nothing. A model
-            that is only worse passes: how much worse is what the benchmarks are there to say.
+        QuantizeError: its logits are not finite, or it predicts no better than a constant guess. A model that is only
+            worse than its base is not refused: the benchmarks measure how much worse.
     """
     if not torch.isfinite(quantised.logprobs).all():
         raise QuantizeError("The quantised model gives logits that are not finite (NaN or infinity); it is not kept.")
@@ -122,10 +123,10 @@ def compare(base: Behaviour, quantised: Behaviour) -> Verification:
 
 
 def refuse_broken(figures: Verification) -> None:
-    """Refuse a model that knows nothing of what its base knows.
+    """Refuse a model whose predictions share nothing with its base's.
 
     Raises:
-        QuantizeError: with the figures.
+        QuantizeError: states the figures.
     """
     lost = figures.mean_kl_nats >= KNOWS_NOTHING * figures.uniform_kl_nats
     if lost and figures.same_top_rate <= figures.constant_top_rate:
@@ -139,7 +140,7 @@ def refuse_broken(figures: Verification) -> None:
 
 
 def garbled(base: Sequence[str], quantised: Sequence[str]) -> tuple[str, ...]:
-    """Signs of damaged text that the base does not show, in words."""
+    """Signs of damaged text in the quantised model's answers that the base's answers do not show."""
     return tuple(what for what, shows in SIGNS.items() if shows(quantised) and not shows(base))
 
 

@@ -1,4 +1,4 @@
-"""LoRA adapters over a loaded model, live beside its layers or merged into its weights, through peft.
+"""LoRA adapters on a loaded model, computed beside its layers (live) or merged into its weights, through peft.
 
 LoRA: Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021 (arXiv:2106.09685).
 """
@@ -39,7 +39,7 @@ REFUSED = {
     "megatron_config": "names code to be imported",
     "alora_invocation_tokens": "acts only behind certain tokens",
 }
-"""Keys of adapter_config.json that are not taken, and what such an adapter does."""
+"""Keys of adapter_config.json that are not supported, and what such an adapter does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +56,11 @@ class AdapterFiles:
 
     @property
     def weights(self) -> Path:
-        """The file of its tensors."""
+        """The path of its weights."""
         return self.directory / WEIGHTS
 
     def sha256(self, cache_dir: Path) -> str:
-        """Identity of weights and configuration: the scale of an adapter stands in the latter."""
+        """Digest of weights and configuration. The configuration counts because it holds the scale of the adapter."""
         return weights_sha256((self.weights, self.directory / CONFIG), cache_dir)
 
 
@@ -77,7 +77,7 @@ def import_peft() -> Any:
 
 
 def read_adapter(directory: Path) -> AdapterFiles:
-    """Look at an adapter's directory.
+    """Check the files of an adapter's directory.
 
     Raises:
         ModelError: it is empty, lacks a file, holds its weights as a pickle, is damaged, or is no LoRA adapter.
@@ -109,9 +109,9 @@ def read_adapter(directory: Path) -> AdapterFiles:
 def with_adapter(
     model: Any, tokenizer: Any, info: EngineInfo, spec: ModelSpec, settings: EngineSettings, checkpoint: Checkpoint
 ) -> tuple[Any, EngineInfo]:
-    """The model with the adapter of its name, and the facts that then hold; both as they were where it has none.
+    """Add the adapter that the model's name asks for. Returns the model and its updated facts, or both unchanged.
 
-    Where the adapter brings a chat template of its own, the tokenizer gets it: the adapter was trained with it.
+    A chat template that the adapter brings replaces the tokenizer's: the adapter was trained with it.
 
     Args:
         model: in eval mode on its device; it is changed. checkpoint: what it was loaded from.
@@ -176,21 +176,21 @@ def check_base(files: AdapterFiles, spec: ModelSpec, settings: EngineSettings) -
 
 
 def _other_weights(named: Path, own: Path, cache_dir: Path) -> bool:
-    """Whether a directory is a model that is known to differ. A quantised copy of a base counts as the base."""
+    """Whether two directories are known to hold different weights. A quantised copy counts as the base."""
     try:
         theirs, ours = read_checkpoint(named), read_checkpoint(own)
     except (ModelError, OSError):
-        return False  # there is nothing to compare with
+        return False  # one of them cannot be read, so nothing can be compared
     if theirs.quant_method != ours.quant_method:
         return False
     return weights_sha256(theirs.weights, cache_dir) != weights_sha256(ours.weights, cache_dir)
 
 
 def _config(peft: Any, files: AdapterFiles) -> Any:
-    """The configuration as peft reads it.
+    """The adapter's configuration as peft reads it.
 
     Raises:
-        ModelError: it cannot, or would leave out a key that means something.
+        ModelError: peft cannot read it, or would ignore a key that is set.
     """
     known = set(peft.LoraConfig.__dataclass_fields__) | {"auto_mapping", "peft_version"}
     if unknown := sorted(key for key, value in files.config.items() if value and key not in known):
@@ -205,10 +205,10 @@ def _config(peft: Any, files: AdapterFiles) -> Any:
 
 
 def _load(peft: Any, model: Any, config: Any, files: AdapterFiles) -> Any:
-    """peft's wrapper of the model, every tensor of the adapter in its place.
+    """peft's wrapper of the model with every tensor of the adapter loaded.
 
     Raises:
-        ModelError: tensors and model do not fit.
+        ModelError: the adapter's tensors do not fit the model.
     """
     device = str(next(model.parameters()).device)
     try:
@@ -271,7 +271,7 @@ def _merged(adapted: Any, files: AdapterFiles, checkpoint: Checkpoint) -> Any:
 
 
 def _tied(model: Any) -> str | None:
-    """A layer with an adapter that shares its weights with a layer without, or None."""
+    """Name of a layer that has an adapter and shares its weights with a layer that has none, or None."""
     users: dict[int, set[str]] = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):
         users.setdefault(id(parameter), set()).add(name.rpartition(".")[0].removesuffix(".base_layer"))
@@ -280,7 +280,7 @@ def _tied(model: Any) -> str | None:
 
 
 def lora_layers(model: Any) -> str:
-    """The classes of the layers that an adapter added, most frequent first."""
+    """The classes of the adapter's layers, most frequent first."""
     counts = Counter(type(module).__name__ for module in model.modules() if hasattr(module, "lora_A"))
     return "+".join(f"peft.lora.{name}" for name, _ in counts.most_common())
 

@@ -1,8 +1,7 @@
 """The engine protocol: everything above it is the same for every back end.
 
-An engine is handed a whole window of requests at a time. `plan` cuts them into the batches it wants to run, as a pure
-function of the requests, so that an interrupted window resumes with the same batches and gives the same bits; `run`
-executes one batch.
+An engine gets a whole window of requests. `plan` divides them into batches; it is a pure function of the requests, so
+that an interrupted window resumes with the same batches and gives bit-identical answers. `run` executes one batch.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ from typing import Protocol, runtime_checkable
 from pytest_slmsec.core.items import Choose, Generate, Output, Request
 
 FRAGILE_DEVIATIONS = 2.0
-"""A margin below this many times the measured deviation of one log-probability may turn round on another machine, in
-another batch or with another kernel: both of the two options may be off by one deviation each."""
+"""A margin between two options below this many times the measured deviation of one log-probability may change its sign
+on another machine, in another batch or with another kernel: each of the two may be off by one deviation."""
 
 
 class Capability(Flag):
@@ -38,7 +37,7 @@ NO_TEXT = "it generates no text"
 
 
 def lacking(capabilities: Capability, request: Request) -> str | None:
-    """What a benchmark with such requests needs and an engine cannot do, as the end of a sentence; None: it can."""
+    """Why an engine with these capabilities cannot answer a request, as the end of a sentence; None: it can."""
     if isinstance(request, Generate):
         return None if Capability.GENERATE in capabilities else NO_TEXT
     if not isinstance(request, Choose):
@@ -52,14 +51,14 @@ def lacking(capabilities: Capability, request: Request) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Where the time of one batch went. None: not measured.
+    """Times and token counts of one batch. None: not measured.
 
     Attributes:
-        seconds: wall time of the batch; None for recorded answers, which took their time elsewhere.
+        seconds: wall time of the batch; None for recorded answers.
         prefill_s, decode_s: wall seconds until the first new token of the batch, and after it.
         prompt_tokens, new_tokens: summed over the batch, padding not counted.
-        time_to_first_token_s: seconds from handing the batch over to its first new token.
-        items: requests in the batch.
+        time_to_first_token_s: seconds from the start of the batch to its first new token.
+        items: number of requests in the batch.
     """
 
     seconds: float | None
@@ -117,7 +116,7 @@ class EngineInfo:
 
 
 class Engine(Protocol):
-    """A loaded model. Engines are made by `quantize.load_model.make_engine` and closed when the next model is due."""
+    """A loaded model. Made by `quantize.load_model.make_engine`, closed before the next model is loaded."""
 
     capabilities: Capability
     info: EngineInfo
@@ -138,13 +137,13 @@ class Engine(Protocol):
 
 @runtime_checkable
 class Particular(Protocol):
-    """An engine whose abilities depend on more than its capabilities say."""
+    """An engine whose `capabilities` do not decide alone which requests it can answer."""
 
     def lacks(self, request: Request) -> str | None:
-        """What a benchmark with such requests needs and this engine cannot do, as the end of a sentence."""
+        """Why this engine cannot answer requests like this one, as the end of a sentence; None: it can."""
         ...
 
 
 def unable(engine: Engine, request: Request) -> str | None:
-    """Why a loaded model cannot be asked a benchmark with such requests, as the end of a sentence; None: it can."""
+    """Why a loaded model cannot answer requests like this one, as the end of a sentence; None: it can."""
     return engine.lacks(request) if isinstance(engine, Particular) else lacking(engine.capabilities, request)

@@ -1,4 +1,4 @@
-"""What lies in a model directory, checked before any weight is read: one sentence for each way it can be wrong."""
+"""The files of a model directory, checked before any weight is read. Each defect is one sentence of `ModelError`."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ MAX_HEADER_BYTES = 100_000_000
 GPTQ_CONFIG = "quantize_config.json"
 GENERATION_CONFIG = "generation_config.json"
 ONNX, ONNX_DATA = "model.onnx", "model.onnx.data"
-"""A graph that this project exported, and its weights."""
+"""File names of an exported graph and of its weights."""
 MANIFEST = "slmsec-manifest.json"
-"""Beside the weights of a model quantised by this project: how it was made and verified."""
+"""The record beside the weights of a model quantised by this project: how it was made and verified."""
 LATER_SHARD = re.compile(r"-(?!00001)\d{5}-of-\d{5}\.gguf$")
 NAMED = 3
 
@@ -31,9 +31,9 @@ class Checkpoint:
     """A model directory whose files are complete.
 
     Attributes:
-        directory: where it lies.
-        config: config.json.
-        weights: the safetensors files, sorted by name.
+        directory: its path.
+        config: the content of config.json.
+        weights: the safetensors files that are loaded, sorted by name.
         tensors: name of every stored tensor and its safetensors dtype (``F32``, ``BF16``, ``I32``).
     """
 
@@ -57,11 +57,11 @@ class Checkpoint:
 
 
 def find_gguf(place: Path) -> Path | None:
-    """The GGUF file that a model is loaded from: `place` itself, or the one in that directory; None where there is none
-    or safetensors lie beside it. Of a model split over several files it is the first.
+    """The GGUF file of a model: `place` itself, or the one in that directory (the first of a split model). None where
+    there is none, or where safetensors stand beside it.
 
     Raises:
-        ModelError: there are several; names them.
+        ModelError: there are several models; names them.
     """
     if place.suffix == GGUF and not place.is_dir():
         return place
@@ -78,27 +78,27 @@ def find_gguf(place: Path) -> Path | None:
 
 
 def is_onnx(place: Path) -> bool:
-    """Whether a model is loaded from a graph: one lies in that directory, and no safetensors beside it."""
+    """Whether a directory holds an ONNX model: a graph, and no safetensors beside it."""
     return (place / ONNX).is_file() and not any(place.glob("*.safetensors"))
 
 
 def onnx_files(directory: Path) -> tuple[Path, ...]:
-    """The files of a graph and its weights."""
+    """The files of an ONNX model: the graph, and its weights where they are stored apart."""
     return tuple(path for path in (directory / ONNX, directory / ONNX_DATA) if path.is_file())
 
 
 def support_files(directory: Path) -> list[Path]:
-    """Configuration, tokenizer and pooling: what a model's answers depend on beside its weights, sorted."""
+    """Configuration, tokenizer and pooling files, sorted: everything beside the weights that answers depend on."""
     found = (path for pattern in ("*", "*/*") for path in directory.glob(pattern))
     return sorted(path for path in found if path.suffix in SUPPORT_SUFFIXES and path.is_file())
 
 
 def read_checkpoint(directory: Path) -> Checkpoint:
-    """Look at a model directory.
+    """Check the files of a model directory and read its configuration and tensor names.
 
     Raises:
-        ModelError: it is no directory, is empty, lacks config.json or weights, holds only pickled weights, needs its
-            own code, or one of its safetensors files is cut short or damaged.
+        ModelError: it is no directory, is empty, lacks config.json or weights, holds only pickled weights, or one of
+            its safetensors files is cut short or damaged.
     """
     if not directory.is_dir():
         raise ModelError(f"{directory} is no directory: name one with config.json and *.safetensors in it.")
@@ -120,10 +120,10 @@ def read_checkpoint(directory: Path) -> Checkpoint:
 
 
 def read_config(directory: Path) -> dict[str, Any]:
-    """config.json as a dict.
+    """The content of config.json.
 
     Raises:
-        ModelError: it is missing or no JSON object, or says in a wrong form what kind of model it is.
+        ModelError: it is missing or no JSON object, or a key that names the kind of model has a wrong type.
     """
     path = directory / "config.json"
     if not path.is_file():
@@ -194,7 +194,7 @@ def _no_weights(directory: Path) -> tuple[Path, ...]:
         )
     if is_onnx(directory):
         raise ModelError(
-            f"{directory} holds an ONNX model, of which nothing else is made: name the model it was made of."
+            f"{directory} holds an ONNX model, which is not quantised further: name the model it was made of."
         )
     if (directory / "adapter_config.json").is_file():
         raise ModelError(
@@ -232,7 +232,7 @@ def tensor_dtypes(path: Path) -> dict[str, str]:
 
 
 def _entries(raw: bytes, length: int) -> dict[str, tuple[str, int]] | None:
-    """Dtype of each tensor and where its data end; None where the header is no such thing."""
+    """Dtype of each tensor and the offset where its data ends; None where this is no valid header."""
     if len(raw) != length:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Finding a model's directory, its device and dtype, and its tokenizer."""
+"""Find a model's directory, choose device and dtype, and load its tokenizer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import torch
 
 HUB_FILES = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
-"""What is downloaded of a hub model: no pickles, no code."""
+"""Patterns of the files that are downloaded of a hub model: no pickles, no code."""
 SHARDS = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
 TOKENIZER_FILES = ("tokenizer*", "vocab*", "*.model")
 UNBOUNDED_TOKENS = 1 << 60
@@ -28,10 +28,10 @@ TORCH_NAMES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
 
 def locate(spec: ModelSpec, settings: EngineSettings) -> Path:
-    """The directory or GGUF file of a model; one of the hub is downloaded, or found among the downloads.
+    """The directory or GGUF file of a model. A hub model is downloaded unless it is in the hub's cache.
 
     Raises:
-        ModelUnavailable: it is neither on disk nor reachable; says what to do.
+        ModelUnavailable: it is neither on disk nor on a hub that can be reached; states the remedy.
     """
     if spec.source == "path":
         if not is_place(Path(spec.location)):
@@ -61,7 +61,7 @@ def _fetched(hub_id: str, revision: str | None, local_files_only: bool, patterns
 
 
 def snapshot_revision(place: Path) -> str | None:
-    """The commit of the hub that a directory or file among the downloads is of, or None.
+    """The hub commit of a directory or file in the hub's cache, or None for other places.
 
     Source: huggingface_hub keeps files under ``models--ORG--NAME/snapshots/COMMIT/``.
     """
@@ -70,10 +70,10 @@ def snapshot_revision(place: Path) -> str | None:
 
 
 def locate_adapter(spec: ModelSpec, settings: EngineSettings) -> Path:
-    """The directory of a model's adapter, as `locate` finds that of a model.
+    """The directory of a model's adapter. A hub adapter is downloaded unless it is in the hub's cache.
 
     Raises:
-        ModelUnavailable: it is neither on disk nor reachable; says what to do.
+        ModelUnavailable: it is neither on disk nor on a hub that can be reached; states the remedy.
     """
     assert spec.adapter is not None
     place = spec.adapter
@@ -105,7 +105,7 @@ def _why(error: Exception, revision: str | None, offline: bool) -> str:
 
 
 def unavailable(spec: ModelSpec, why: str) -> str:
-    """One sentence: what is missing, why, and the remedies."""
+    """The message for a model that cannot be found: what is missing, why, and the remedies."""
     if spec.file is not None:
         return (
             f"{spec.name}: {spec.file} of {spec.location} is missing ({why}): name a local copy "
@@ -151,10 +151,11 @@ def _is_present(device: torch.device) -> bool:
 
 
 def pick_dtype(spec: ModelSpec, settings: EngineSettings, device: torch.device, checkpoint: Checkpoint) -> torch.dtype:
-    """The dtype to compute in: the model name's, else the user's, else fp32 on a CPU and the checkpoint's elsewhere.
+    """The dtype to compute in: the one in the model's name, else the user's, else fp32 on a CPU and the checkpoint's on
+    other devices.
 
     Raises:
-        UsageError: the user's is no dtype.
+        UsageError: the user's dtype is unknown.
     """
     import torch
 
@@ -208,7 +209,7 @@ def check_vocabulary(directory: Path, tokenizer: Any, rows: int) -> None:
 
 
 def tokenizer_sha256(tokenizer: Any) -> str:
-    """Identity of a tokenizer: its vocabulary and rules, and which tokens are special."""
+    """Digest of a tokenizer: vocabulary, rules and special tokens."""
     special = {name: str(token) for name, token in tokenizer.special_tokens_map.items()}
     backend = getattr(tokenizer, "backend_tokenizer", None)
     rules = json.loads(backend.to_str()) if backend is not None else tokenizer.get_vocab()
@@ -216,12 +217,12 @@ def tokenizer_sha256(tokenizer: Any) -> str:
 
 
 def template_sha256(tokenizer: Any) -> str:
-    """Identity of the chat template ("" where there is none)."""
+    """Digest of the chat template; that of "" where there is none."""
     return sha256_text(str(tokenizer.chat_template or ""))
 
 
 def context_tokens(spec: ModelSpec, config: Any) -> int | None:
-    """Longest prompt plus answer: what the registry says, but no more than the configuration."""
+    """Longest prompt plus answer in tokens: the smaller of the registry's and the configuration's value."""
     text = config.get_text_config() if hasattr(config, "get_text_config") else config
     own = getattr(text, "max_position_embeddings", None)
     known = [n for n in (spec.context_tokens, own) if n]
@@ -229,8 +230,8 @@ def context_tokens(spec: ModelSpec, config: Any) -> int | None:
 
 
 def first_line(error: Exception) -> str:
-    """The first line of a library's message, short enough to stand inside a sentence; where it only announces the next
-    one, both."""
+    """The first line of an exception's message, cut to fit into a sentence; where it ends in a colon, with the second
+    line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if len(lines) > 1 and lines[0].endswith(":"):
         lines[0] += f" {lines[1]}"

@@ -1,4 +1,4 @@
-"""What a run may choose about how a model is executed; nothing here changes what is asked."""
+"""Settings of how a model is executed. None of them changes the prompts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from pytest_slmsec.core import paths
 
 Progress = Callable[[str, float], None]
-"""Called with what is being done and the fraction of it that is done, 0.0 to 1.0."""
+"""Called with a description of the current step and the fraction that is done, 0.0 to 1.0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class EngineSettings:
         merge_adapter: add a LoRA adapter to the weights, instead of computing it beside them.
         offline: never ask the Hugging Face hub; what it downloaded before is still used.
         cache_dir: where quantised models and the digests of large files are kept; made on first use.
-        progress: told how a quantisation goes on, or None.
+        progress: called with each step of a quantisation, or None.
         server: how models behind a server are asked.
     """
 
@@ -66,6 +66,6 @@ class EngineSettings:
     server: ServerSettings = field(default_factory=ServerSettings)
 
     def report(self, what: str, fraction: float) -> None:
-        """Pass a step on to `progress` where somebody listens."""
+        """Call `progress` where it is set."""
         if self.progress is not None:
             self.progress(what, fraction)

@@ -1,6 +1,6 @@
-"""Checkpoints that are stored quantised and that transformers loads itself: what each sort needs, and what runs it.
+"""Quantised checkpoints that transformers loads itself: what each format needs, and which kernels run it.
 
-GPTQ is not among them: it has an engine of its own. A sort is added with a module that has the functions of `Method`,
+GPTQ is not among them: it has an engine of its own. A format is added with a module that has the functions of `Method`,
 and one line in `METHODS`.
 """
 
@@ -21,12 +21,12 @@ METHODS: Mapping[str, str] = {
     "bitsandbytes": "pytest_slmsec.engines.causal_lm.bitsandbytes_",
     "compressed-tensors": "pytest_slmsec.engines.causal_lm.compressed",
 }
-"""`quant_method` in config.json to the module that knows it."""
+"""`quant_method` in config.json to the module that implements `Method` for it."""
 PLAIN_KERNEL = "torch.nn.Linear"
 
 
 class Method(Protocol):
-    """What a module says about one sort of stored quantisation."""
+    """The functions that a module has for one format of quantised checkpoints."""
 
     @staticmethod
     def check(checkpoint: Checkpoint, device: torch.device) -> None:
@@ -47,7 +47,7 @@ class Method(Protocol):
 
     @staticmethod
     def kernel(model: Any) -> str | None:
-        """What computes the quantised layers, most frequent first; None where none is quantised."""
+        """The kernels of the quantised layers, most frequent first; None where no layer is quantised."""
 
     @staticmethod
     def facts(checkpoint: Checkpoint) -> dict[str, object]:
@@ -59,10 +59,10 @@ class Method(Protocol):
 
 
 def method_of(checkpoint: Checkpoint) -> Method | None:
-    """What knows the quantisation of a checkpoint; None where it is not quantised.
+    """The module for the format of a quantised checkpoint; None where it is not quantised.
 
     Raises:
-        ModelError: nothing here loads it faithfully.
+        ModelError: its format is not supported here.
     """
     name = checkpoint.quant_method
     if name is None:
@@ -76,8 +76,9 @@ def method_of(checkpoint: Checkpoint) -> Method | None:
 
 
 def kernel_of(method: Method | None, model: Any) -> str:
-    """What computes the linear layers."""
-    return (method and method.kernel(model)) or PLAIN_KERNEL
+    """The kernels of the linear layers."""
+    found = None if method is None else method.kernel(model)
+    return found or PLAIN_KERNEL
 
 
 def facts_of(method: Method | None, checkpoint: Checkpoint) -> dict[str, object]:

@@ -182,7 +182,7 @@ def test_a_group_size_and_a_second_quantisation_are_refused(quantised, spec, set
     with pytest.raises(QuantizeError, match="q4_k_m has one scale for each 32 weights: leave out --group-size"):
         ensure_quantized(spec("q4_k_m"), settings, calibration, group_size=64)
     again = replace(spec("q8_0"), location=str(quantised("q4_k_m")))
-    with pytest.raises(QuantizeError, match="is a GGUF file, of which nothing else is made"):
+    with pytest.raises(QuantizeError, match="is a GGUF file, which is not quantised further"):
         ensure_quantized(again, settings, calibration)
 
 

@@ -117,7 +117,7 @@ def test_a_lost_tensor_is_refused(quantised, spec, settings, tmp_path, part):
 
 
 def test_what_does_not_go_together_is_refused(encoder, spec, settings, calibration):
-    with pytest.raises(QuantizeError, match=r"minilm-gptq4: gptq4 is made of models .* use one of .*int8wo, int8dyn\."):
+    with pytest.raises(QuantizeError, match=r"minilm-gptq4: gptq4 quantises models .* use one of .*int8wo, int8dyn\."):
         ensure_quantized(encoder("minilm", "gptq4"), settings, calibration)
     with pytest.raises(QuantizeError, match="leave out --group-size"):
         ensure_quantized(spec("int8wo"), settings, calibration, group_size=64)
