@@ -30,6 +30,8 @@ class Evidence:
         new_tokens: as the engine counted; None where unknown.
         batch: answers that were generated together, in order, where that is known.
         begin_of_text: begin-of-text tokens that this tokenizer ``expects`` and that its prompts have (``found``).
+        chat_template: facts about the model's chat template (`engines.prompting.chat_template.TemplateFacts`), or None.
+        raw: asked with raw texts, which no template is applied to.
         kernel, device: what ran the linear layers, and where. decode_tokens_per_s: its speed.
         base_decode_tokens_per_s: speed of the unquantised base on the same benchmark and device in the same run.
     """
@@ -53,6 +55,8 @@ class Evidence:
     new_tokens: Sequence[int | None] = ()
     batch: int | None = None
     begin_of_text: Mapping[str, Any] | None = None
+    chat_template: Mapping[str, Any] | None = None
+    raw: bool = False
     kernel: str | None = None
     device: str | None = None
     decode_tokens_per_s: float | None = None

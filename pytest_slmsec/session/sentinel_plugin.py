@@ -55,6 +55,7 @@ def evidence_of_run(run: BenchmarkRun) -> Evidence:
 def _evidence(benchmark: str, model: str, facts: Mapping[str, Any], columns: Mapping[str, Sequence[Any]]) -> Evidence:
     per_item: dict[str, Any] = {name: list(column) for name, column in columns.items()}
     engine = facts.get("engine") or {}
+    extra = engine.get("extra") or {}
     recorded = facts.get("recorded") or {}
     return Evidence(
         benchmark,
@@ -64,7 +65,9 @@ def _evidence(benchmark: str, model: str, facts: Mapping[str, Any], columns: Map
         by_choice=bool(facts.get("by_choice")),
         quant=facts.get("quant"),
         batch=(recorded.get("costs") or {}).get("largest_batch"),
-        begin_of_text=(engine.get("extra") or {}).get("begin_of_text"),
+        begin_of_text=extra.get("begin_of_text"),
+        chat_template=extra.get("chat_template"),
+        raw=bool((facts.get("decoding") or {}).get("raw")),
         kernel=engine.get("kernel"),
         device=engine.get("device"),
         decode_tokens_per_s=facts.get("decode_tokens_per_s"),

@@ -12,7 +12,7 @@ from pytest_slmsec.core.errors import ModelError, ModelUnavailable, UsageError
 from pytest_slmsec.core.hub import hub_answers
 from pytest_slmsec.core.identity import sha256_json, sha256_text
 from pytest_slmsec.core.models import COMMIT, DTYPES, GGUF, ModelSpec, is_place
-from pytest_slmsec.engines.common.checkpoint import Checkpoint
+from pytest_slmsec.engines.common.checkpoint import Checkpoint, read_json
 from pytest_slmsec.engines.common.quiet import quiet
 from pytest_slmsec.engines.common.settings import EngineSettings
 
@@ -23,6 +23,7 @@ HUB_FILES = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
 """Patterns of the files that are downloaded of a hub model: no pickles, no code."""
 SHARDS = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
 TOKENIZER_FILES = ("tokenizer*", "vocab*", "*.model")
+PROCESSOR_TEMPLATE = "chat_template.json"
 UNBOUNDED_TOKENS = 1 << 60
 TORCH_NAMES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
@@ -191,7 +192,24 @@ def load_tokenizer(directory: Path) -> Any:
         ) from error
     # Longer prompts are refused by this package, item by item; the tokenizer need not warn about them.
     tokenizer.model_max_length = UNBOUNDED_TOKENS
+    if not tokenizer.chat_template:
+        tokenizer.chat_template = _processor_template(directory)
     return tokenizer
+
+
+def _processor_template(directory: Path) -> Any:
+    """The template in chat_template.json, where processors of multimodal models keep it; None if there is none.
+
+    Raises:
+        ModelError: the file is damaged.
+    """
+    path = directory / PROCESSOR_TEMPLATE
+    if not path.is_file():
+        return None
+    found = read_json(path).get("chat_template")
+    if not isinstance(found, (str, dict)):
+        raise ModelError(f"{path} holds no `chat_template`: fetch it again.")
+    return found
 
 
 def check_vocabulary(directory: Path, tokenizer: Any, rows: int) -> None:

@@ -54,7 +54,8 @@ class Answering(ABC):
 
     def __init__(self, tokenizer: Any, ends: frozenset[int], info: EngineInfo) -> None:
         self.prompts = Prompts(tokenizer)
-        self.info = replace(info, extra={**info.extra, "begin_of_text": begin_of_text(self.prompts)})
+        found = {"begin_of_text": begin_of_text(self.prompts), "chat_template": self.prompts.template.facts()}
+        self.info = replace(info, extra={**info.extra, **found})
         self._tokenizer = tokenizer
         self._ends = ends
         self._shared = SharedPrefixes(self.prompts)

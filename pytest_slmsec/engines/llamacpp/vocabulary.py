@@ -15,6 +15,7 @@ from pytest_slmsec.core.identity import sha256_json
 from pytest_slmsec.engines.llamacpp.context import LlamaModel
 from pytest_slmsec.engines.llamacpp.gguf_file import TOKENS, GgufFile
 from pytest_slmsec.engines.llamacpp.library import import_llama
+from pytest_slmsec.engines.prompting.chat_template import DEFAULT_NAME
 
 TEMPLATE = "tokenizer.chat_template"
 PREFIX = "tokenizer."
@@ -25,7 +26,8 @@ class GgufTokenizer:
     """Tokenises and detokenises with the vocabulary of a loaded model.
 
     Attributes:
-        chat_template: the file's, or None.
+        chat_template: the file's; a mapping from names to templates if it has several; None without any.
+        name_or_path: the path of the file.
         bos_token, eos_token, bos_token_id, eos_token_id: texts and ids of these tokens, or None.
         sha256: identity of vocabulary, merges and rules.
     """
@@ -35,12 +37,17 @@ class GgufTokenizer:
         self._vocab = model.vocab
         self._path = file.path
         self._tokens: Sequence[str] = file.metadata[TOKENS]
-        self.chat_template = file.metadata.get(TEMPLATE) or None
+        self.name_or_path = str(file.path)
+        self.chat_template = chat_template_of(file)
         self.bos_token_id = self._special(self._lib.llama_vocab_bos)
         self.eos_token_id = self._special(self._lib.llama_vocab_eos)
         self.bos_token = self._text(self.bos_token_id)
         self.eos_token = self._text(self.eos_token_id)
-        rules = {key: value for key, value in file.metadata.items() if key.startswith(PREFIX) and key != TEMPLATE}
+        rules = {
+            key: value
+            for key, value in file.metadata.items()
+            if key.startswith(PREFIX) and not key.startswith(TEMPLATE)
+        }
         self.sha256 = sha256_json(rules)
 
     @property
@@ -57,6 +64,10 @@ class GgufTokenizer:
             return {"input_ids": self._cut(texts, add_special_tokens)}
         return {"input_ids": [self._cut(text, add_special_tokens) for text in texts]}
 
+    def get_vocab(self) -> dict[str, int]:
+        """From the text of each token to its id."""
+        return {token: at for at, token in enumerate(self._tokens)}
+
     def decode(self, tokens: Sequence[int], skip_special_tokens: bool = False) -> str:
         """The text of tokens. Bytes that are not UTF-8 become U+FFFD."""
         ids = (ctypes.c_int32 * len(tokens))(*tokens)
@@ -69,7 +80,7 @@ class GgufTokenizer:
             size = -n
 
     def apply_chat_template(
-        self, turns: Sequence[Mapping[str, str]], tokenize: bool, add_generation_prompt: bool, **variables: Any
+        self, turns: Sequence[Mapping[str, Any]], tokenize: bool, add_generation_prompt: bool, **variables: Any
     ) -> str:
         """The conversation rendered by the template.
 
@@ -78,9 +89,10 @@ class GgufTokenizer:
         """
         from transformers.utils.chat_template_utils import render_jinja_template
 
+        template = self.chat_template[DEFAULT_NAME] if isinstance(self.chat_template, dict) else self.chat_template
         rendered: Any = render_jinja_template(
             conversations=[[dict(turn) for turn in turns]],
-            chat_template=str(self.chat_template),
+            chat_template=str(template),
             add_generation_prompt=add_generation_prompt,
             bos_token=self.bos_token or "",
             eos_token=self.eos_token or "",
@@ -103,6 +115,19 @@ class GgufTokenizer:
 
     def _text(self, token: int | None) -> str | None:
         return None if token is None else self._tokens[token]
+
+
+def chat_template_of(file: GgufFile) -> str | dict[str, str] | None:
+    """The chat template in the metadata: one, or a mapping from names to templates, or None.
+
+    Source: gguf-py writes the default as ``tokenizer.chat_template`` and others as ``tokenizer.chat_template.NAME``.
+    """
+    default = file.metadata.get(TEMPLATE)
+    prefix = f"{TEMPLATE}."
+    named = {key.removeprefix(prefix): str(text) for key, text in file.metadata.items() if key.startswith(prefix)}
+    if default or not named:
+        return str(default) if default else None
+    return named
 
 
 def check_tokens(file: GgufFile, tokenizer: Any) -> None:

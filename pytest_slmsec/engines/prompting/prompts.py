@@ -5,16 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pytest_slmsec.core.errors import ModelError, PromptTooLong
+from pytest_slmsec.core.errors import PromptTooLong
 from pytest_slmsec.core.items import Choose, Generate, Message, Request
+from pytest_slmsec.engines.prompting.chat_template import BLANK_LINE, ChatTemplate
 from pytest_slmsec.engines.prompting.encoded import Encoded, common_beginning
 from pytest_slmsec.engines.prompting.raw_texts import RawTexts, encodable
-
-BLANK_LINE = "\n\n"
-TEMPLATE_DATE = "26 Jul 2024"
-"""The date given to templates that would write today's, so that prompts do not change from day to day. Llama 3's own
-default."""
-PROBE = "probe-of-the-system-turn"
 
 
 class Prompts:
@@ -27,13 +22,12 @@ class Prompts:
     other rules: see `raw_texts`.
 
     Raises:
-        ModelError: the template is damaged.
+        ModelError: the template cannot be used; see `chat_template.ChatTemplate`.
     """
 
     def __init__(self, tokenizer: Any) -> None:
         self.tokenizer = tokenizer
-        self.has_template = bool(tokenizer.chat_template)
-        self.takes_system = self.has_template and self._shows_system()
+        self.template = ChatTemplate(tokenizer)
         self._raw = RawTexts(tokenizer)
 
     def encode(self, requests: Sequence[Request]) -> list[Encoded]:
@@ -70,17 +64,18 @@ class Prompts:
 
     def render(self, messages: Sequence[Message], answered: bool = False) -> str:
         """The conversation as text, with the generation prompt at its end; without it if `answered`."""
-        if not self.has_template:
+        if not self.template.exists:
             return BLANK_LINE.join(message.content for message in messages)
-        turns = list(messages) if self.takes_system else _system_joined(messages)
-        return self._apply(turns, generation_prompt=not answered)
+        return self.template.render(messages, generation_prompt=not answered)
 
     def tokenise(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
         """Token ids of rendered texts. Lone surrogates, which tokenizers refuse, become U+FFFD."""
         if not texts:
             return []
         clean = [encodable(text) for text in texts]
-        rows = self.tokenizer(clean, add_special_tokens=not self.has_template, return_attention_mask=False)["input_ids"]
+        rows = self.tokenizer(clean, add_special_tokens=not self.template.exists, return_attention_mask=False)[
+            "input_ids"
+        ]
         return [self._trimmed(row, text) for row, text in zip(rows, clean, strict=True)]
 
     def _trimmed(self, row: list[int], text: str) -> tuple[int, ...]:
@@ -90,36 +85,6 @@ class Prompts:
         if eos is not None and eos != bos and row[-1:] == [eos] and not text.endswith(self.tokenizer.eos_token):
             row = row[:-1]  # the tokenizer added it, and an answer cannot follow the end of the text
         return tuple(row)
-
-    def _apply(self, turns: Sequence[Message], generation_prompt: bool = True) -> str:
-        text = self.tokenizer.apply_chat_template(
-            [turn._asdict() for turn in turns],
-            tokenize=False,
-            add_generation_prompt=generation_prompt,
-            date_string=TEMPLATE_DATE,
-        )
-        return str(text)
-
-    def _shows_system(self) -> bool:
-        from jinja2 import TemplateSyntaxError
-
-        try:
-            return PROBE in self._apply([Message("system", PROBE), Message("user", "user turn")])
-        except TemplateSyntaxError as error:
-            place = getattr(self.tokenizer, "name_or_path", "") or "the model"
-            raise ModelError(
-                f"{place}: its chat template is damaged (line {error.lineno}: {error.message}): fetch it again."
-            ) from error
-        except Exception:
-            return False
-
-
-def _system_joined(messages: Sequence[Message]) -> list[Message]:
-    system = [message.content for message in messages if message.role == "system"]
-    turns = [message for message in messages if message.role != "system"]
-    if system and turns:
-        turns[0] = turns[0]._replace(content=BLANK_LINE.join([*system, turns[0].content]))
-    return turns
 
 
 def _encoded(request: Request, ids: Sequence[tuple[int, ...]]) -> Encoded:

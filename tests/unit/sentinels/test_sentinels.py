@@ -27,7 +27,7 @@ def generated(**changed):
         "prompt_tokens": [60] * N, "prompt_words": [40] * N, "new_tokens": [2] * N,
         "begin_of_text": {"expected": True, "found": 1}, "kernel": "torch.nn.Linear", "device": "cpu",
     }  # fmt: skip
-    return Evidence("cti-mcq", "phi3", "cti-mcq", **{**values, **changed})
+    return Evidence(**{"benchmark": "cti-mcq", "model": "phi3", "task": "cti-mcq", **values, **changed})
 
 
 def chosen(**changed):
@@ -49,10 +49,12 @@ def test_sound_answers_are_silent():
 
 
 LETTERS = ["ABCD"[n % 4] for n in range(N)]
+NO_TEMPLATE = {"found": False, "chat_tokens": ["<|im_start|>"]}
 FIRING = {
     "non-finite-logprobs": chosen(logprobs=some([math.nan, -1.0, -2.0, -3.0], [-1.0, -2.0, -3.0, -4.0], 1)),
     "flat-options": chosen(logprobs=some([-1.4] * 4, [-1.0, -2.0, -3.0, -4.0], 20)),
     "begin-of-text": generated(begin_of_text={"expected": True, "found": 0}),
+    "no-chat-template": generated(chat_template=NO_TEMPLATE),
     "lost-prompt-tokens": generated(prompt_tokens=some(39, 60, 1)),
     "empty-answers": generated(text=some(" \n", "A", 6)),
     "identical-answers": generated(text=some("Internal error", "A", 30), parsed=some(False, True, 30)),
@@ -68,6 +70,7 @@ SILENT = {
     "non-finite-logprobs": chosen(logprobs=[[-1e30 + n, -2.0 - n, -3.0, -4.0] for n in range(N)]),
     "flat-options": chosen(logprobs=[[-1.4 - n, -1.4 - n, -2.0, -3.0] for n in range(N)]),
     "begin-of-text": generated(begin_of_text={"expected": False, "found": 0}),
+    "no-chat-template": generated(chat_template=NO_TEMPLATE, raw=True),
     "lost-prompt-tokens": generated(prompt_tokens=[None] * N),
     "empty-answers": generated(text=some("", "A", 1)),
     "identical-answers": generated(text=["B"] * N),
@@ -103,6 +106,25 @@ def test_each_sentinel_is_documented_with_sentence_and_remedy(sentinel):
 @pytest.mark.parametrize("change", [{"begin_of_text": {"expected": True, "found": 2}}, {"begin_of_text": None}])
 def test_two_begin_of_text_tokens_are_one_too_many_and_none_known_is_none_missing(change):
     assert fired(generated(**change)) == (["begin-of-text"] if change["begin_of_text"] else [])
+
+
+@pytest.mark.parametrize(
+    ("name", "tokens", "fires"),
+    [
+        ("./Llama-3.2-1B-Instruct", [], True),
+        ("hf:google/gemma-2-2b-it", [], True),
+        ("./tinyllama-1.1b-chat-v1.0.Q4_K_M.gguf", [], True),
+        ("./SmolLM2-135M", ["<|im_start|>"], True),
+        ("./SmolLM2-135M", [], False),
+        ("hf:Qwen/Qwen3-8B-Base", ["<|im_start|>"], False),
+        ("hf:google/gemma-3-4b-pt", ["<start_of_turn>"], False),
+        ("./Security-Instruct/gpt2", [], False),
+    ],
+)
+def test_a_chat_model_without_template_is_known_by_its_name_or_its_vocabulary(name, tokens, fires):
+    evidence = generated(model=name, chat_template={"found": False, "chat_tokens": tokens})
+    assert fired(evidence) == (["no-chat-template"] if fires else [])
+    assert fired(replace(evidence, chat_template={"found": True, "chat_tokens": tokens})) == []
 
 
 def test_constant_log_probabilities_are_no_answer_even_without_a_tie():

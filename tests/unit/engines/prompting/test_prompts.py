@@ -57,7 +57,9 @@ def test_plain_text_that_already_begins_a_text_is_not_begun_twice(prompts):
 
 
 def test_a_template_error_is_the_error_of_its_item(prompts):
-    made = prompts(template="{% if 'bad' in messages[0].content %}{{ raise_exception('no') }}{% endif %}x")
+    made = prompts(
+        template="{% if 'bad' in messages[0].content %}{{ raise_exception('no') }}{% endif %}{{ messages[0].content }}"
+    )
     wrong, right = made.encode(
         [Generate("q1", (Message("user", "bad"),), 1), Generate("q2", (Message("user", "good"),), 1)]
     )
