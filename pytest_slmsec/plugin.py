@@ -15,9 +15,9 @@ from pytest_slmsec import hookspec
 if TYPE_CHECKING:
     from pytest_slmsec.core.items import Answer
     from pytest_slmsec.gating.pair_fixture import SlmPair
-    from pytest_slmsec.session.plugin import Session
+    from pytest_slmsec.session.plugin import SessionPlugin
 
-SESSION: pytest.StashKey[Session] = pytest.StashKey()
+SESSION: pytest.StashKey[SessionPlugin] = pytest.StashKey()
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -44,12 +44,12 @@ def pytest_configure(config: pytest.Config) -> None:
     from pytest_slmsec.config.usage_error import usage_error
     from pytest_slmsec.core.errors import UsageError
     from pytest_slmsec.gating.marker import GATE_MARKER_HELP
-    from pytest_slmsec.session.plugin import Session
+    from pytest_slmsec.session.plugin import SessionPlugin
 
     config.addinivalue_line("markers", MARKER_HELP)
     config.addinivalue_line("markers", GATE_MARKER_HELP)
     try:
-        session = Session.from_config(config)
+        session = SessionPlugin.from_config(config)
     except UsageError as error:
         raise usage_error(error) from None
     config.stash[SESSION] = session
@@ -62,10 +62,10 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """``-n auto`` with a model: one worker a GPU. Asked before anything is configured."""
     from pytest_slmsec.core.errors import UsageError
     from pytest_slmsec.distribute.hooks import auto_workers
-    from pytest_slmsec.session.plugin import Session
+    from pytest_slmsec.session.plugin import settings_of
 
     try:
-        return auto_workers(Session.from_config(config).settings)
+        return auto_workers(settings_of(config))
     except UsageError:
         return None  # said when the plugin is configured
 
@@ -75,9 +75,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     from pytest_slmsec.collection.parametrize import parametrize
     from pytest_slmsec.gating.pair_fixture import parametrize_pairs
 
-    settings = metafunc.config.stash[SESSION].settings
-    parametrize(metafunc, settings)
-    parametrize_pairs(metafunc, settings)
+    session = metafunc.config.stash[SESSION]
+    parametrize(metafunc, session.settings, session.takes_whole)
+    parametrize_pairs(metafunc, session.settings, session.takes_whole)
 
 
 @pytest.fixture
@@ -107,7 +107,8 @@ def slm_pair(request: pytest.FixtureRequest) -> SlmPair | None:
     case, option = getattr(request, "param", None), request.config.option
     if not isinstance(case, PairCase) or option.setuponly or option.setupplan:
         return None
-    return SlmPair(request.config.stash[SESSION], case, request.node)
+    state = request.config.stash[SESSION].state
+    return SlmPair(state.pair_runs, state.settings.data, case, request.node)
 
 
 @pytest.hookimpl(trylast=True)

@@ -193,7 +193,7 @@ def _rescore(args: argparse.Namespace) -> int:
 
 
 def _sentinels(args: argparse.Namespace) -> int:
-    from pytest_slmsec.session.sentinel_plugin import look_at_stored
+    from pytest_slmsec.cli.sentinels import look_at_stored
 
     return look_at_stored(args.recorded, Path.cwd(), args.data)
 

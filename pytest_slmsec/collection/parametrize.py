@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -25,6 +25,9 @@ MARKER_HELP = (
     "slmsec(benchmark): run this test once for every item of a benchmark (a name such as 'cti-mcq', or a "
     "pytest_slmsec.Task) and every --model; the test takes the fixture `answer`."
 )
+TakesWhole = Callable[[ModelSpec, str, int], bool]
+"""Of model, label and number of items: whether a benchmark is taken whole although a sample is wanted, since the gate
+may ask for the rest of its items."""
 NAMED = "lm-eval"
 """The benchmark name that stands for the tasks named with ``--slmsec-lm-eval``."""
 NO_DATA = "no-data"
@@ -54,8 +57,13 @@ def tasks_of(marker: pytest.Mark, where: str, settings: Settings) -> list[Task]:
     return list(dict.fromkeys(task for task in named if task.name not in tasks()))
 
 
-def make_evaluation(task: Task, model: ModelSpec, settings: Settings) -> Evaluation:
-    """The group of one benchmark and model.
+def make_evaluation(
+    task: Task, model: ModelSpec, settings: Settings, takes_whole: TakesWhole | None = None
+) -> Evaluation:
+    """One benchmark on one model, with its items.
+
+    Args:
+        takes_whole: says which benchmarks are taken whole although ``--slmsec-limit`` asks for a sample; None: none is.
 
     Raises:
         DataUnavailable, DataError: see `tasks.sources`; recorded answers hold none of this benchmark, or are damaged.
@@ -73,7 +81,8 @@ def make_evaluation(task: Task, model: ModelSpec, settings: Settings) -> Evaluat
     answered = settings.stop_when_answered and bool(task.answered)
     judged_by = f"~{RULE}" if task.followups is not None and not roles else ""
     suffix = judged_by + "~chat" * chat + "~answered" * answered + "~official" * (settings.mode is Mode.OFFICIAL)
-    if limit is not None and limit.n < len(known) and not settings.takes_whole(model, label + suffix, len(known)):
+    whole = takes_whole is not None and takes_whole(model, label + suffix, len(known))
+    if limit is not None and limit.n < len(known) and not whole:
         positions = tuple(known[place] for place in limit.positions(len(known)))
         label += f"@{limit.label}"
     group = Evaluation(model, task, dataset, positions, label + suffix, settings.mode, settings.max_new_tokens, roles,
@@ -97,8 +106,11 @@ def cases_of(group: Evaluation) -> list[Case]:
     return [Case(group, row, f"{prefix}-{safe_id(ids[position])}") for row, position in enumerate(group.positions)]
 
 
-def parametrize(metafunc: pytest.Metafunc, settings: Settings) -> None:
+def parametrize(metafunc: pytest.Metafunc, settings: Settings, takes_whole: TakesWhole | None = None) -> None:
     """Parametrise one marked test function over models and items; without either it becomes one skip with a reason.
+
+    Args:
+        takes_whole: see `make_evaluation`.
 
     Raises:
         pytest.Collector.CollectError: a damaged data file or marker, in one sentence.
@@ -111,7 +123,9 @@ def parametrize(metafunc: pytest.Metafunc, settings: Settings) -> None:
         if "answer" not in metafunc.fixturenames:
             raise UsageError(f"{where} is marked slmsec but does not take the fixture `answer`; add it as an argument.")
         chosen = tasks_of(marker, where, settings)
-        cases = [case for model in settings.models for task in chosen for case in _cases(task, model, settings)]
+        cases = [
+            case for model in settings.models for task in chosen for case in _cases(task, model, settings, takes_whole)
+        ]
     except (UsageError, DataError) as error:
         raise pytest.Collector.CollectError(str(error)) from None
     except MissingExtraError as error:
@@ -122,12 +136,12 @@ def parametrize(metafunc: pytest.Metafunc, settings: Settings) -> None:
     metafunc.parametrize("answer", cases, ids=ids, indirect=True)
 
 
-def _cases(task: Task, model: ModelSpec, settings: Settings) -> list[Any]:
+def _cases(task: Task, model: ModelSpec, settings: Settings, takes_whole: TakesWhole | None) -> list[Any]:
     if not task.by_choice and Capability.GENERATE not in CAPABILITIES.get(model.engine, Capability.GENERATE):
         unfit = Unfit(model.name, task.name, NO_TEXT)
         return [_skip(str(unfit), f"{model_id(model)}-no-text", unfit)]
     try:
-        return cases_of(make_evaluation(task, model, settings))
+        return cases_of(make_evaluation(task, model, settings, takes_whole))
     except DataUnavailable as error:
         return [_skip(str(error), f"{model_id(model)}-{NO_DATA}", NoItems(task.name, str(error)))]
     except ModelUnavailable as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -59,8 +59,6 @@ class Settings:
         journal: file. resume: reuse its answers. transcript: file, or None. wrong: how a wrong answer shows.
         roles: the models that are asked about answers, by role (``judge``, ``expander``); empty: none is.
         chat: prompts that were published without a chat template are put into the model's own.
-        takes_whole: whether a benchmark is taken whole although only a sample is wanted, for the gate may ask for the
-            rest: of (model, label, items).
         similarity: the sentence-embedding model that compares answers with references, or None.
         lm_eval: names of further tasks of lm-evaluation-harness.
         sentinels: what a finding of the sentinels does.
@@ -81,7 +79,6 @@ class Settings:
     wrong: str
     roles: Mapping[str, ModelSpec] = field(default_factory=dict)
     chat: bool = False
-    takes_whole: Callable[[ModelSpec, str, int], bool] = lambda model, label, n: False
     similarity: ModelSpec | None = None
     lm_eval: tuple[str, ...] = ()
     sentinels: str = SENTINELS[0]

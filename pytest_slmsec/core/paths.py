@@ -32,3 +32,8 @@ def cache_dir() -> Path:
         return Path(own).expanduser()
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base).expanduser() if base else Path.home() / ".cache") / "slmsec"
+
+
+def relative_to(path: Path, root: Path) -> Path:
+    """`path` as seen from `root` where it lies below it, else as it is."""
+    return path.relative_to(root) if path.is_relative_to(root) else path

@@ -9,30 +9,28 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_slmsec.collection.cases import Case, Evaluation
+from pytest_slmsec.collection.cases import Evaluation
 from pytest_slmsec.collection.ids import model_id, safe_id
-from pytest_slmsec.collection.parametrize import NO_DATA, NO_MODEL, cases_of, make_evaluation
+from pytest_slmsec.collection.parametrize import NO_DATA, NO_MODEL, TakesWhole, make_evaluation
 from pytest_slmsec.config.settings import Settings
 from pytest_slmsec.core.errors import DataUnavailable, ModelError, SlmsecError, UsageError
 from pytest_slmsec.gates.policy.config import GateConfig
 from pytest_slmsec.gates.records.comparisons import Comparison
-from pytest_slmsec.gating.early_stopping import design_of_evaluation
 from pytest_slmsec.gating.marker import GATE_MARKER, fits, gate_config, rule_of, screen
-from pytest_slmsec.gating.pairing import FIXTURE, PairCase, comparisons_of, pair_case_of
+from pytest_slmsec.gating.pairing import FIXTURE, PairCase, comparisons_of
 from pytest_slmsec.tasks.base import Task
 from pytest_slmsec.tasks.registry import find_task
 
 if TYPE_CHECKING:
     from pytest_slmsec.gates.decision.decide import Judgement
     from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
-    from pytest_slmsec.gates.statistics.sequential_design import SequentialDesign
-    from pytest_slmsec.session.plugin import Session
+    from pytest_slmsec.gating.pair_runs import PairRuns
 
 NO_BASE = "no base to judge against: name one with --model=BASE beside --model=BASE-QUANT, or with --slmsec-baseline"
 NO_GATE = "--slmsec-no-gate judges nothing"
 
 
-def parametrize_pairs(metafunc: pytest.Metafunc, settings: Settings) -> None:
+def parametrize_pairs(metafunc: pytest.Metafunc, settings: Settings, takes_whole: TakesWhole | None = None) -> None:
     """Parametrise a test with the fixture `slm_pair` over all candidates; without any it becomes one skip.
 
     Raises:
@@ -43,7 +41,7 @@ def parametrize_pairs(metafunc: pytest.Metafunc, settings: Settings) -> None:
     item: Any = metafunc.definition
     try:
         task, gate = _task_of(item), gate_config(metafunc.config)
-        params = _params(metafunc.config, task, settings, gate)
+        params = _params(metafunc.config, task, settings, gate, takes_whole)
         for case in [param for param in params if isinstance(param, PairCase)]:
             fits(rule_of(item, case.candidate, gate), case.candidate.label, task)
     except SlmsecError as error:
@@ -60,17 +58,23 @@ def _task_of(item: Any) -> Task:
     return benchmark if isinstance(benchmark, Task) else find_task(benchmark)
 
 
-def _params(config: pytest.Config, task: Task, settings: Settings, gate: GateConfig) -> list[Any]:
+def _params(
+    config: pytest.Config, task: Task, settings: Settings, gate: GateConfig, takes_whole: TakesWhole | None
+) -> list[Any]:
     if not settings.models or config.option.slmsec_no_gate:
         return [_skip(NO_GATE if settings.models else NO_MODEL, "no-gate" if settings.models else "no-model")]
     comparisons = comparisons_of(config, settings.models, gate)
-    return [_pair(comparison, task, settings) for comparison in comparisons] or [_skip(NO_BASE, "no-base")]
+    return [_pair(comparison, task, settings, takes_whole) for comparison in comparisons] or [_skip(NO_BASE, "no-base")]
 
 
-def _pair(comparison: Comparison, task: Task, settings: Settings) -> Any:
+def _pair(comparison: Comparison, task: Task, settings: Settings, takes_whole: TakesWhole | None) -> Any:
     try:
-        base = None if comparison.live_baseline is None else make_evaluation(task, comparison.live_baseline, settings)
-        return PairCase(comparison, make_evaluation(task, comparison.candidate, settings), base)
+        base = (
+            None
+            if comparison.live_baseline is None
+            else make_evaluation(task, comparison.live_baseline, settings, takes_whole)
+        )
+        return PairCase(comparison, make_evaluation(task, comparison.candidate, settings, takes_whole), base)
     except DataUnavailable as error:
         return _skip(str(error), f"{model_id(comparison.candidate)}-{NO_DATA}")
 
@@ -92,11 +96,14 @@ class SlmPair:
         benchmark, candidate, base: their names. judgement: the verdict with all its gates, once `run` was called.
     """
 
-    def __init__(self, session: Session, case: PairCase, item: pytest.Item) -> None:
-        self._session, self._case, self._item = session, case, item
+    def __init__(self, runs: PairRuns, data: str | None, case: PairCase, item: pytest.Item) -> None:
+        self._runs, self._data, self._case, self._item = runs, data, case, item
         self.benchmark, self.candidate = case.candidate.label, case.comparison.candidate.name
-        live = case.comparison.live_baseline
-        self.base = case.comparison.stored_runs[0].model if live is None else live.name
+        self.base = (
+            case.comparison.stored_runs[0].model
+            if case.comparison.live_baseline is None
+            else case.comparison.live_baseline.name
+        )
         self.judgement: Judgement | None = None
 
     def run(self) -> Judgement:
@@ -116,7 +123,7 @@ class SlmPair:
         rule = rule_of(self._item, self._case.candidate, gate)
         gate = replace(gate, rules={**gate.rules, self.benchmark: rule})
         task = self._case.candidate.task
-        rescorer = Rescorer(self._session.settings.data, {task.name: task})
+        rescorer = Rescorer(self._data, {task.name: task})
         try:
             bases, candidates = self._measure(gate)
             found = judge(bases, candidates, gate, date.today(), lambda run: rescorer(run) if run in bases else [])
@@ -128,8 +135,8 @@ class SlmPair:
 
     def _measure(self, gate: GateConfig) -> tuple[list[BenchmarkRun], list[BenchmarkRun]]:
         """Base and candidate, as many items as the gate needs."""
-        design = self._session.pair_design(self._case.candidate)
-        staged = self._case.base is not None and self._session.pair_design(self._case.base) is not None
+        design = self._runs.design(self._case.candidate)
+        staged = self._case.base is not None and self._runs.design(self._case.base) is not None
         bases = [] if staged else self._bases(None)
         for look in design.interim_looks if design is not None else (None,):
             bases = self._bases(look) if staged else bases
@@ -165,7 +172,7 @@ class SlmPair:
         from pytest_slmsec.reports.gate.live_runs import live_run
         from pytest_slmsec.reports.gate.test_reports import incomplete
 
-        measured = self._session.measured(group, self._item, first)
+        measured = self._runs.measured(group, self._item, first)
         if (part := measured.judged) is None:
             raise ModelError(incomplete(measured))
         return live_run(part, machine_facts())
@@ -210,29 +217,3 @@ class PairReports:
             if report.failed:
                 report.slmsec_gate = "failed"
         return report  # type: ignore[no-any-return]
-
-
-def designs_of_pairs(
-    items: Sequence[pytest.Item], config: pytest.Config, settings: Settings
-) -> dict[Evaluation, SequentialDesign]:
-    """The designs of the groups behind all pairs that may stop before their end.
-
-    Raises:
-        UsageError: one is to stop early, but what is judged does not allow it.
-    """
-    found = {}
-    for item in items:
-        if (pair := pair_case_of(item)) is None:
-            continue
-        gate = gate_config(config)
-        rule = rule_of(item, pair.candidate, gate)
-        for group in pair.groups:
-            design = design_of_evaluation(group, rule, gate, settings, group is pair.candidate)
-            found.update({} if design is None else {group: design})
-    return found
-
-
-def cases_of_pairs(items: Sequence[pytest.Item]) -> dict[Evaluation, list[Case]]:
-    """The cases behind all pairs, by group."""
-    pairs = [case for item in items if (case := pair_case_of(item)) is not None]
-    return {group: cases_of(group) for pair in pairs for group in pair.groups}

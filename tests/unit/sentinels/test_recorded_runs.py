@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from pytest_slmsec.cli.recorded_runs import read_recorded
-from pytest_slmsec.session.sentinel_plugin import evidence_of_run, look, look_at_stored
+from pytest_slmsec.cli.sentinels import look_at_stored
+from pytest_slmsec.reports.sentinels import evidence_of_run, look
 
 DATA = os.environ.get("SLMSEC_DATA", "")
 RUNS = Path(DATA, "recorded-runs")

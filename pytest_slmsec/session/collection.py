@@ -1,0 +1,101 @@
+"""Collected cases put in order and planned as windows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from pytest_slmsec.collection.cases import MARKER, Case, case_of
+from pytest_slmsec.collection.windows import together
+from pytest_slmsec.config.usage_error import usage_error
+from pytest_slmsec.core.errors import UsageError
+from pytest_slmsec.distribute.units import unit_numbers
+from pytest_slmsec.replay.match import unasked
+from pytest_slmsec.session.state import SessionState
+
+
+class CollectionPlugin:
+    """Orders the selected cases by model and cuts them into windows."""
+
+    def __init__(self, state: SessionState) -> None:
+        self._state = state
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, None, None]:
+        """Bring the cases of each model together, after all other plugins have reordered."""
+        option = self._state.config.option
+        selects_benchmarks = getattr(option, "benchmark_only", False) or getattr(option, "benchmark_skip", False)
+        with pretend_benchmark_fixture(items if selects_benchmarks else []):
+            yield
+        cases = [case_of(item) for item in items]
+        items[:] = together(items, [None if case is None else case.evaluation.model for case in cases])
+        if self._state.gating is not None:
+            _or_usage_error(self._state.gating.stopping.arrange, items)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Plan the windows of the finally selected cases."""
+        state = self._state
+        cases = [case for item in session.items if (case := case_of(item)) is not None]
+        _or_usage_error(state.pair_runs.arrange, session.items)
+        planned = [*cases, *state.pair_runs.cases]
+        if state.gating is not None:
+            _or_usage_error(state.gating.stopping.check, cases)
+        units = unit_numbers(state.config, state.settings, session.items)
+        looks = self._looks(planned)
+        state.run.adopt(planned, lambda case: (units.get(case), looks.get(case, 0)))
+        state.own_tasks.update({case.evaluation.task.name: case.evaluation.task for case in cases})
+        has_marked_tests = any(item.get_closest_marker(MARKER) for item in session.items)
+        if has_marked_tests and not state.is_worker:
+            refuse_idle_recordings(state, {case.evaluation.model.name for case in cases})
+
+    def _looks(self, cases: Sequence[Case]) -> dict[Case, int]:
+        """The number of the gate's interim looks before each case."""
+        looks = self._state.pair_runs.segments()
+        if self._state.gating is not None:
+            segment = self._state.gating.stopping.segment
+            looks |= {case: segment(case) for case in cases if case not in looks}
+        return looks
+
+
+@contextmanager
+def pretend_benchmark_fixture(items: Sequence[pytest.Item]) -> Iterator[None]:
+    """Let pytest-benchmark see its own fixture among the fixtures of our cases.
+
+    ``--benchmark-only`` and ``--benchmark-skip`` select tests by the fixture name ``benchmark``, and our cases are
+    benchmarks that do not use it.
+    """
+    lists = {id(item.fixturenames): item.fixturenames for item in items if case_of(item)}  # type: ignore[attr-defined]
+    for names in lists.values():
+        names.append("benchmark")
+    try:
+        yield
+    finally:
+        for names in lists.values():
+            names.remove("benchmark")
+
+
+def idle_recordings(state: SessionState, asked: Collection[str]) -> str | None:
+    """A sentence on the first model of recorded answers that no test asks for, or None.
+
+    Args:
+        asked: names of the models that are asked.
+    """
+    idle = [model for model in state.settings.models if model.source == "replay" and model.name not in asked]
+    return unasked(idle[0]) if idle else None
+
+
+def refuse_idle_recordings(state: SessionState, asked: Collection[str]) -> None:
+    """End the run where recorded answers are asked for by no test, instead of a green run without them."""
+    if idle := idle_recordings(state, asked):
+        raise usage_error(idle)
+
+
+def _or_usage_error(check: Callable[[Any], None], collected: Any) -> None:
+    """Run a check of the gate; what it refuses ends the run as a mistake of the command line."""
+    try:
+        check(collected)
+    except UsageError as error:
+        raise usage_error(error) from None

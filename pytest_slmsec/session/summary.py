@@ -1,0 +1,110 @@
+"""The end of a run: similarity, pytest-benchmark's entries and JSON, and the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+import pytest
+
+from pytest_slmsec.core.paths import relative_to
+from pytest_slmsec.core.wrap import counted
+from pytest_slmsec.gating.plugin import NOTHING_JUDGED
+from pytest_slmsec.reports.benchmark_json import add_entries, answers
+from pytest_slmsec.reports.terminal import write_summary
+from pytest_slmsec.session.collection import idle_recordings
+from pytest_slmsec.session.similarity import add_similarity
+from pytest_slmsec.session.state import SessionState
+from pytest_slmsec.tasks.base import Task
+from pytest_slmsec.tasks.registry import tasks
+
+
+class SummaryPlugin:
+    """Writes what was measured, in the main process.
+
+    Args:
+        say: shows one line of progress.
+    """
+
+    def __init__(self, state: SessionState, say: Callable[[str], None]) -> None:
+        self._state, self._say = state, say
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
+        """Add our entries before pytest-benchmark's own wrapper saves and compares."""
+        state = self._state
+        if not state.is_worker:
+            if not state.stopped_early:
+                self._add_similarity()
+            self._set_exit_status(session)
+            self._add_entries(session)
+        return (yield)
+
+    def _set_exit_status(self, session: pytest.Session) -> None:
+        """Make a run red that measured nothing, or left out recorded answers."""
+        state = self._state
+        if state.is_distributed and session.testscollected:
+            # Only the workers collect, and a worker cannot end the run for a mistake on the command line.
+            state.problem = idle_recordings(state, {group.model for group in state.groups})
+            if state.problem is not None:
+                session.exitstatus = session.exitstatus or pytest.ExitCode.USAGE_ERROR
+        if state.without_items and not state.groups and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = NOTHING_JUDGED
+
+    def _add_entries(self, session: pytest.Session) -> None:
+        state, option = self._state, self._state.config.option
+        benchmarks = state.config.pluginmanager.get_plugin("pytest-benchmark")
+        if benchmarks is None or benchmarks.skip or (option.benchmark_disable and not option.benchmark_enable):
+            return
+        add_entries(benchmarks, list(state.groups))
+        if state.gating is not None and state.gating.accepted is not None:
+            state.gating.write_baseline(session, benchmarks)
+
+    def _add_similarity(self) -> None:
+        """Add semantic similarity, once the models under test are out of memory."""
+        state = self._state
+        if state.settings.similarity is not None:
+            state.run.close()
+        add_similarity(state.groups, self._find_task, state.settings.similarity, state.settings.engine, self._say)
+
+    def _find_task(self, name: str) -> Task | None:
+        return self._state.own_tasks.get(name) or tasks().get(name)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_benchmark_update_json(self, output_json: dict[str, Any]) -> None:
+        """Put every item's answer and score into the file, beside pytest-benchmark's entries."""
+        output_json["slmsec"] = answers(list(self._state.groups))
+        gating = self._state.gating
+        if gating is None:
+            return
+        if gating.accepted is not None:
+            output_json["slmsec"]["accepted"] = gating.accepted
+        if gating.distances is not None:
+            kept = {"fidelity": gating.distances.records, "distributions": gating.distances.tops}
+            output_json["slmsec"] |= {key: found for key, found in kept.items() if found}
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_terminal_summary(self, terminalreporter: Any) -> Generator[None, None, None]:
+        """Show the tables, behind those of pytest-benchmark, and also when its comparison ends in an error."""
+        state = self._state
+        try:
+            return (yield)
+        finally:
+            if state.problem is not None:
+                terminalreporter.write_line(f"ERROR: {state.problem}", red=True)
+            if state.groups or state.unfit or state.without_items:
+                write_summary(terminalreporter, list(state.groups), state.settings, list(state.unfit), self._resumed(),
+                              state.without_items)  # fmt: skip
+
+    def _resumed(self) -> str | None:
+        """A sentence on how many answers came from an earlier run."""
+        state = self._state
+        if not state.settings.resume:
+            return None
+        where = relative_to(state.settings.journal, state.config.rootpath)
+        return f"--slmsec-resume reused {state.reused} of {counted(state.answered, 'answer')} from {where}."
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_keyboard_interrupt(self) -> None:
+        """Remember that the run was interrupted."""
+        self._state.stopped_early = True
