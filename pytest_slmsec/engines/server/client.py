@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
 import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -21,11 +22,17 @@ import httpx2
 from pytest_slmsec.core.errors import EngineError
 from pytest_slmsec.engines.common.settings import ServerSettings
 from pytest_slmsec.engines.server.address import Address, Key
+from pytest_slmsec.engines.server.error_answers import error_in, message_in
 
 LONGEST_QUOTE = 200
 RARELY_TRIED = 2
 """Attempts where another one costs much (a timeout) or is unlikely to help (an HTML page)."""
-RETRIED = (408, 429)
+TOO_MANY = 429
+RETRIED = (408, TOO_MANY)
+WAIT_IN_WORDS = re.compile(
+    r"(?:try again|retry|wait)(?: in| after| for)? (?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?) ?s)?", re.IGNORECASE
+)
+"""In ``Please try again in 1m5s.``, ``Please retry after 26 seconds.``, ``Please retry in 34.07s.``"""
 JSON = {"Content-Type": "application/json"}
 
 
@@ -147,10 +154,36 @@ class Client:
         return self._checked(response, time.perf_counter() - started)
 
     def _checked(self, response: httpx2.Response, seconds: float) -> JsonAnswer | _Failure:
-        status = response.status_code
+        """The JSON object of a response, or what went wrong.
+
+        Raises:
+            RequestRefused, KeyRefused: the status says so, or an error inside an answer of status 200.
+        """
+        if response.status_code >= 300:
+            return self._failed(response.status_code, self._said(response), _retry_after(response))
+        try:
+            value = json.loads(response.content)
+        except (ValueError, RecursionError):
+            return _Failure(f"answered {_kind(response)} instead of JSON", rarely=True)
+        if not isinstance(value, dict):
+            return _Failure("answered JSON that is no object", rarely=True)
+        error = error_in(value)
+        if error is not None:
+            said = self._quoted(error.said)
+            if error.status is None:
+                return _Failure(f"answered with an error: {said}", rarely=True)
+            return self._failed(error.status, said, _retry_after(response))
+        return JsonAnswer(self._key.removed(value), seconds)
+
+    def _failed(self, status: int, said: str, retry_after_s: float | None) -> _Failure:
+        """A failure that may be repeated.
+
+        Raises:
+            RequestRefused, KeyRefused: a repetition would not help.
+        """
         if status in RETRIED or status >= 500:
-            said = self._said(response)
-            return _Failure(f"answered {status}{': ' + said if said else ''}", _retry_after(response))
+            wait_s = retry_after_s if retry_after_s is not None or status != TOO_MANY else _wait_in(said)
+            return _Failure(f"answered {status}{': ' + said if said else ''}", wait_s)
         if status in (401, 403):
             raise KeyRefused(
                 f"{self._address.place} refused the key ({status}): put the right one into the environment variable "
@@ -159,17 +192,8 @@ class Client:
         if 300 <= status < 400:
             raise RequestRefused(f"{self._address.place} redirects to another address ({status}), which is not "
                                  "followed: give the final one as --slmsec-base-url.", status, "")  # fmt: skip
-        if status >= 400:
-            said = self._said(response)
-            raise RequestRefused(f"{self._address.place} refused the request ({status}): {said or 'no reason given'}",
-                                 status, said)  # fmt: skip
-        try:
-            value = json.loads(response.content)
-        except (ValueError, RecursionError):
-            return _Failure(f"answered {_kind(response)} instead of JSON", rarely=True)
-        if not isinstance(value, dict):
-            return _Failure("answered JSON that is no object", rarely=True)
-        return JsonAnswer(self._key.removed(value), seconds)
+        raise RequestRefused(f"{self._address.place} refused the request ({status}): {said or 'no reason given'}",
+                             status, said)  # fmt: skip
 
     def _said(self, response: httpx2.Response) -> str:
         """The server's message in one short line without the key; empty for an HTML page."""
@@ -177,9 +201,7 @@ class Client:
             value = json.loads(response.content)
         except (ValueError, RecursionError):
             return "" if _kind(response) == "HTML" else self._quoted(response.text)
-        for name in ("error", "message", "detail"):
-            value = value.get(name, value) if isinstance(value, dict) else value
-        return self._quoted(value if isinstance(value, str) else json.dumps(value))
+        return self._quoted(message_in(value))
 
     def _quoted(self, text: str) -> str:
         """One printable line. The key is removed before the text is shortened, so that no part of it remains."""
@@ -202,7 +224,13 @@ def _reason(error: Exception) -> str:
 
 
 def _retry_after(response: httpx2.Response) -> float | None:
-    """Seconds in the header Retry-After (a number or a date); None if it is missing or invalid."""
+    """Seconds in the header Retry-After (a number or a date); None if it is missing or invalid.
+
+    ``retry-after-ms``, which OpenAI and Azure send as well, is more exact.
+    """
+    milliseconds = response.headers.get("retry-after-ms", "").strip()
+    if milliseconds.isascii() and milliseconds.isdecimal():
+        return int(milliseconds) / 1000
     text = response.headers.get("retry-after", "").strip()
     if not text:
         return None
@@ -212,3 +240,12 @@ def _retry_after(response: httpx2.Response) -> float | None:
         return max(parsedate_to_datetime(text).timestamp() - time.time(), 0.0)
     except (ValueError, TypeError, OverflowError):
         return None
+
+
+def _wait_in(said: str) -> float | None:
+    """Seconds that a message about a rate limit asks to wait; None if it names no time."""
+    found = WAIT_IN_WORDS.search(said)
+    if found is None:
+        return None
+    hours, minutes, seconds = (float(text or 0) for text in found.groups())
+    return 3600 * hours + 60 * minutes + seconds or None

@@ -127,6 +127,41 @@ class Dialect(Protocol):
         ...
 
 
+STOPPED = frozenset((
+    "stop", "eos", "eostoken", "eosfound", "endturn", "endofturn", "endoftext", "endofsequence", "stopsequence",
+    "stopstringfound", "stoptoken", "complete", "completed", "finish", "finished",
+))  # fmt: skip
+LIMITED = frozenset((
+    "length", "maxtokens", "maxnewtokens", "maxoutputtokens", "maxlength", "maxlen", "modellength", "tokenlimit",
+    "maxpredictedtokensreached",
+))  # fmt: skip
+"""What servers call the two ends that an answer may have, without case and punctuation: Together (``eos``), TGI
+(``eos_token``, ``stop_sequence``), proxies of Anthropic's API (``end_turn``, ``max_tokens``), of Gemini's (``STOP``,
+``MAX_TOKENS``) and of Cohere's (``COMPLETE``), Mistral (``model_length``), LM Studio (``eosFound``)."""
+
+
+def ending_of(value: Any) -> str | None:
+    """A finish reason as ``stop`` or ``length``, or the server's own word; None if it gives none."""
+    word = text_of(value)
+    if word is None:
+        return None
+    plain = "".join(char for char in word.casefold() if char.isalpha())
+    if plain in STOPPED:
+        return "stop"
+    return "length" if plain in LIMITED else word
+
+
+def prompt_count(value: Any) -> int | None:
+    """A count of prompt tokens, or None; 0 means that the server does not count, since no prompt is empty."""
+    return number(value) or None
+
+
+def new_count(value: Any, text: str) -> int | None:
+    """A count of generated tokens, or None; 0 tokens for a text that is not empty are no count."""
+    found: int | None = number(value)
+    return None if found == 0 and text else found
+
+
 def number(value: Any, kind: type[int] | type[float] = int) -> Any:
     """`value` if it is a JSON number of this kind and not negative, else None."""
     fits = isinstance(value, (int, kind)) and not isinstance(value, bool)

@@ -150,6 +150,8 @@ class ServerEngine:
             raise InvalidAnswer(f"{self._place} answered as the model {said.model}, and before as {self._facts.model}")
         self._check_whole(request, said.prompt_tokens)
         cut = _cut(request, said.text)
+        if said.ending is None and not self._facts.names_endings:
+            said = replace(said, ending=_inferred_ending(request, said))
         if cut == said.text:
             _check_ending(request, said)
         output = Output(cut, prompt_tokens=said.prompt_tokens, new_tokens=said.new_tokens,
@@ -163,6 +165,16 @@ class ServerEngine:
         if tokens is not None and tokens < words:
             raise InvalidAnswer(f"{self._place} counted {tokens} prompt tokens for {words} words: it cut the prompt; "
                                 "raise its context length (--ctx-size, --max-model-len, num_ctx)")  # fmt: skip
+
+
+def _inferred_ending(request: Generate, said: TextAnswer) -> str | None:
+    """How an answer ended by its length, for servers that never say; None if it cannot be told.
+
+    Without a count of tokens, a text of fewer bytes than the limit has fewer tokens, since each has a byte at least.
+    """
+    if said.new_tokens is not None:
+        return "length" if said.new_tokens >= request.max_new_tokens else "stop"
+    return "stop" if len(said.text.encode("utf-8", "replace")) < request.max_new_tokens else None
 
 
 def _check_ending(request: Generate, said: TextAnswer) -> None:
@@ -239,6 +251,7 @@ def _info(spec: ModelSpec, settings: EngineSettings, place: str, dialect: Dialec
         "conversations": facts.chat,
         "raw_texts": facts.raw,
         "counts_tokens": facts.counts,
+        "names_endings": facts.names_endings,
         "tells_timings": facts.timed,
         "missing": dict(facts.why),
         "parameters": dict(dialect.parameters),

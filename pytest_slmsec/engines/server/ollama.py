@@ -24,7 +24,10 @@ from pytest_slmsec.engines.server.dialect import (
     PromptLogprobs,
     TextAnswer,
     TextRequest,
+    ending_of,
+    new_count,
     number,
+    prompt_count,
     text_of,
 )
 from pytest_slmsec.engines.server.engine import ServerEngine, start
@@ -115,9 +118,9 @@ def _text_answer(answered: JsonAnswer) -> TextAnswer:
     first = logprobs[0] if isinstance(logprobs, list) and logprobs else None
     return TextAnswer(
         text=text,
-        ending=text_of(value.get("done_reason")),
-        prompt_tokens=number(value.get("prompt_eval_count")),
-        new_tokens=number(value.get("eval_count")),
+        ending=ending_of(value.get("done_reason")),
+        prompt_tokens=prompt_count(value.get("prompt_eval_count")),
+        new_tokens=new_count(value.get("eval_count"), text),
         seconds=answered.seconds,
         model=text_of(value.get("model")),
         top=token_pairs([*(first.get("top_logprobs") or ()), first]) if isinstance(first, dict) else None,

@@ -25,7 +25,10 @@ from pytest_slmsec.engines.server.dialect import (
     TextAnswer,
     TextRequest,
     TopLogprobs,
+    ending_of,
+    new_count,
     number,
+    prompt_count,
     text_of,
 )
 from pytest_slmsec.engines.server.engine import ServerEngine, start
@@ -147,11 +150,12 @@ def _usage(answered: JsonAnswer) -> dict[str, Any]:
 def _text_answer(answered: JsonAnswer) -> TextAnswer:
     choice, usage, value = _choice(answered), _usage(answered), answered.value
     logprobs = choice.get("logprobs")
+    text = _text(choice)
     return TextAnswer(
-        text=_text(choice),
-        ending=text_of(choice.get("finish_reason")),
-        prompt_tokens=number(usage.get("prompt_tokens")),
-        new_tokens=number(usage.get("completion_tokens")),
+        text=text,
+        ending=ending_of(choice.get("finish_reason")),
+        prompt_tokens=prompt_count(usage.get("prompt_tokens")),
+        new_tokens=new_count(usage.get("completion_tokens"), text),
         seconds=answered.seconds,
         model=text_of(value.get("model")),
         fingerprint=text_of(value.get("system_fingerprint")),
@@ -165,12 +169,24 @@ def _text(choice: Mapping[str, Any]) -> str:
     if not isinstance(message, dict):
         text = choice.get("text")
     else:
-        text = message.get("content")
-        if text is None and (message.get("reasoning_content") or choice.get("finish_reason") in ("stop", "length")):
+        text = _joined(message.get("content"))
+        if not text and text_of(message.get("refusal")):
+            return str(message["refusal"])  # the model's answer, in a field of its own
+        if text is None and (
+            message.get("reasoning_content") or ending_of(choice.get("finish_reason")) in ("stop", "length")
+        ):
             return ""  # it has only thought, or had nothing to say
     if not isinstance(text, str):
         raise InvalidAnswer("the server's answer holds no text")
     return text
+
+
+def _joined(content: Any) -> Any:
+    """Content as text: a list of parts (``[{"type": "text", "text": "A"}]``) is joined, anything else is unchanged."""
+    if not isinstance(content, list):
+        return content
+    texts = [part.get("text") if isinstance(part, dict) else part for part in content]
+    return "".join(text for text in texts if isinstance(text, str))
 
 
 def first_top(logprobs: Mapping[str, Any]) -> TopLogprobs | None:

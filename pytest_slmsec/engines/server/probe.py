@@ -32,6 +32,7 @@ class ServerFacts:
         chat_top, raw_top: how many of the likeliest first tokens it returns for either; 0 for none.
         echo: it returns log-probabilities of prompt tokens, and they agree with those of generated tokens.
         counts: it counts prompt tokens. timed: it reports prefill and decode time.
+        names_endings: it says how an answer ended (`finish_reason`).
         load_s: seconds it took to load the model, if it says so.
         model, fingerprint: the names of the model and of its build that it reports.
         listed: the model's entry in the server's list.
@@ -45,6 +46,7 @@ class ServerFacts:
     echo: bool = False
     counts: bool = False
     timed: bool = False
+    names_endings: bool = True
     load_s: float | None = None
     model: str | None = None
     fingerprint: str | None = None
@@ -90,6 +92,7 @@ async def probe(dialect: Dialect, model: str, place: str) -> ServerFacts:
     if found["listed"] is None and not same_model(model, first.model):
         raise ModelError(f"{place} was asked for the model {model} and answered as {first.model}{_names(listed)}.")
     found |= {"model": first.model, "fingerprint": first.fingerprint, "chat": chat is not None, "raw": raw is not None}
+    found |= {"names_endings": first.ending is not None}
     found |= {"timed": first.spent is not None, "load_s": first.spent.load_s if first.spent else None}
     found["counts"] = await _counts(dialect, place, _question if chat is not None else _text)
     for name, usable, ask in (("chat_top", chat, _question()), ("raw_top", raw, _text(TEXTS[0]))):
