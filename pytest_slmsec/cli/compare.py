@@ -28,14 +28,14 @@ def compare(
     base: str, candidate: str, root: Path, *, preset: str | None = None, data: str | None = None,
     json_file: Path | None = None, flips_file: Path | None = None,
 ) -> int:  # fmt: skip
-    """Compare two runs, print what was found, and write what was asked for.
+    """Judge a candidate against its base from two stored runs; print the verdict and write the requested files.
 
     Args:
         base, candidate: a file of ours, its number in the storage, or a recorded run; ``FILE::MODEL`` chooses a model.
         root: folder whose configuration and storage count.
 
     Returns:
-        0, 1, 2, 3 for PASS, FAIL, INCONCLUSIVE, ERROR; an input that cannot be used is ERROR, and says why.
+        Exit status: 0 PASS, 1 FAIL, 2 INCONCLUSIVE, 3 ERROR. An unusable input is an ERROR with a sentence on why.
     """
     try:
         judgement = _judged(base, candidate, root, preset, data or os.environ.get("SLMSEC_DATA") or None)
@@ -70,7 +70,7 @@ def read_side(text: str, root: Path, data: str | None) -> list[BenchmarkRun]:
 
 
 def choose(runs: Sequence[BenchmarkRun], model: str | None, where: str) -> list[BenchmarkRun]:
-    """The runs of `model`, or of the only model there is.
+    """The runs of `model`; without a name, those of the only model in the file.
 
     Raises:
         CompareError: there is no such model, or several.

@@ -34,7 +34,7 @@ class Made:
 
 
 def models_made(shelf: Path) -> list[Made]:
-    """The quantised models on a shelf, by their manifests; what has none that can be read is passed over."""
+    """The quantised models in a folder of the cache. Folders without a readable manifest are skipped."""
     found = []
     for path in sorted(shelf.glob(f"*/{MANIFEST}")):
         try:
@@ -47,7 +47,7 @@ def models_made(shelf: Path) -> list[Made]:
 
 
 def is_downloaded(spec: ModelSpec) -> bool:
-    """Whether weights of a hub model lie among the downloads, in the revision that would be asked for."""
+    """Whether the weights of a hub model are downloaded, in the revision that would be loaded."""
     from huggingface_hub import constants
     from huggingface_hub.file_download import repo_folder_name
 
@@ -59,7 +59,7 @@ def is_downloaded(spec: ModelSpec) -> bool:
 
 
 def here(spec: ModelSpec) -> str:
-    """Where the weights are, in a word."""
+    """Whether the weights are on this machine: ``yes``, ``-`` (not downloaded), ``missing``, or ``server``."""
     if spec.embedded:
         return "yes"
     if spec.source == "server":
@@ -110,7 +110,7 @@ def _chat(spec: ModelSpec) -> str:
 
 
 def _wrapped(line: str, words: Iterable[str]) -> list[str]:
-    """`line` with as many words as fit, and further lines below them."""
+    """`line` wrapped at word boundaries."""
     lines, indent = [line], " " * len(line)
     for word in words:
         if len(lines[-1]) + len(word) > WIDTH and lines[-1].strip():
@@ -148,7 +148,7 @@ def _benchmark_lines() -> list[str]:
 
 
 def model_lines(name: str, registry: Registry) -> list[str]:
-    """All that is known of one model, one fact a line.
+    """Everything known about one model, one fact a line.
 
     Raises:
         UnknownModelError: there is no such model.

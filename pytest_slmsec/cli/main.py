@@ -1,4 +1,4 @@
-"""The command `slmsec`: what is known, quantising by hand, and comparing stored runs."""
+"""The command `slmsec`: its arguments, and which module runs each verb."""
 
 from __future__ import annotations
 
@@ -22,8 +22,12 @@ from pytest_slmsec.tasks.registry import tasks
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point. Returns 0, or 2 for an error, which is one sentence on standard error; 130 after Ctrl-C,
-    141 where nobody reads on."""
+    """Run the command.
+
+    Returns:
+        The exit status of the verb: usually 0, or 2 after an error, shown as one sentence on standard error. 130 after
+        Ctrl-C, 141 where the reader of a pipe has gone away.
+    """
     given = sys.argv[1:] if argv is None else argv
     if not given:
         _parser().print_help(sys.stderr)
@@ -43,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose exit status for a mistake can be chosen, so that it looks like no verdict."""
+    """A parser with its own exit status for usage errors, so that none of them can be taken for a verdict."""
 
     error_status = 2
 
@@ -151,12 +155,12 @@ def _add_sentinels(commands: Any) -> None:
 
 
 def _add_data(command: argparse.ArgumentParser) -> None:
-    """Where a command finds the published files of the answers that it reads."""
+    """Add the option that names the folder of published files."""
     command.add_argument("--data", metavar="DIR", help="folder of the published files (default: SLMSEC_DATA)")
 
 
 def _registry() -> Registry:
-    """The models known by name here: ours, and those of the configuration in this folder."""
+    """The models known by name: the shipped registry and the configuration of the current folder."""
     return {**shipped_registry(), **load_config(Path.cwd()).get("models", {})}
 
 

@@ -1,4 +1,4 @@
-"""What `slmsec quantize` does and prints."""
+"""``slmsec quantize BASE QUANT``: make a quantised model and compare it with its base."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def quantize(
 
 
 def item_prompts(roots: list[Path]) -> tuple[dict[str, str], str]:
-    """Prompts by item id of every benchmark whose files are below one of the folders, and the names of benchmarks that
-    need a package to be read which is not installed."""
+    """Prompts by item id of every benchmark whose files are in one of the folders, and the names of the benchmarks that
+    cannot be read because a package is not installed."""
     found: list[tuple[str, str]] = []
     unread: dict[str, None] = {}
     for root in roots:
@@ -90,7 +90,7 @@ def print_manifest(spec: ModelSpec, directory: Path, manifest: dict[str, Any]) -
 
 
 def tensor_facts(details: Mapping[str, Any]) -> list[str]:
-    """What types the tensors of a GGUF file have, and why some have another than asked for."""
+    """The number of tensors of each type in a GGUF file, and why some have another type than the requested one."""
     if not (types := details.get("tensor_types")):
         return []
     counts = ", ".join(f"{count} {kind}" for kind, count in sorted(types.items(), key=lambda pair: -pair[1]))

@@ -1,4 +1,4 @@
-"""Recorded answers scored outside of a pytest run: for a comparison, and to see what today's scorers find."""
+"""Recorded answers scored without a pytest run, for `slmsec compare`, `rescore` and `sentinels`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def read_recorded(path: Path, data: str | None, member: str | None = None) -> li
         data: folder of the published files. member: which of several models.
 
     Raises:
-        CompareError, ReplayError: it cannot be compared; says why. DataError: the published file is damaged.
+        CompareError, ReplayError: the answers cannot be compared. DataError: the published file is damaged.
     """
     recordings = read_recordings(path, member)
     return [_run(recording, task, data) for recording in recordings for task in tasks_of(recording)]
@@ -47,7 +47,7 @@ def tasks_of(recording: Recording) -> list[Task]:
 
 
 def group_of(recording: Recording, task: Task, data: str | None, mode: Mode) -> Evaluation:
-    """The group of recorded answers.
+    """The evaluation that recorded answers stand for.
 
     Raises:
         CompareError: the items are not known here. ReplayError: the answers belong to other items.
@@ -64,7 +64,7 @@ def group_of(recording: Recording, task: Task, data: str | None, mode: Mode) -> 
 
 
 def recorded_answers(group: Evaluation) -> list[tuple[Case, Answer]]:
-    """Every recorded answer of a group with its score."""
+    """Every recorded answer of an evaluation with its score."""
     found = []
     for case in cases_of(group):
         output = group.replayed.request(case.item).output if group.replayed else None
@@ -89,7 +89,7 @@ def _run(recording: Recording, task: Task, data: str | None) -> BenchmarkRun:
 
 
 def _check_complete(recording: Recording, group: Evaluation, answers: list[tuple[Case, Answer]]) -> None:
-    """A part is never compared."""
+    """Refuse an incomplete recording: only whole benchmarks are compared."""
     assert group.replayed is not None
     if missing := group.replayed.missing(group.items):
         raise CompareError(f"{recording.path}: {len(missing)} items are missing ({some(missing)}); a part is never "

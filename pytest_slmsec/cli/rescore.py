@@ -30,7 +30,7 @@ HEADINGS = ("benchmark", "answers", "changed", "score")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An answer that is scored otherwise today."""
+    """An answer whose score differs from the stored one."""
 
     item: str
     old: Score
@@ -40,12 +40,12 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Rescored:
-    """What today's scorers find in the answers of one model to one benchmark.
+    """The stored answers of one model to one benchmark, scored again.
 
     Attributes:
         benchmark, model, scorer: names; the scorer with mode and version.
         metric, mode: how scores become one number.
-        scores: today's, of the answers that are none of the errors. n_errors: answers that were recorded as errors.
+        scores: the new scores, without recorded errors. n_errors: answers that were recorded as errors.
         old: the stored scores of the same answers; None where none are stored.
         changes: answers with other scores than those stored.
     """
@@ -66,7 +66,7 @@ class Rescored:
 
 
 def rescore(run: str, root: Path, data: str | None = None, json_file: Path | None = None, verbose: bool = False) -> int:
-    """Score a stored run again, print what changed, and write it where that was asked for.
+    """Score a stored run again, print what changed, and write the changes to a file on request.
 
     Args:
         run: a file or folder of recorded answers, or the number of a run in the storage; ``RUN::MODEL``: one model.
@@ -74,7 +74,7 @@ def rescore(run: str, root: Path, data: str | None = None, json_file: Path | Non
         verbose: show the first changed answers of each benchmark below the table.
 
     Returns:
-        0 where every stored score is found again, 1 where one is not, 3 where the run cannot be scored, and why.
+        Exit status: 0 every stored score was reproduced, 1 some were not, 3 the run cannot be scored (with a sentence).
     """
     try:
         found = rescored(run, root, data or os.environ.get("SLMSEC_DATA") or None)
@@ -128,7 +128,7 @@ def _rescored(recording: Recording, task: Task, data: str | None) -> Rescored:
 
 
 def _scored(recording: Recording, task: Task, mode: Mode, data: str | None) -> list[tuple[Recorded, Score]]:
-    """Every recorded answer with today's score: with the items of the data set, else with what is stored of them."""
+    """Every recorded answer with its new score. The items come from the data set, or from the recording itself."""
     if recording.source == "fixture" or data is not None or any(answer.gold is None for answer in recording.answers):
         group = group_of(recording, task, data, mode)
         known = group.replayed.answers if group.replayed is not None else {}
@@ -148,7 +148,7 @@ def _seen(score: Score) -> tuple[Any, ...]:
 
 
 def summary(found: Sequence[Rescored], width: int) -> list[str]:
-    """A line a benchmark below the name of its model, and a sentence on all of them."""
+    """One line for each benchmark below the name of its model, and a closing sentence on all of them."""
     rows: dict[str, list[tuple[str, ...]]] = {}
     for one in found:
         rows.setdefault(one.model, []).append(_row(one))
@@ -186,7 +186,7 @@ def _in_all(found: Sequence[Rescored]) -> str:
 
 
 def _moved(one: Rescored) -> str:
-    """The headline number, and what it was where it is another one."""
+    """The headline number, as ``old -> new`` where it changed."""
     today, before = _number(one, one.value(one.scores)), _number(one, one.value(one.old))
     return f"{one.metric.name} {today if one.old is None or before == today else f'{before} -> {today}'}"
 

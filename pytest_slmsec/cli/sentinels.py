@@ -24,7 +24,7 @@ def look_at_stored(run: str, root: Path, data: str | None) -> int:
         data: folder of the published files, for recorded runs.
 
     Returns:
-        0 where none fires, 1 where one does, 3 where the run cannot be read, which is one sentence.
+        Exit status: 0 no sentinel fires, 1 one does, 3 the run cannot be read (with a sentence).
     """
     try:
         path = root / Path(run).expanduser()

@@ -1,4 +1,4 @@
-"""Model x item parameters: which cases a marked test function becomes, and their ids."""
+"""Evaluations (a benchmark on a model) and their cases (one item on a model)."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ MARKER = "slmsec"
 
 @dataclass(eq=False, frozen=True)
 class Evaluation:
-    """One benchmark on one model: what is aggregated into one row of the table.
+    """One benchmark on one model, as it is to be asked. Its results are one row of the table.
 
     Attributes:
-        positions: which items of the data set belong to it, ascending.
-        label: name of the benchmark in tables, entries and gates; whole published sets, samples, our fixtures,
-            official scoring and judging by rule have labels of their own, so that none is compared with another.
-        roles: the models that are asked about the answers; empty where the task has no such questions, or where they
-            are left out (``--slmsec-judge=rule``).
+        positions: indices of its items in the data set, ascending.
+        label: name of the benchmark in tables, entries and gates. Samples, our fixtures, official scoring and judging
+            by rule each add a suffix, so that none of them is compared with the published set.
+        roles: the models that grade the answers, by role. Empty for tasks without such models, and for
+            ``--slmsec-judge=rule``.
         chat: raw prompts are put into the model's chat template.
-        answered: an answer ends as soon as it is complete.
+        answered: generation stops as soon as the answer is complete.
         replayed: the recorded answers that stand for the model, or None.
     """
 
@@ -50,16 +50,16 @@ class Evaluation:
 
     @property
     def metric(self) -> Metric:
-        """What the scores become: without a judge a benchmark that needs one has another metric."""
+        """The metric of its scores. A benchmark that needs a judge has another metric without one."""
         return self.task.metric if self.roles or self.task.unjudged is None else self.task.unjudged
 
     @property
     def what(self) -> str:
-        """What is asked of whom, for the line of progress."""
+        """Model and benchmark, for the line of progress."""
         return f"{self.model.name} {self.label}"
 
     def request(self, item: Item) -> Request:
-        """What is asked of the engine for one item."""
+        """The request to the engine for one item."""
         if self.replayed is not None:
             return self.replayed.request(item)
         request = self.task.request(item, self.mode, self.max_new_tokens, self.chat)
@@ -70,7 +70,7 @@ class Evaluation:
 
     @cached_property
     def items(self) -> list[Item]:
-        """The items of this group, in file order; of recorded answers as they were asked then.
+        """The items, in file order; for recorded answers as they were asked at the time.
 
         Raises:
             ReplayError: recorded answers belong to other items.
@@ -79,12 +79,12 @@ class Evaluation:
 
     @cached_property
     def known(self) -> list[Known]:
-        """The items of recorded answers as they were asked, with their identities; else none."""
+        """The items of recorded answers as they were asked, with their digests; empty for live models."""
         return [] if self.replayed is None else self.replayed.known(self._chosen)
 
     @cached_property
     def keys(self) -> list[str]:
-        """Identity of each item: what was asked and what is right."""
+        """A digest of each item: its question and its right answer."""
         return [item_key(item) for item in self.items] if self.replayed is None else [k.sha256 for k in self.known]
 
     @property
@@ -95,7 +95,7 @@ class Evaluation:
 
 @dataclass(eq=False, frozen=True, slots=True)
 class Case:
-    """One item on one model. `row` counts the items of the group from 0."""
+    """One item on one model. `row` counts the items of the evaluation from 0."""
 
     evaluation: Evaluation
     row: int
@@ -103,12 +103,12 @@ class Case:
 
     @property
     def item(self) -> Item:
-        """The item itself; a hub data set is read on the first call."""
+        """The item. A hub data set is read on the first call."""
         return self.evaluation.items[self.row]
 
 
 def unfit_of(item: pytest.Item) -> Unfit | None:
-    """Why a benchmark was left out at collection for a model that cannot be asked it, or None."""
+    """Why a model cannot be asked a benchmark, as found at collection; else None."""
     return _answer_of(item, Unfit)
 
 
@@ -116,7 +116,7 @@ Stood = TypeVar("Stood")
 
 
 class NoItems(NamedTuple):
-    """Stands for the cases of a benchmark whose items cannot be read: its name, and why."""
+    """The parameter of a benchmark whose items cannot be read: its name, and the reason."""
 
     benchmark: str
     why: str
@@ -133,7 +133,7 @@ def case_of(item: pytest.Item) -> Case | None:
 
 
 def _answer_of(item: pytest.Item, kind: type[Stood]) -> Stood | None:
-    """What a collected test has as its parameter ``answer``, where it is of that kind."""
+    """The parameter ``answer`` of a collected test, if it has the given type."""
     callspec = getattr(item, "callspec", None)
     found = callspec.params.get("answer") if callspec else None
     return found if isinstance(found, kind) else None

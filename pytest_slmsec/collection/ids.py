@@ -24,7 +24,7 @@ def safe_id(text: str) -> str:
 
 
 def model_id(spec: ModelSpec) -> str:
-    """The model's name in ids: local directories, its own and its adapter's, go by their last folder."""
+    """The model's name in ids. Local directories (model and adapter) are shortened to their last folder."""
     if spec.source in ("replay", "server"):
         return safe_id(re.sub("[:/]+", "-", spec.name))
     name = spec.name if spec.source == "hub" or spec.embedded else spec.name.replace(spec.base, Path(spec.base).name)

@@ -36,11 +36,11 @@ NO_MODEL = "no --model given: try `--model=tinysec`, or `slmsec list` for the kn
 
 
 def tasks_of(marker: pytest.Mark, where: str, settings: Settings) -> list[Task]:
-    """The benchmark a marker names, or those that an option names for it.
+    """The benchmark that a marker names; for `NAMED`, those of ``--slmsec-lm-eval``.
 
     Raises:
         UsageError: the marker does not have exactly one name or Task, or there is no such task.
-        MissingExtraError: the package that knows them is not installed.
+        MissingExtraError: lm-eval is not installed.
     """
     if marker.kwargs:
         raise UsageError(f"{where}: the marker slmsec takes no {sorted(marker.kwargs)[0]!r}; write slmsec('cti-mcq').")
@@ -66,7 +66,8 @@ def make_evaluation(
         takes_whole: says which benchmarks are taken whole although ``--slmsec-limit`` asks for a sample; None: none is.
 
     Raises:
-        DataUnavailable, DataError: see `tasks.sources`; recorded answers hold none of this benchmark, or are damaged.
+        DataUnavailable, DataError: the items cannot be read (see `tasks.sources`), or recorded answers are missing or
+            damaged.
         ModelUnavailable: a judge is needed and none is named. MissingExtraError: a package of its scorer is missing.
     """
     task.check_installed()
@@ -101,7 +102,7 @@ def _roles(task: Task, settings: Settings) -> Mapping[str, ModelSpec]:
 
 
 def cases_of(group: Evaluation) -> list[Case]:
-    """The cases of a group. Only ids are needed: no model and no hub data set is loaded."""
+    """The cases of an evaluation. Only ids are read; no model and no hub data set is loaded."""
     ids, prefix = group.dataset.ids, model_id(group.model)
     return [Case(group, row, f"{prefix}-{safe_id(ids[position])}") for row, position in enumerate(group.positions)]
 

@@ -1,4 +1,4 @@
-"""Windows: the finally selected cases, cut by test function and model, so that an engine gets many requests at once."""
+"""Windows: selected cases of one benchmark and model that the engine answers in one go."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def cut(keyed: Iterable[tuple[Hashable, Case]], size: int) -> dict[Case, Window[
 
 
 def following(windows: Iterable[Window[Case]]) -> dict[Window[Case], Window[Case]]:
-    """The window with the same key that comes after each one; the last of each key has none."""
+    """Map each window to the next window with the same key. The last window of a key is left out."""
     of_key: dict[Hashable, list[Window[Case]]] = {}
     for window in dict.fromkeys(windows):
         of_key.setdefault(window.key, []).append(window)
@@ -49,7 +49,7 @@ Thing = TypeVar("Thing")
 
 
 def together(things: list[Thing], keys: list[Hashable | None]) -> list[Thing]:
-    """Stable order in which things with the same key are adjacent, keys in order of first appearance.
+    """Reorder stably so that things with the same key are adjacent, keys in order of first appearance.
 
     Things whose key is None keep their places exactly.
     """

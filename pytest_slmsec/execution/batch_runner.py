@@ -1,4 +1,4 @@
-"""Asks one loaded model many requests: batch by batch, each measured, and journaled as it ends."""
+"""Requests answered by one loaded model, batch by batch; each batch is measured and journaled as it ends."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pytest_slmsec.execution.model_loader import Resident
 
 @dataclass(frozen=True, slots=True)
 class MeasuredOutput:
-    """An output, and the batch it was measured in (None for an error)."""
+    """One output with the batch it was measured in (None for an error)."""
 
     output: Output
     batch: StoredBatch | None
@@ -25,7 +25,7 @@ class MeasuredOutput:
 def ask(
     model: Resident, requests: Sequence[Request], journal: Journal, advance: Callable[[int], None]
 ) -> list[MeasuredOutput]:
-    """Answer `requests`, from the journal where it has the answer; the outcomes are in the same order.
+    """Answer `requests`, reusing answers of the journal. Results are in the order of the requests.
 
     Args:
         advance: called after each batch with the number of further answers.

@@ -1,4 +1,4 @@
-"""Where the journals of a run lie, and how they are opened."""
+"""The journal files of a run, and how they are opened."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What running models tells whoever watches."""
+"""The protocol by which a run shows its progress."""
 
 from __future__ import annotations
 

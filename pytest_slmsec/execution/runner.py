@@ -1,7 +1,7 @@
-"""State of one run: the resident engine, the windows executed, the answers handed to cases.
+"""Answers for the cases of one process: windows executed on demand.
 
-Lazy: nothing is loaded, opened or read before the first case asks for its answer. The case that asks first runs its
-whole window; the others of the window find their answers ready.
+Nothing is loaded, opened or read before the first case asks for its answer. That case runs its whole window, so the
+other cases of the window find their answers ready.
 """
 
 from __future__ import annotations
@@ -78,17 +78,17 @@ class Run:
         return self._answers[case]
 
     def take(self, case: Case) -> tuple[Answer, StoredBatch | None] | None:
-        """The answer of a case and its batch, given away to be reported; None where it was never measured."""
+        """Remove and return the answer of a case with its batch, to be reported; None if it was never measured."""
         measured, answer = self._measured.pop(case, None), self._answers.pop(case, None)
         return None if measured is None or answer is None else (answer, measured.batch)
 
     @property
     def n_stored(self) -> int:
-        """Answers in the open journal; 0 where nothing was asked yet."""
+        """Number of answers in the open journal; 0 before the first question."""
         return 0 if self._journal is None else len(self._journal)
 
     def is_reused(self, batch: StoredBatch | None) -> bool:
-        """Whether a batch was measured by an earlier run, and comes from its journal."""
+        """Whether a batch was measured by an earlier run."""
         return batch is not None and self._journal is not None and self._journal.is_earlier(batch)
 
     def info(self, model: ModelSpec) -> EngineInfo | None:
@@ -100,7 +100,7 @@ class Run:
         return self._unfit.get(group)
 
     def close(self) -> None:
-        """Free the engine and close the journal. What nobody asked for is not waited for."""
+        """Free the engine and close the journal. A prefetched window that no case asked for is abandoned."""
         self._prefetch.stop()
         self._models.unload()
         if self._journal is not None:
@@ -124,7 +124,7 @@ class Run:
         return cases[cases.index(case) :]
 
     def _answer_all(self, cases: Sequence[Case]) -> None:
-        """Answer cases of one group, and have the answers judged where the benchmark asks for it."""
+        """Answer cases of one evaluation, and have other models grade the answers where the benchmark needs it."""
         group = cases[0].evaluation
         self._models.refuse_broken([group.model, *group.roles.values()])
         self._refuse_unfit(group, cases[0])
@@ -140,7 +140,7 @@ class Run:
         self._measured.update(zip(cases, found, strict=True))
 
     def _run_window(self, cases: Sequence[Case], advance: Callable[[int], None] | None = None) -> list[MeasuredOutput]:
-        """Ask a window.
+        """Answer one window.
 
         Args:
             advance: called with the number of further answers after each batch; None: the terminal shows them.
@@ -160,7 +160,7 @@ class Run:
         ]
 
     def _ask_about(self, group: Evaluation, role: str, requests: Sequence[Request]) -> list[Output]:
-        """Ask the model that has a role; `pytest_slmsec.execution.model_grading` says what."""
+        """Ask the model with a role; the questions come from `execution.model_grading`."""
         resident = self._models.load(group.roles[role])
         if (why := unable(resident.engine, requests[0])) is not None:
             return [Output(error=why)] * len(requests)
@@ -177,7 +177,7 @@ class Run:
             self._progress.stop()
 
     def _refuse_unfit(self, group: Evaluation, case: Case) -> None:
-        """What a model can do is known for certain once it is loaded."""
+        """Raise `Unfit` where the loaded model cannot do what the benchmark asks for."""
         why = unable(self._models.load(group.model).engine, group.request(case.item))
         if why is not None:
             self._unfit[group] = unfit = Unfit(group.model.name, group.label, why)
@@ -202,6 +202,6 @@ def _scored(case: Case, measured: MeasuredOutput) -> Answer:
 
 
 def _seconds(output: Output, batch: StoredBatch) -> float | None:
-    """The time of one answer: its own, where a recorded run knows it, else its share of its batch."""
+    """Seconds of one answer: as recorded, else its equal share of the batch."""
     spent: float | None = batch.timing["seconds"]
     return output.seconds if output.seconds is not None or spent is None else spent / batch.timing["items"]

@@ -46,8 +46,10 @@ class ResultsPlugin:
             return report  # type: ignore[no-any-return]
         if report.when == "setup":
             report.duration = 0.0  # the window ran here, for all of its cases
-        elif report.when == "call" and (taken := self._state.run.take(case)):
-            self._attach(report, item, case, *taken)
+        elif report.when == "call":
+            taken = self._state.run.take(case)
+            if taken is not None:
+                self._attach(report, item, case, *taken)
         return report  # type: ignore[no-any-return]
 
     def _attach_reason(self, report: Any, item: pytest.Item, case: Case | None) -> None:

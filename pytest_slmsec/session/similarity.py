@@ -1,7 +1,7 @@
-"""Semantic similarity of answers and references, added to the scores once everything has been measured.
+"""Semantic similarity of answers and references, added to the scores at the end of the run.
 
-It needs a model of its own, which would stand in the memory figures of the models under test if it were loaded beside
-them; so it runs in the main process at the end.
+It needs an embedding model of its own. Loaded earlier, that model would count in the memory figures of the models under
+test, so it runs in the main process after everything else.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ UNKNOWN = "{task} is not known to the main process: run it without -n"
 
 
 def check_model(spec: ModelSpec) -> None:
-    """Refuse, before anything runs, a local directory that holds no sentence-embedding model.
+    """Check, before anything runs, that a local directory holds a sentence-embedding model.
 
     Raises:
-        UsageError: says so.
+        UsageError: it does not.
     """
     if spec.source != "path":
         return
@@ -56,11 +56,12 @@ def add_similarity(
     settings: EngineSettings,
     say: Callable[[str], None],
 ) -> None:
-    """Put the part ``similarity`` into the scores of every group whose task compares passages, and into its header the
-    model that measured it, or why there is none.
+    """Add the part ``similarity`` to the scores of every benchmark that compares passages.
+
+    The header of each result names the embedding model, or the reason why there is no figure.
 
     Args:
-        find: a task by its name. say: hears that the model is loaded.
+        find: finds a task by its name. say: shows one line of progress.
     """
     chosen = []
     for group in groups:
@@ -110,7 +111,7 @@ def _measure(group: EvaluationResult, task: Task, model: ModelSpec, encoder: Sen
 
 
 def _passages(task: Task, row: dict[str, Any], mode: Mode) -> Passages:
-    """Of an answer as the scorer sees it."""
+    """The passages of an answer that are compared, as the scorer sees it."""
     assert task.passages is not None
     cut = row["hit_limit"] and mode is Mode.STRICT and not task.cut_counts
     return task.passages(row["gold"], "" if cut else row["text"] or "", mode)
