@@ -1,4 +1,7 @@
-"""The pytest hooks, and nothing else: what they do stands in `cases`, `plan`, `run` and `reports`.
+"""The pytest hooks, and nothing else: what they do stands in `collection`, `session`, `gating` and `reports`.
+
+A session that names no model and has no test marked ``slmsec`` imports this module, `hookspec`, `config.options` and
+`core.choices`, and nothing more of this package: all other imports stand inside the hooks that need them.
 
 Hook reference: https://docs.pytest.org/en/stable/reference/reference.html#hooks
 """
@@ -11,13 +14,26 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_slmsec import hookspec
+from pytest_slmsec.config.options import MODEL, PLUGIN_OPTIONS
+from pytest_slmsec.core.choices import MARKER
 
 if TYPE_CHECKING:
+    from pytest_slmsec.config.settings import Settings
     from pytest_slmsec.core.items import Answer
     from pytest_slmsec.gating.pair_fixture import SlmPair
     from pytest_slmsec.session.plugin import SessionPlugin
 
 SESSION: pytest.StashKey[SessionPlugin] = pytest.StashKey()
+"""Set where a model was named."""
+SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
+"""Set once they were needed; see `_settings`."""
+MARKERS = (
+    "slmsec(benchmark): run this test once for every item of a benchmark (a name such as 'cti-mcq', or a "
+    "pytest_slmsec.Task) and every --model; the test takes the fixture `answer`.",
+    "slmsec_gate([benchmark], max_drop='2pt', max_increase=0.1, metric=..., required=True, early_stop='obf', "
+    "reason=..., expires=...): what the gate tolerates on the benchmark of this test; the keys are those of "
+    "[tool.slmsec.gate.BENCHMARK]. A test that takes the fixture `slm_pair` names its benchmark.",
+)
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -27,8 +43,6 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare every option. A conftest that already has ``--model`` keeps it; ours is then ``--slmsec-model``."""
-    from pytest_slmsec.config.options import MODEL, PLUGIN_OPTIONS
-
     group = parser.getgroup("slmsec", "small language models for security (pytest-slmsec)")
     for option in PLUGIN_OPTIONS:
         flags = [option.flag, "--slmsec-model"] if option is MODEL else [option.flag]
@@ -40,29 +54,59 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Read the settings: conftests are in by now, and pytest-benchmark, which asks for machine facts, comes later."""
-    from pytest_slmsec.collection.parametrize import MARKER_HELP
+    for line in MARKERS:
+        config.addinivalue_line("markers", line)
+    if not _is_used(config):
+        return
     from pytest_slmsec.config.usage_error import usage_error
     from pytest_slmsec.core.errors import UsageError
-    from pytest_slmsec.gating.marker import GATE_MARKER_HELP
-    from pytest_slmsec.session.plugin import SessionPlugin
 
-    config.addinivalue_line("markers", MARKER_HELP)
-    config.addinivalue_line("markers", GATE_MARKER_HELP)
     try:
-        session = SessionPlugin.from_config(config)
+        settings = _settings(config)
     except UsageError as error:
         raise usage_error(error) from None
-    config.stash[SESSION] = session
-    if session.active:
+    if settings.models:
+        from pytest_slmsec.session.plugin import SessionPlugin
+
+        config.stash[SESSION] = session = SessionPlugin(config, settings)
         config.pluginmanager.register(session, "slmsec-session")
+
+
+def _is_used(config: pytest.Config) -> bool:
+    """Whether the command line, the environment or a configuration file may hold a setting of this plugin.
+
+    Settings are only checked where there are any, since the modules that check them take time to import.
+    """
+    values = [option.given(vars(config.option)) for option in PLUGIN_OPTIONS]
+    if any(value is not None and value is not False for value in values):
+        return True
+    pyproject = config.rootpath / "pyproject.toml"
+    return (config.rootpath / "slmsec.toml").is_file() or (
+        pyproject.is_file() and b"slmsec" in pyproject.read_bytes()
+    )
+
+
+def _settings(config: pytest.Config) -> Settings:
+    """The settings of the run, read once.
+
+    Raises:
+        UsageError: see `config.settings.read_settings`.
+    """
+    if SETTINGS not in config.stash:
+        from pytest_slmsec.config.settings import settings_of
+
+        config.stash[SETTINGS] = settings_of(config)
+    return config.stash[SETTINGS]
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """``-n auto`` with a model: one worker a GPU. Asked before anything is configured."""
+    if not getattr(config.option, MODEL.dest):
+        return None
+    from pytest_slmsec.config.settings import settings_of
     from pytest_slmsec.core.errors import UsageError
     from pytest_slmsec.distribute.hooks import auto_workers
-    from pytest_slmsec.session.plugin import settings_of
 
     try:
         return auto_workers(settings_of(config))
@@ -72,12 +116,17 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Parametrise marked test functions over models and items."""
-    from pytest_slmsec.collection.parametrize import parametrize
-    from pytest_slmsec.gating.pair_fixture import parametrize_pairs
+    config = metafunc.config
+    session = config.stash.get(SESSION, None)
+    takes_whole = None if session is None else session.takes_whole
+    if metafunc.definition.get_closest_marker(MARKER) is not None:
+        from pytest_slmsec.collection.parametrize import parametrize
 
-    session = metafunc.config.stash[SESSION]
-    parametrize(metafunc, session.settings, session.takes_whole)
-    parametrize_pairs(metafunc, session.settings, session.takes_whole)
+        parametrize(metafunc, _settings(config), takes_whole)
+    if slm_pair.__name__ in metafunc.fixturenames:
+        from pytest_slmsec.gating.pair_fixture import parametrize_pairs
+
+        parametrize_pairs(metafunc, _settings(config), takes_whole)
 
 
 @pytest.fixture
@@ -114,18 +163,20 @@ def slm_pair(request: pytest.FixtureRequest) -> SlmPair | None:
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Free the engine, and end an interrupted run with the line that resumes it."""
-    if (session := config.stash.get(SESSION, None)) is not None:
+    session = config.stash.get(SESSION, None)
+    if session is not None:
         session.finish()
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Benchmarks that were skipped for want of a model say so, also without ``-rs``."""
-    if not config.stash[SESSION].active:
-        from pytest_slmsec.collection.parametrize import NO_MODEL
+    skipped = [report for report in terminalreporter.stats.get("skipped", ()) if "no-model" in report.nodeid]
+    if SESSION in config.stash or not skipped:
+        return
+    from pytest_slmsec.collection.parametrize import NO_MODEL
 
-        skipped = terminalreporter.stats.get("skipped", ())
-        if any(NO_MODEL in str(report.longrepr) for report in skipped if "no-model" in report.nodeid):
-            terminalreporter.write_line(f"slmsec: {NO_MODEL}", yellow=True)
+    if any(NO_MODEL in str(report.longrepr) for report in skipped):
+        terminalreporter.write_line(f"slmsec: {NO_MODEL}", yellow=True)
 
 
 def pytest_report_teststatus(report: Any) -> tuple[str, str, Any] | None:
@@ -140,7 +191,7 @@ def pytest_report_teststatus(report: Any) -> tuple[str, str, Any] | None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
     """Add what a comparison of speeds needs to know about the machine."""
-    if config.stash[SESSION].active:
+    if SESSION in config.stash:
         from pytest_slmsec.meters.device import machine_facts
         from pytest_slmsec.reports.benchmark_json import machine_info as update
 

@@ -1,9 +1,13 @@
-"""What the harness itself costs: collection, and a run with an engine that costs nothing, beside plain pytest.
+"""What the plugin itself costs in CPU time, beside plain pytest.
 
-    python tests/overhead.py [--items 30000] [--repeats 3]
+    python tests/overhead.py [--items 30000] [--repeats 3] [--pairs 40] [--only foreign|items]
 
-Each variant runs in a process of its own, variants in turn, so that a busy machine slows all of them alike; the figures
-are CPU seconds (user and system) of the whole process, medians over the repeats.
+* foreign: a session that names no model, with the plugin and with ``-p no:slmsec``.
+* items: collection, and a run with an engine that costs nothing, beside plain parametrised tests.
+
+Each variant runs in a process of its own, variants in turn, so that a busy machine slows all of them alike. Figures are
+CPU seconds (user and system) of whole processes; of the short sessions the least counts, since other work on the
+machine only ever adds.
 """
 
 from __future__ import annotations
@@ -49,8 +53,9 @@ def pytest_slmsec_make_engine(config, spec, settings):
 
 
 def cpu_seconds(folder: Path, *args: str) -> float:
-    """CPU time of one pytest process."""
-    env = {**os.environ, "PYTHONPATH": str(HERE), "FREE_ENGINE_LOG": str(folder / "log"), "PYTEST_ADDOPTS": ""}
+    """CPU time of one pytest process, with the package of this checkout."""
+    path = os.pathsep.join([str(HERE), str(HERE.parent)])
+    env = {**os.environ, "PYTHONPATH": path, "FREE_ENGINE_LOG": str(folder / "log"), "PYTEST_ADDOPTS": ""}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir=.", *args]
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
@@ -60,29 +65,40 @@ def cpu_seconds(folder: Path, *args: str) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--items", type=int, default=30_000)
-    parser.add_argument("--repeats", type=int, default=3)
-    options = parser.parse_args()
-    n = options.items
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "conftest.py").write_text(CONFTEST)
-        (folder / "test_plain.py").write_text(PLAIN.format(n=n))
-        (folder / "test_ours.py").write_text(OURS.format(n=n))
-        variants = {
-            "collect, plain": ("test_plain.py", "--collect-only"),
-            "collect, slmsec": ("test_ours.py", "--collect-only", "--model=alpha"),
-            "run, plain": ("test_plain.py",),
-            "run, slmsec": ("test_ours.py", "--model=alpha"),
-        }
-        samples: dict[str, list[float]] = {variant: [] for variant in variants}
-        for _ in range(options.repeats):
-            for variant, args in variants.items():
-                samples[variant].append(cpu_seconds(folder, *args))
+def foreign(folder: Path, pairs: int) -> None:
+    """Print what the installed plugin adds to a session that names no model."""
+    test = folder / "test_foreign.py"
+    test.write_text("def test_nothing():\n    pass\n")
+    for_both = (test.name, "-p", "no:benchmark")  # pytest-benchmark comes with the plugin, but is not part of it
+    cpu_seconds(folder, *for_both)  # byte code is compiled once
+    without, with_plugin = [], []
+    for _ in range(pairs):
+        without.append(cpu_seconds(folder, *for_both, "-p", "no:slmsec"))
+        with_plugin.append(cpu_seconds(folder, *for_both))
+    least, extra = min(without), min(with_plugin) - min(without)
+    middle = statistics.median(b - a for a, b in zip(without, with_plugin, strict=True))
+    print(f"a session without --model, {pairs} pairs, CPU seconds")
+    print(f"  least without the plugin {least:.3f}, with it {least + extra:.3f}: {1e3 * extra:.1f} ms more (goal: 15 ms), "
+          f"ratio {1 + extra / least:.3f}; median difference of a pair {1e3 * middle:.1f} ms")  # fmt: skip
+
+
+def items(folder: Path, n: int, repeats: int) -> None:
+    """Print what collection and reporting cost an item, beside plain parametrised tests."""
+    (folder / "conftest.py").write_text(CONFTEST)
+    (folder / "test_plain.py").write_text(PLAIN.format(n=n))
+    (folder / "test_ours.py").write_text(OURS.format(n=n))
+    variants = {
+        "collect, plain": ("test_plain.py", "--collect-only"),
+        "collect, slmsec": ("test_ours.py", "--collect-only", "--model=alpha"),
+        "run, plain": ("test_plain.py",),
+        "run, slmsec": ("test_ours.py", "--model=alpha"),
+    }
+    samples: dict[str, list[float]] = {variant: [] for variant in variants}
+    for _ in range(repeats):
+        for variant, args in variants.items():
+            samples[variant].append(cpu_seconds(folder, *args))
     median = {variant: statistics.median(values) for variant, values in samples.items()}
-    print(f"{n} items, {options.repeats} repeats, CPU seconds: median (min .. max)")
+    print(f"{n} items, {repeats} repeats, CPU seconds: median (min .. max)")
     for variant, values in samples.items():
         print(f"  {variant:16} {median[variant]:7.2f}  ({min(values):.2f} .. {max(values):.2f})")
     extra = median["collect, slmsec"] - median["collect, plain"]
@@ -90,6 +106,20 @@ def main() -> None:
     whole = median["run, slmsec"] / n * 1e3
     above = (median["run, slmsec"] - median["run, plain"]) / n * 1e3
     print(f"run with a free engine: {whole:.3f} ms an item in all, {above:.3f} ms over plain pytest (goal: 0.4 ms)")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--items", type=int, default=30_000, metavar="N", help="items of the second part")
+    parser.add_argument("--repeats", type=int, default=3, metavar="N", help="of each variant of the second part")
+    parser.add_argument("--pairs", type=int, default=40, metavar="N", help="pairs of sessions of the first part")
+    parser.add_argument("--only", choices=("foreign", "items"), help="measure one part")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        if options.only != "items":
+            foreign(Path(name), options.pairs)
+        if options.only != "foreign":
+            items(Path(name), options.items, options.repeats)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import pytest
 
 from pytest_slmsec.core.errors import Unfit
 from pytest_slmsec.core.identity import item_key
+from pytest_slmsec.core.choices import MARKER as MARKER
 from pytest_slmsec.core.items import Generate, Item, Request
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.replay.match import Known, Replayed
@@ -18,7 +19,6 @@ from pytest_slmsec.scoring.base import Metric, Mode
 from pytest_slmsec.tasks.base import Task
 from pytest_slmsec.tasks.sources import Dataset
 
-MARKER = "slmsec"
 
 
 @dataclass(eq=False, frozen=True)

@@ -21,10 +21,6 @@ from pytest_slmsec.tasks.base import Task
 from pytest_slmsec.tasks.registry import find_task, tasks
 from pytest_slmsec.tasks.sources import find
 
-MARKER_HELP = (
-    "slmsec(benchmark): run this test once for every item of a benchmark (a name such as 'cti-mcq', or a "
-    "pytest_slmsec.Task) and every --model; the test takes the fixture `answer`."
-)
 TakesWhole = Callable[[ModelSpec, str, int], bool]
 """Of model, label and number of items: whether a benchmark is taken whole although a sample is wanted, since the gate
 may ask for the rest of its items."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_slmsec.config.options import PLUGIN_OPTIONS
 from pytest_slmsec.core.errors import UsageError
 from pytest_slmsec.core.models import check_entry
-from pytest_slmsec.gates.policy.config import GateConfig, read_config
+
+if TYPE_CHECKING:
+    from pytest_slmsec.gates.policy.config import GateConfig
 
 
 def load_config(root: Path) -> dict[str, Any]:
@@ -43,8 +45,10 @@ def read_gate(root: Path, preset: str | None) -> GateConfig:
     """What the gate tolerates: ``[tool.slmsec.gate]`` of the configuration that counts in `root`.
 
     Raises:
-        UsageError: see `gates.config.read_config`.
+        UsageError: see `gates.policy.config.read_config`.
     """
+    from pytest_slmsec.gates.policy.config import read_config  # slower to import than all other settings
+
     return read_config(load_config(root).get("gate", {}), f"{root / 'pyproject.toml'} [tool.slmsec.gate]", preset)
 
 

@@ -8,13 +8,12 @@ the same keys in ``slmsec.toml``.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pytest_slmsec.core.models import DTYPES
-from pytest_slmsec.gates.policy.config import PRESETS
-from pytest_slmsec.scoring.base import Mode
+from pytest_slmsec.core.choices import DTYPES, PRESETS, Mode
 
 WRONG = ("pass", "xfail", "fail")
 SENTINELS = ("warn", "fail", "off")
@@ -55,6 +54,13 @@ class Option:
     def key(self) -> str:
         """Key in the configuration file."""
         return self.name.removeprefix("slmsec-")
+
+    def given(self, values: Mapping[str, Any]) -> Any:
+        """What the command line says (`values`, by `dest`), else the environment; None: neither says anything."""
+        value = values.get(self.dest)
+        if value is None and self.env:
+            return os.environ.get(self.env) or None
+        return value
 
 
 MODEL = Option(

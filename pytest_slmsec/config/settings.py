@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_slmsec.config.files import load_config
 from pytest_slmsec.config.options import (
@@ -24,7 +23,6 @@ from pytest_slmsec.config.options import (
     SIMILARITY,
     TIMEOUT,
     WRONG,
-    Option,
 )
 from pytest_slmsec.core.errors import UsageError
 from pytest_slmsec.core.models import (
@@ -41,6 +39,9 @@ from pytest_slmsec.engines.common.settings import EngineSettings, ServerSettings
 from pytest_slmsec.quantize.registry import QUANTIZERS
 from pytest_slmsec.scoring.base import Mode
 from pytest_slmsec.tasks.sources import Limit
+
+if TYPE_CHECKING:
+    import pytest
 
 DEFAULT_WINDOW = 256
 DEVICES = re.compile(r"auto|cpu|mps|cuda(:[0-9]+)?")
@@ -98,15 +99,10 @@ def read_settings(given: Mapping[str, Any], root: Path, extra_models: Mapping[st
     """
     config = load_config(root)
 
-    def value(option: Option) -> Any:
-        chosen = given.get(option.dest)
-        if chosen is None and option.env:
-            chosen = os.environ.get(option.env) or None
-        if chosen is None and option.configurable:
-            chosen = config.get(option.key)
-        return chosen
-
-    chosen = {option.key: value(option) for option in PLUGIN_OPTIONS}
+    chosen = {option.key: option.given(given) for option in PLUGIN_OPTIONS}
+    for option in PLUGIN_OPTIONS:
+        if chosen[option.key] is None and option.configurable:
+            chosen[option.key] = config.get(option.key)
     registry = {**shipped_registry(), **extra_models, **config.get("models", {})}
     return Settings(
         models=distinct(parse_model(name, registry, tuple(QUANTIZERS)) for name in split_names(chosen["model"] or ())),
@@ -149,6 +145,18 @@ def _roles(judge: str, expander: str | None, registry: Registry) -> dict[str, Mo
     quants = tuple(QUANTIZERS)
     found = {"judge": parse_model(judge, registry, quants, JUDGE.flag)}
     return {**found, "expander": parse_model(expander, registry, quants, EXPANDER.flag) if expander else found["judge"]}
+
+
+def settings_of(config: pytest.Config) -> Settings:
+    """The settings of a pytest session, with the models that other plugins and conftests add.
+
+    Raises:
+        UsageError, UnknownModelError: see `read_settings`.
+    """
+    extra: dict[str, Mapping[str, Any]] = {}
+    for models in config.hook.pytest_slmsec_models(config=config):
+        extra.update(models)
+    return read_settings(vars(config.option), config.rootpath, extra)
 
 
 def engine_settings(device: str | None, batch_tokens: int | None) -> EngineSettings:

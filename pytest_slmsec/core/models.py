@@ -19,10 +19,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from pytest_slmsec.core.choices import DTYPES as DTYPES
 from pytest_slmsec.core.errors import UnknownModelError, UsageError
 from pytest_slmsec.core.paths import PACKAGE, fixtures_dir
 
-DTYPES = ("fp32", "bf16", "fp16")
 FIXTURE_PREFIX = "fixture:"
 HUB_PREFIX = "hf:"
 REPLAY_PREFIX = "replay:"

@@ -30,11 +30,6 @@ ONE_PROCESS = (
     "leave out -n, or these."
 )
 GATE_MARKER = "slmsec_gate"
-GATE_MARKER_HELP = (
-    "slmsec_gate([benchmark], max_drop='2pt', max_increase=0.1, metric=..., required=True, early_stop='obf', "
-    "reason=..., expires=...): what the gate tolerates on the benchmark of this test; the keys are those of "
-    "[tool.slmsec.gate.BENCHMARK]. A test that takes the fixture `slm_pair` names its benchmark."
-)
 
 
 def gate_config(config: pytest.Config) -> GateConfig:

@@ -4,21 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import Protocol
 
+from pytest_slmsec.core.choices import Mode as Mode
 from pytest_slmsec.core.items import Item, Output, Score
-
-
-class Mode(str, Enum):
-    """How answers are scored.
-
-    OFFICIAL: bit-exact with the released scorer, its defects included, for comparison with published tables.
-    STRICT: an unparsed, empty or truncated answer is wrong and stays in the denominator.
-    """
-
-    OFFICIAL = "official"
-    STRICT = "strict"
 
 
 class Scorer(Protocol):

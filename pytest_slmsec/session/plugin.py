@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from pytest_slmsec.collection.cases import Case
-from pytest_slmsec.config.options import PLUGIN_OPTIONS
-from pytest_slmsec.config.settings import Settings, read_settings
+from pytest_slmsec.config.settings import Settings
 from pytest_slmsec.config.usage_error import usage_error
 from pytest_slmsec.core.errors import DataUnavailable, EngineError, JournalError, SlmsecError, Unfit
 from pytest_slmsec.core.items import Answer
@@ -38,28 +37,15 @@ class SessionPlugin:
 
     def __init__(self, config: pytest.Config, settings: Settings) -> None:
         self._progress = TerminalProgress(config)
+        settings = for_this_process(config, settings)
         run = Run(settings, self._make_engine, self._progress)
         self.state = SessionState(config, settings, run, PairRuns(config, settings, run))
         self._transcript = Transcript(self.state)
-
-    @classmethod
-    def from_config(cls, config: pytest.Config) -> SessionPlugin:
-        """Settings from the command line, the environment and the configuration.
-
-        Raises:
-            UsageError: something in them cannot be used.
-        """
-        return cls(config, settings_of(config))
 
     @property
     def settings(self) -> Settings:
         """All options of the run."""
         return self.state.settings
-
-    @property
-    def active(self) -> bool:
-        """Whether a model was named."""
-        return bool(self.settings.models)
 
     @property
     def takes_whole(self) -> Callable[[ModelSpec, str, int], bool] | None:
@@ -191,17 +177,9 @@ class SessionPlugin:
             sys.stdout.write(f"\nTo continue where this run stopped: {command}\n")
 
 
-def settings_of(config: pytest.Config) -> Settings:
-    """The settings of the run of `config`; those of an xdist worker have a journal of its own.
-
-    Raises:
-        UsageError: something in the options, the environment or the configuration cannot be used.
-    """
-    extra: dict[str, Any] = {}
-    for models in config.hook.pytest_slmsec_models(config=config):
-        extra.update(models)
-    given = {option.dest: getattr(config.option, option.dest, None) for option in PLUGIN_OPTIONS}
-    settings = read_settings(given, config.rootpath, extra)
+def for_this_process(config: pytest.Config, settings: Settings) -> Settings:
+    """The settings of the run in this process: an xdist worker has a journal of its own, and nothing is prefetched where
+    the next items are not certain."""
     if hasattr(config, "workerinput"):
         settings = replace(settings, journal=worker_journal(settings.journal, config.workerinput["workerid"]))
     return replace(settings, prefetch=settings.prefetch and _knows_next_items(config))

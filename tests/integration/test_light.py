@@ -5,6 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from pytest_slmsec.config.options import PLUGIN_OPTIONS
+
 HEAVY = (
     "torch",
     "transformers",
@@ -47,13 +51,63 @@ def test_collecting_the_suite_imports_nothing_heavy(toy, pytestconfig):
     assert modules_of(toy, str(suite), "--collect-only", "-q", "--model=tinysec", "--model=phi3-gptq4") == "HEAVY: []"
 
 
-def test_a_session_without_models_says_and_imports_nothing(toy):
-    toy.pytester.makepyfile(test_plain="def test_plain():\n    pass\n")
-    command = [sys.executable, "-X", "importtime", "-m", "pytest", "-q", "test_plain.py"]
-    done = subprocess.run(command, cwd=toy.pytester.path, capture_output=True, text=True)
-    assert "slmsec" not in done.stdout
-    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert not imported & {"torch", "transformers", "datasets", "rich"}
+FOREIGN = """
+import sys
+
+def pytest_unconfigure(config):
+    print("IMPORTED:", *sorted(sys.modules))
+"""
+
+
+def imported_by(folder, *args):
+    """The modules that a pytest process had imported at its end, and what it printed before that line."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "what_is_imported", "-p", "no:cacheprovider", *args]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([".", os.environ.get("PYTHONPATH", "")])}
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    printed, _, modules = done.stdout.partition("IMPORTED:")
+    return set(modules.split()), printed
+
+
+@pytest.fixture
+def foreign(tmp_path):
+    """A project that knows nothing of this plugin."""
+    (tmp_path / "what_is_imported.py").write_text(FOREIGN)
+    (tmp_path / "pyproject.toml").write_text("[tool.pytest.ini_options]\naddopts = ''\n")
+    (tmp_path / "test_plain.py").write_text(
+        "import pytest\n\n@pytest.mark.parametrize('n', range(3))\ndef test_plain(n):\n    pass\n"
+    )
+    return tmp_path
+
+
+def test_a_session_without_models_imports_the_options_and_says_nothing(foreign):
+    without, _ = imported_by(foreign, "-p", "no:slmsec")
+    imported, printed = imported_by(foreign)
+    assert imported - without == {
+        "pytest_slmsec",
+        "pytest_slmsec.plugin",
+        "pytest_slmsec.hookspec",
+        "pytest_slmsec.config",
+        "pytest_slmsec.config.options",
+        "pytest_slmsec.core",
+        "pytest_slmsec.core.choices",
+    }
+    assert not imported & {"numpy", "scipy", "psutil", "rich", "torch", "transformers", "datasets"}
+    assert "slmsec" not in printed
+
+
+def test_help_imports_the_options_and_lists_every_one(foreign):
+    imported, printed = imported_by(foreign, "--help")
+    assert "pytest_slmsec.config.settings" not in imported
+    assert [option.flag for option in PLUGIN_OPTIONS if option.flag not in printed] == []
+
+
+def test_a_configured_session_without_models_is_checked_and_imports_nothing_that_runs_models(foreign):
+    (foreign / "slmsec.toml").write_text("limit = 5\n")
+    imported, printed = imported_by(foreign)
+    assert "pytest_slmsec.config.settings" in imported
+    assert not imported & {"pytest_slmsec.session.plugin", "numpy", "scipy", "psutil", "rich", "torch"}
+    assert "slmsec" not in printed
 
 
 def test_scoring_recorded_answers_imports_nothing_that_runs_a_model(toy):
