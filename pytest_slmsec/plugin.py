@@ -81,9 +81,7 @@ def _is_used(config: pytest.Config) -> bool:
     if any(value is not None and value is not False for value in values):
         return True
     pyproject = config.rootpath / "pyproject.toml"
-    return (config.rootpath / "slmsec.toml").is_file() or (
-        pyproject.is_file() and b"slmsec" in pyproject.read_bytes()
-    )
+    return (config.rootpath / "slmsec.toml").is_file() or (pyproject.is_file() and b"slmsec" in pyproject.read_bytes())
 
 
 def _settings(config: pytest.Config) -> Settings:

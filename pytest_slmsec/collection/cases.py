@@ -9,16 +9,15 @@ from typing import NamedTuple, TypeVar
 
 import pytest
 
+from pytest_slmsec.core.choices import MARKER as MARKER
 from pytest_slmsec.core.errors import Unfit
 from pytest_slmsec.core.identity import item_key
-from pytest_slmsec.core.choices import MARKER as MARKER
 from pytest_slmsec.core.items import Generate, Item, Request
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.replay.match import Known, Replayed
 from pytest_slmsec.scoring.base import Metric, Mode
 from pytest_slmsec.tasks.base import Task
 from pytest_slmsec.tasks.sources import Dataset
-
 
 
 @dataclass(eq=False, frozen=True)

@@ -1,4 +1,7 @@
-"""One worker for each GPU: torch is not asked, since a process that has only asked it holds GPU memory already."""
+"""Which GPU each worker of pytest-xdist uses.
+
+GPUs are counted by NVML: a process that counts them with torch takes GPU memory for itself.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +11,17 @@ from typing import Any
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 """https://docs.nvidia.com/cuda/cuda-c-programming-guide/#cuda-environment-variables"""
-ON_GPU = ("auto", "cuda")
-"""Devices that leave open which GPU."""
+ANY_GPU = ("auto", "cuda")
+"""Values of ``--slmsec-device`` that leave open which GPU is used."""
 
 
 def gpus_for(device: str) -> list[str]:
     """The GPUs that models may run on, as they stand in CUDA_VISIBLE_DEVICES; empty: none.
 
     Args:
-        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, as in `engines.settings.EngineSettings`.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, as in `engines.common.settings.EngineSettings`.
     """
-    if not device.startswith("cuda") and device not in ON_GPU:
+    if not device.startswith("cuda") and device not in ANY_GPU:
         return []
     found = visible(os.environ.get(VISIBLE), installed())
     _, _, number = device.partition(":")
@@ -33,10 +36,11 @@ def installed() -> int:
 
 
 def visible(listed: str | None, n_installed: int) -> list[str]:
-    """The GPUs that CUDA lets a process see.
+    """The GPUs that CUDA lets a process see, as they stand in CUDA_VISIBLE_DEVICES.
 
     Args:
-        listed: the value of CUDA_VISIBLE_DEVICES, or None. It counts up to its first invalid entry.
+        listed: the value of CUDA_VISIBLE_DEVICES, or None. CUDA ignores its first invalid entry and all after it.
+        n_installed: GPUs of this machine.
     """
     if listed is None or not n_installed:
         return [str(number) for number in range(n_installed)]
@@ -48,8 +52,8 @@ def visible(listed: str | None, n_installed: int) -> list[str]:
     return found
 
 
-def crowded(n_workers: int, gpus: Sequence[str]) -> str | None:
-    """What to say of more workers than GPUs; None where there is nothing to say."""
+def shared_gpus_warning(n_workers: int, gpus: Sequence[str]) -> str | None:
+    """The warning that several workers share a GPU; None where each worker has its own, or there is no GPU."""
     if not gpus or n_workers <= len(gpus):
         return None
     n = "1 GPU" if len(gpus) == 1 else f"{len(gpus)} GPUs"
@@ -59,29 +63,30 @@ def crowded(n_workers: int, gpus: Sequence[str]) -> str | None:
     )
 
 
-class Pins:
-    """Which GPU each worker has. A GPU is free again when its worker has gone."""
+class GpuAssignment:
+    """Which GPU each worker has. A GPU is free again once its worker has ended."""
 
     def __init__(self, gpus: Sequence[str]) -> None:
         self._gpus = gpus
         self._taken: dict[str, str] = {}
 
-    def pin(self, worker: str) -> str:
-        """The GPU of a new worker: the one with the fewest workers, the first of several."""
+    def assign(self, worker: str) -> str:
+        """The GPU for a new worker: the first of those with the fewest workers."""
         taken = list(self._taken.values())
         self._taken[worker] = min(self._gpus, key=taken.count)
         return self._taken[worker]
 
     def release(self, worker: str) -> None:
-        """A worker has gone."""
+        """Free the GPU of a worker that has ended."""
         self._taken.pop(worker, None)
 
 
-PINNED = "slmsec_gpu"
-"""Under which a worker finds its GPU."""
+GPU_KEY = "slmsec_gpu"
+"""Key of `workerinput` under which a worker finds its GPU."""
 
 
-def use_pinned(workerinput: dict[str, Any]) -> None:
-    """In a worker: see no other GPU than its own. Torch looks at its first use of CUDA, which comes later."""
-    if (gpu := workerinput.get(PINNED)) is not None:
+def use_assigned_gpu(workerinput: dict[str, Any]) -> None:
+    """In a worker: hide all GPUs but its own. Torch reads the variable when it first uses CUDA, which comes later."""
+    gpu = workerinput.get(GPU_KEY)
+    if gpu is not None:
         os.environ[VISIBLE] = gpu

@@ -1,4 +1,4 @@
-"""Which worker of pytest-xdist runs what: whole units, and as few changes of model as can be.
+"""Which worker of pytest-xdist runs which tests: whole units, and as few changes of the loaded model as possible.
 
 Follows `xdist.scheduler.protocol.Scheduling` of pytest-xdist 3.8; the bookkeeping of nodes and collections is that of
 its `LoadScheduling`.
@@ -17,15 +17,15 @@ from xdist.workermanage import WorkerController
 
 from pytest_slmsec.distribute.units import Unit
 
-AT_LEAST = 2
-"""Tests that a worker must have: it starts one only when it knows the next."""
+QUEUE_LENGTH = 2
+"""Tests that a worker must have in its queue: it starts a test only when it knows the next one."""
 
 
 class UnitScheduling(LoadScheduling):  # type: ignore[misc]  # xdist has no types
-    """Hands out units.
+    """Hands out units of work.
 
-    A worker is given units of the model it has loaded; then of one that nobody has; then ordinary tests; and at last
-    it helps with the model of which most is left.
+    A worker gets units of the model that it has loaded. Once there are none left, it gets units of a model that no
+    worker has loaded, then ordinary tests, and last units of the model with the most tests left.
 
     Args:
         cut: the units of the collected tests, by their ids.
@@ -40,29 +40,30 @@ class UnitScheduling(LoadScheduling):  # type: ignore[misc]  # xdist has no type
         self._waiting: dict[str | None, deque[Sequence[int]]] = {}
         self._loaded: dict[WorkerController, str] = {}
 
-    # `node2pending` of the base class holds what each node has still to run, the next one last: so a test is marked
-    # as run in no time, however many there are.
+    # `node2pending` of the base class holds the tests that each node has still to run, the next one last, so that
+    # removing it takes constant time.
 
     @property
     def has_pending(self) -> bool:
-        """Whether any test has still to be run."""
+        """Whether any test has not been run."""
         return any(self._waiting.values()) or any(self.node2pending.values())
 
     @property
     def tests_finished(self) -> bool:
-        """Whether all tests have been run, but for the last one of each node, which waits for the word to end."""
-        left = any(self._waiting.values()) or any(len(queued) >= AT_LEAST for queued in self.node2pending.values())
+        """Whether nothing is left but the last test of each node, which a node runs once it is told to shut down."""
+        left = any(self._waiting.values()) or any(len(queued) >= QUEUE_LENGTH for queued in self.node2pending.values())
         return self.collection_is_completed and not left
 
     def schedule(self) -> None:
-        """Share out the tests, once all nodes have collected the same; a node that comes later gets its part."""
+        """Give every node its first tests, once all nodes have collected the same ones; a node that starts later is
+        served as well."""
         assert self.collection_is_completed
         if self.collection is None:
             if not self._check_nodes_have_same_collection():
                 self.log("**Different tests collected, aborting run**")
                 return
             self._adopt(next(iter(self.node2collection.values())))
-            for node in self.nodes:  # each node gets something before any gets more
+            for node in self.nodes:  # every node gets one unit before any node gets a second
                 self._send_next(node)
         for node in self.nodes:
             self.check_schedule(node)
@@ -77,10 +78,10 @@ class UnitScheduling(LoadScheduling):  # type: ignore[misc]  # xdist has no type
                 self._unit_of[place] = number
 
     def check_schedule(self, node: WorkerController, duration: float = 0) -> None:
-        """Give a node more where it has too little; let it end where nothing is left."""
+        """Fill the queue of a node; shut it down where no unit is left."""
         if node.shutting_down:
             return
-        while len(self.node2pending[node]) < AT_LEAST and self._send_next(node):
+        while len(self.node2pending[node]) < QUEUE_LENGTH and self._send_next(node):
             pass
         if not any(self._waiting.values()):
             node.shutdown()
@@ -90,7 +91,7 @@ class UnitScheduling(LoadScheduling):  # type: ignore[misc]  # xdist has no type
         waiting = {model: sum(map(len, units)) for model, units in self._waiting.items() if units}
         if not waiting:
             return False
-        model = self._choose(self._loaded.get(node), waiting)
+        model = self._next_model(self._loaded.get(node), waiting)
         if model is not None:
             self._loaded[node] = model
         places = list(self._waiting[model].popleft())
@@ -98,30 +99,35 @@ class UnitScheduling(LoadScheduling):  # type: ignore[misc]  # xdist has no type
         node.send_runtest_some(places)
         return True
 
-    def _choose(self, loaded: str | None, waiting: dict[str | None, int]) -> str | None:
+    def _next_model(self, loaded: str | None, waiting: dict[str | None, int]) -> str | None:
+        """The model whose unit a node gets next; None for ordinary tests.
+
+        Args:
+            loaded: the model that the node has loaded. waiting: tests left, by model (None: ordinary tests).
+        """
         if loaded is not None and loaded in waiting:
             return loaded
         unused = [model for model in waiting if model is not None and model not in self._loaded.values()]
         if unused:
             return unused[0]
-        return None if None in waiting else max(waiting, key=lambda model: waiting[model])
+        return None if None in waiting else max(waiting, key=waiting.__getitem__)
 
     def mark_test_complete(self, node: WorkerController, item_index: int, duration: float = 0) -> None:
-        """A node has run a test; it runs them in the order in which they were sent."""
+        """Note that a node has run a test. A node runs tests in the order in which they were sent."""
         finished = self.node2pending[node].pop()
         assert finished == item_index, f"{node.gateway.id} ran test {item_index} before test {finished}"
         self.check_schedule(node)
 
     def mark_test_pending(self, item: str) -> None:
-        """Have a test run again (a plugin asks for that when a worker crashed)."""
+        """Queue a test again, as plugins ask for when a worker has crashed."""
         assert self.collection is not None
-        self._put_back([self.collection.index(item)])
+        self._requeue([self.collection.index(item)])
 
     def remove_node(self, node: WorkerController) -> str | None:
-        """A node has gone: what it had still to run goes back.
+        """Take back the tests of a node that has ended.
 
         Returns:
-            The test that it was running, which is reported as crashed; None where it had run all of its tests.
+            The test that it was running, which is reported as crashed; None where it had run all its tests.
         """
         self._loaded.pop(node, None)
         queued = self.node2pending.pop(node)
@@ -129,11 +135,11 @@ class UnitScheduling(LoadScheduling):  # type: ignore[misc]  # xdist has no type
             return None
         assert self.collection is not None
         crashed = queued.pop()
-        self._put_back(queued[::-1])
+        self._requeue(queued[::-1])
         return str(self.collection[crashed])
 
-    def _put_back(self, places: Sequence[int]) -> None:
-        """Tests that wait again, before all others; what is left of a unit stays together."""
+    def _requeue(self, places: Sequence[int]) -> None:
+        """Queue tests again, before all others; those of one unit stay together."""
         parts = [(number, list(part)) for number, part in groupby(places, key=self._unit_of.__getitem__)]
         for number, part in reversed(parts):
             self._waiting[self._units[number].model].appendleft(part)

@@ -102,9 +102,9 @@ class SessionPlugin:
     def _distribute(self, config: pytest.Config) -> None:
         """Take part in what pytest-xdist does, where several processes share the tests."""
         if self.state.is_worker:
-            from pytest_slmsec.distribute.gpus import use_pinned
+            from pytest_slmsec.distribute.gpus import use_assigned_gpu
 
-            use_pinned(config.workerinput)  # type: ignore[attr-defined]
+            use_assigned_gpu(config.workerinput)  # type: ignore[attr-defined]
         elif self.state.is_distributed:
             from pytest_slmsec.distribute.hooks import Distribution
 

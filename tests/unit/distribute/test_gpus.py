@@ -3,7 +3,7 @@
 import pytest
 
 from pytest_slmsec.distribute import gpus
-from pytest_slmsec.distribute.gpus import Pins, crowded, gpus_for, visible
+from pytest_slmsec.distribute.gpus import GpuAssignment, gpus_for, shared_gpus_warning, visible
 
 
 @pytest.mark.parametrize(
@@ -34,23 +34,23 @@ def test_the_device_says_which_gpus_count(monkeypatch, device, found):
 
 
 def test_workers_are_pinned_in_turn_and_a_freed_gpu_goes_to_the_next():
-    pins = Pins(["0", "1"])
-    assert [pins.pin("gw0"), pins.pin("gw1")] == ["0", "1"]
-    pins.release("gw1")
-    assert pins.pin("gw2") == "1"
+    assignment = GpuAssignment(["0", "1"])
+    assert [assignment.assign("gw0"), assignment.assign("gw1")] == ["0", "1"]
+    assignment.release("gw1")
+    assert assignment.assign("gw2") == "1"
 
 
 def test_workers_beyond_the_gpus_are_spread_evenly():
-    pins = Pins(["0", "1"])
-    assert [pins.pin(f"gw{number}") for number in range(4)] == ["0", "1", "0", "1"]
+    assignment = GpuAssignment(["0", "1"])
+    assert [assignment.assign(f"gw{number}") for number in range(4)] == ["0", "1", "0", "1"]
 
 
 @pytest.mark.parametrize(("workers", "found"), [(2, ["0", "1"]), (1, ["0"]), (8, [])])
 def test_nothing_is_said_where_each_worker_has_a_gpu_or_none_has(workers, found):
-    assert crowded(workers, found) is None
+    assert shared_gpus_warning(workers, found) is None
 
 
 def test_more_workers_than_gpus():
-    said = crowded(4, ["0"])
+    said = shared_gpus_warning(4, ["0"])
     assert said.startswith("4 workers share 1 GPU: each loads every model it asks")
     assert said.endswith("use -nauto, which starts one worker a GPU.")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 pytest.importorskip("xdist")
 
 from pytest_slmsec.distribute.scheduler import UnitScheduling
-from pytest_slmsec.distribute.units import Sharing
+from pytest_slmsec.distribute.units import UnitPlan
 
 
 class Worker:
@@ -51,7 +51,7 @@ class Run:
 
     def __init__(self, collected, n_workers, window=4, models=("alpha", "beta")):
         self.collected = collected
-        self.scheduler = UnitScheduling(Config(n_workers), None, Sharing(models, window, n_workers).cut)
+        self.scheduler = UnitScheduling(Config(n_workers), None, UnitPlan(models, window, n_workers).cut)
         self.scheduler.log = lambda *args: None
         self.workers = []
         for _ in range(n_workers):
