@@ -121,7 +121,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         from pytest_slmsec.collection.parametrize import parametrize
 
         parametrize(metafunc, _settings(config), takes_whole)
-    if slm_pair.__name__ in metafunc.fixturenames:
+    if "slm_pair" in metafunc.fixturenames:
         from pytest_slmsec.gating.pair_fixture import parametrize_pairs
 
         parametrize_pairs(metafunc, _settings(config), takes_whole)

@@ -56,6 +56,7 @@ def cpu_seconds(folder: Path, *args: str) -> float:
     """CPU time of one pytest process, with the package of this checkout."""
     path = os.pathsep.join([str(HERE), str(HERE.parent)])
     env = {**os.environ, "PYTHONPATH": path, "FREE_ENGINE_LOG": str(folder / "log"), "PYTEST_ADDOPTS": ""}
+    env |= {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(folder / "byte_code")}  # as where it is installed
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir=.", *args]
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)

@@ -9,7 +9,6 @@ from typing import NamedTuple, TypeVar
 
 import pytest
 
-from pytest_slmsec.core.choices import MARKER as MARKER
 from pytest_slmsec.core.errors import Unfit
 from pytest_slmsec.core.identity import item_key
 from pytest_slmsec.core.items import Generate, Item, Request

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from pytest_slmsec.collection.cases import MARKER, Case, Evaluation, NoItems
+from pytest_slmsec.collection.cases import Case, Evaluation, NoItems
 from pytest_slmsec.collection.ids import model_id, safe_id
 from pytest_slmsec.config.options import RULE
 from pytest_slmsec.config.settings import Settings
+from pytest_slmsec.core.choices import MARKER
 from pytest_slmsec.core.errors import DataError, DataUnavailable, MissingExtraError, ModelUnavailable, Unfit, UsageError
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.common.base import NO_TEXT, Capability

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from pytest_slmsec.collection.cases import MARKER, Case, case_of
+from pytest_slmsec.collection.cases import Case, case_of
 from pytest_slmsec.collection.windows import together
 from pytest_slmsec.config.usage_error import usage_error
+from pytest_slmsec.core.choices import MARKER
 from pytest_slmsec.core.errors import UsageError
 from pytest_slmsec.distribute.units import unit_numbers
 from pytest_slmsec.replay.match import unasked

@@ -6,7 +6,6 @@ import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -178,8 +177,10 @@ class SessionPlugin:
 
 
 def for_this_process(config: pytest.Config, settings: Settings) -> Settings:
-    """The settings of the run in this process: an xdist worker has a journal of its own, and nothing is prefetched where
-    the next items are not certain."""
+    """The settings of the run in this process.
+
+    A worker of pytest-xdist has a journal of its own. Nothing is prefetched where the next items are not certain.
+    """
     if hasattr(config, "workerinput"):
         settings = replace(settings, journal=worker_journal(settings.journal, config.workerinput["workerid"]))
     return replace(settings, prefetch=settings.prefetch and _knows_next_items(config))

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from pytest_slmsec.core import choices
 from pytest_slmsec.core.errors import UsageError
-from pytest_slmsec.gates.policy.config import Fidelity, read_config
+from pytest_slmsec.gates.policy.config import PRESETS, Fidelity, read_config
 from pytest_slmsec.gates.policy.suite import Limits
 from pytest_slmsec.gates.statistics.margins import Margin, Recorded
 from pytest_slmsec.gates.statistics.size_threshold import Allowance
@@ -209,3 +210,7 @@ def test_every_key_of_a_configuration_at_once():
 )
 def test_values_that_cannot_be_used(text, message):
     assert message in refusal(text)
+
+
+def test_the_presets_of_the_option_are_those_that_have_margins():
+    assert tuple(PRESETS) == choices.PRESETS
