@@ -109,7 +109,7 @@ class Reply:
     Attributes:
         role: what it was asked as (``judge``, ``expander``). model: its name on the command line.
         prompt_sha256: digest of the messages it was sent.
-        text: what it wrote. hit_limit: whether the token limit cut it off.
+        text: what it answered. hit_limit: whether the token limit cut it off. thought: what it thought before, or None.
     """
 
     role: str
@@ -117,6 +117,7 @@ class Reply:
     prompt_sha256: str
     text: str
     hit_limit: bool = False
+    thought: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,8 @@ class Output:
     """What an engine measured for one request; `error` set means that nothing valid was measured.
 
     Attributes:
-        text: the generated text (special tokens removed), for `Generate`.
+        text: the answer (special tokens and thoughts removed, see `core.thoughts`), for `Generate`; "" where the model
+            was still thinking when it ended.
         choice_logprobs: natural-log probability of each choice, summed over its tokens, for `Choose`.
         choice_scores: instead of log-probabilities, how well each option answers the question by an encoder's own
             measure (cosine, pseudo-log-likelihood); only their order means anything, the highest is chosen. None for an
@@ -134,7 +136,9 @@ class Output:
         prompt_tokens: tokens of the rendered prompt, padding not counted; None where a recorded run does not say.
         new_tokens: generated tokens up to and with the end-of-text token, padding not counted (0 for `Choose`); None
             where a recorded run does not say.
-        hit_limit: generation ended at the token limit, not by itself.
+        hit_limit: generation ended at the token limit, not by itself, or inside a thought.
+        thought: what a reasoning model thought before its answer; None where it did not think.
+        thought_tokens: those of `new_tokens` that were thought, tags included; None where nobody counted them.
         error: one sentence, or None.
         replies: what other models said about `text`, in the order in which they were asked.
         seconds: wall time of this answer alone, where a recorded run or a server's client knows it; None: its share of
@@ -151,6 +155,8 @@ class Output:
     error: str | None = None
     replies: tuple[Reply, ...] = ()
     seconds: float | None = None
+    thought: str | None = None
+    thought_tokens: int | None = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pytest_slmsec.core.errors import one_sentence
 from pytest_slmsec.core.identity import answer_key
 from pytest_slmsec.core.items import Output, Request
 from pytest_slmsec.core.journal import Journal, StoredBatch
+from pytest_slmsec.core.thoughts import without_thoughts
 from pytest_slmsec.engines.common.base import Batch, Interrupted
 from pytest_slmsec.execution.model_loader import Resident
 
@@ -59,10 +60,11 @@ class _Asking:
         try:
             batch = self.model.engine.run([self.requests[index] for index in todo])
         except Interrupted as stop:
-            self._keep(stop.batch, todo, meters.end(before))
+            self._keep(_answers_only(stop.batch), todo, meters.end(before))
             raise
         except Exception as error:
             return self._bisect(todo, error)
+        batch = _answers_only(batch)
         self._keep(batch, todo, meters.end(before))
         return {todo[row]: output for row, output in enumerate(batch.outputs) if output.error is not None}
 
@@ -78,6 +80,12 @@ class _Asking:
             return {todo[0]: Output(error=one_sentence(self.requests[todo[0]].id, error))}
         half = len(todo) // 2
         return self.batch(todo[:half]) | self.batch(todo[half:])
+
+
+def _answers_only(batch: Batch) -> Batch:
+    """A batch without thoughts in its texts. The engines of this project have separated them already, with what they
+    know of the prompt; an engine of the user's own need not."""
+    return replace(batch, outputs=tuple(map(without_thoughts, batch.outputs)))
 
 
 def _outcome(journal: Journal, key: str, failed: Output | None) -> MeasuredOutput:

@@ -54,10 +54,13 @@ def _with_reply(group: Evaluation, role: str, item: Item, output: Output, reques
     failed = reply.error or error_text(reply.text or "")
     if failed is not None:
         return replace(output, error=f"{item.id}: the {role} {model} failed: {failed.removeprefix(f'{item.id}: ')}")
+    if reply.thought is not None and reply.hit_limit and not reply.text:
+        return replace(output, error=f"{item.id}: the {role} {model} was still thinking when its tokens ran out, so "
+                       "there is no verdict: raise --slmsec-thought-tokens.")  # fmt: skip
     if not (reply.text or "").strip():
         return replace(output, error=f"{item.id}: the {role} {model} wrote nothing, so there is no verdict; name "
                        "another model.")  # fmt: skip
-    text = Reply(role, model, prompt_sha256(request), reply.text or "", reply.hit_limit)
+    text = Reply(role, model, prompt_sha256(request), reply.text or "", reply.hit_limit, reply.thought)
     return replace(output, replies=(*output.replies, text))
 
 

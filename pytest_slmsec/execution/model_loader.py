@@ -94,5 +94,7 @@ class ModelLoader:
 def _identity(info: EngineInfo) -> dict[str, str]:
     """What an answer depends on, of all that is known about a model."""
     parts = ("engine", "kernel", "device", "dtype", "weights_sha256", "tokenizer_sha256", "template_sha256")
-    computed_by = {part: str(info.extra[part]) for part in ("path", "linears", "fragile") if part in info.extra}
+    computed_by = {
+        part: str(info.extra[part]) for part in ("path", "linears", "fragile", "thinking") if part in info.extra
+    }
     return {part: str(getattr(info, part)) for part in parts} | computed_by

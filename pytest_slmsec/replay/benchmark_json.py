@@ -69,6 +69,8 @@ def _answer(run: BenchmarkRun, row: int) -> Recorded:
         prompt_tokens=at["prompt_tokens"],
         new_tokens=at["new_tokens"],
         hit_limit=bool(at["hit_limit"]),
+        thought=at.get("thought"),
+        thought_tokens=at.get("thought_tokens", 0),
         replies=tuple(Reply(**reply) for reply in at.get("replies") or ()),
     )
     score = Score(at["value"], at["parsed"], at["correct"], at["extracted"], at["parts"])

@@ -10,6 +10,7 @@ from typing import cast
 
 from pytest_slmsec.core.errors import ReplayError
 from pytest_slmsec.replay.base import Reader, Recording, some
+from pytest_slmsec.replay.thoughts import without_recorded_thoughts
 
 READERS = (
     "pytest_slmsec.replay.outputs",
@@ -61,7 +62,9 @@ def _read(files: tuple[Path, ...], stamps: tuple[tuple[int, int], ...], path: Pa
     if not found:
         forms = "; ".join(reader.FORM for reader in readers())
         raise ReplayError(f"{path} holds no recorded answers of a known form; known: {forms}.")
-    recordings = tuple(recording for file, reader in found for recording in reader.read(file))
+    recordings = tuple(
+        without_recorded_thoughts(recording) for file, reader in found for recording in reader.read(file)
+    )
     empty = [str(recording.path) for recording in recordings if not recording.answers]
     if empty or not recordings:
         raise ReplayError(f"{some(empty) or path} holds no answers: there is nothing to score; record the run again.")

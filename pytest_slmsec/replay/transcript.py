@@ -60,6 +60,8 @@ def _answer(number: str, line: Mapping[str, Any], where: str) -> Recorded:
         prompt_tokens=_count(line, "prompt_tokens", where),
         new_tokens=_count(line, "new_tokens", where),
         hit_limit=field(line, "hit_limit", bool, where),
+        thought=field(line, "thought", (str, type(None)), where) if "thought" in line else None,
+        thought_tokens=_count(line, "thought_tokens", where) if "thought_tokens" in line else 0,
         error=None if error is None else f"recorded as an error: {error}",
         replies=_replies(line, where),
         seconds=field(line, "seconds", (float, int, type(None)), where) if "seconds" in line else None,

@@ -19,7 +19,8 @@ from pytest_slmsec.scoring.base import Result
 MIB = 2**20
 COLUMNS = ["mean", "ops", "rounds"]
 FORMAT = 1
-ITEM_KEYS = ("item", "gold", "text", "logprobs", "choice_scores", "prompt_tokens", "new_tokens", "hit_limit")
+ITEM_KEYS = ("item", "gold", "text", "logprobs", "choice_scores", "prompt_tokens", "new_tokens", "hit_limit", "thought",
+             "thought_tokens")  # fmt: skip
 PARAM_KEYS = ("benchmark", "model", "base", "quant", "metric")
 
 
@@ -96,6 +97,7 @@ def extra_info(group: EvaluationResult, result: Result) -> dict[str, Any]:
         "extras": result.extras,
         "prompt_tokens": _sum(row["prompt_tokens"] for row in rows),
         "new_tokens": _sum(row["new_tokens"] for row in rows),
+        "thought_tokens": _sum(row["thought_tokens"] for row in rows),
         "largest_batch": _largest_batch(group),
         **measured,
         "peaks_again": group.peaks_again,

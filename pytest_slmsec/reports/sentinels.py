@@ -18,6 +18,7 @@ PLACES = 3
 """Benchmarks shown in full for each sentinel and model. The record holds all of them."""
 COLUMNS = (
     "item", "gold", "text", "logprobs", "extracted", "correct", "parsed", "hit_limit", "prompt_tokens", "new_tokens",
+    "thought", "thought_tokens",
 )  # fmt: skip
 
 

@@ -27,7 +27,8 @@ class Evidence:
         item: ids. gold: right answers. text: generated texts, or None. logprobs: of the options, or None.
         extracted: what was read out. correct, parsed: as scored. hit_limit: ended at the token limit.
         prompt_tokens: as the engine counted; None where unknown. prompt_words: words between blanks, as sent.
-        new_tokens: as the engine counted; None where unknown.
+        new_tokens: as the engine counted, thoughts included; None where unknown.
+        thought: what the model thought before each answer, or None. thought_tokens: as counted; None where unknown.
         batch: answers that were generated together, in order, where that is known.
         begin_of_text: begin-of-text tokens that this tokenizer ``expects`` and that its prompts have (``found``).
         chat_template: facts about the model's chat template (`engines.prompting.chat_template.TemplateFacts`), or None.
@@ -53,6 +54,8 @@ class Evidence:
     prompt_tokens: Sequence[int | None] = ()
     prompt_words: Sequence[int | None] = ()
     new_tokens: Sequence[int | None] = ()
+    thought: Sequence[str | None] = ()
+    thought_tokens: Sequence[int | None] = ()
     batch: int | None = None
     begin_of_text: Mapping[str, Any] | None = None
     chat_template: Mapping[str, Any] | None = None
@@ -69,8 +72,17 @@ class Evidence:
 
     @property
     def texts(self) -> list[str]:
-        """The generated texts; empty for benchmarks scored by choice."""
-        return [] if self.by_choice else [text for text in self.text if text is not None]
+        """The generated texts, without those that are thoughts without an end; empty for benchmarks by choice."""
+        if self.by_choice:
+            return []
+        return [text for text, cut in zip(self.text, self.unfinished, strict=True) if text is not None and not cut]
+
+    @property
+    def unfinished(self) -> list[bool]:
+        """Of each answer, whether the model was still thinking when its tokens ran out."""
+        thoughts = self.thought or [None] * len(self.text)
+        columns = zip(self.text, thoughts, self.hit_limit or [False] * len(self.text), strict=True)
+        return [cut and thought is not None and not text for text, thought, cut in columns]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,9 @@ def check(evidence: Evidence) -> str | None:
     """See `replay.padding`."""
     if evidence.by_choice:
         return None
-    rows = [
-        (n, text)
-        for n, text in zip(evidence.new_tokens, evidence.text, strict=False)
-        if n is not None and text is not None
-    ]
+    thoughts = evidence.thought or [None] * len(evidence.text)
+    columns = zip(evidence.new_tokens, evidence.text, thoughts, strict=False)
+    rows = [(n, f"{thought or ''}{text}") for n, text, thought in columns if n is not None and text is not None]
     return padding([n for n, _ in rows], [text for _, text in rows], evidence.batch) if rows else None
 
 

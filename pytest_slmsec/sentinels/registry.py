@@ -16,7 +16,9 @@ from pytest_slmsec.sentinels import (
     non_finite,
     padded_counts,
     slow_quantised,
+    thought_in_answer,
     token_limit,
+    unfinished_thoughts,
 )
 from pytest_slmsec.sentinels.base import Evidence, Finding, Sentinel
 
@@ -30,6 +32,8 @@ SENTINELS: tuple[Sentinel, ...] = (
     identical_answers.SENTINEL,
     garbled.SENTINEL,
     token_limit.SENTINEL,
+    unfinished_thoughts.SENTINEL,
+    thought_in_answer.SENTINEL,
     low_parse_rate.SENTINEL,
     collapsed.SENTINEL,
     extractors.SENTINEL,

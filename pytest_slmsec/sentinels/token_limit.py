@@ -9,10 +9,11 @@ SHARE = 0.05
 
 
 def check(evidence: Evidence) -> str | None:
-    """Answers that ended at the token limit."""
+    """Answers that ended at the token limit; thoughts that did are those of another sentinel."""
     if evidence.by_choice:
         return None
-    cut = sum(evidence.hit_limit)
+    thoughts = evidence.unfinished or [False] * evidence.n
+    cut = sum(hit and not thinking for hit, thinking in zip(evidence.hit_limit, thoughts, strict=True))
     return f"{cut} of {evidence.n} answers ended at the token limit" if surely_above(cut, evidence.n, SHARE) else None
 
 

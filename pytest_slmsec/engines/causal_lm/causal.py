@@ -41,7 +41,7 @@ class CausalEngine(Answering):
     """
 
     def __init__(self, model: Any, tokenizer: Any, info: EngineInfo, settings: EngineSettings) -> None:
-        super().__init__(tokenizer, end_ids(model, tokenizer), info)
+        super().__init__(tokenizer, end_ids(model, tokenizer), info, settings.thinking)
         self.network = Network(model)
         default = BATCH_TOKENS.get(self.network.device.type, BATCH_TOKENS["cpu"])
         self._budget_tokens = settings.batch_tokens or default
@@ -146,7 +146,7 @@ class CausalEngine(Answering):
     def _generate(self, chosen: Sequence[tuple[Any, Encoded]], tally: Tally) -> list[Output]:
         rows = [self._row(request, one) for request, one in chosen]
         if self._packed is not None and all(
-            self._packs(one, row.limit) for (_, one), row in zip(chosen, rows, strict=True)
+            self._packs(one, row.longest) for (_, one), row in zip(chosen, rows, strict=True)
         ):
             self._add_timing(self._packed.generate(rows, self._ends), tally)
         else:

@@ -33,6 +33,25 @@ class ServerSettings:
     longest_wait_s: float = 60.0
 
 
+DEFAULT_THOUGHT_TOKENS = 4096
+THINKING = ("auto", "on", "off")
+
+
+@dataclass(frozen=True, slots=True)
+class ThinkingSettings:
+    """Whether models that can think before they answer do so; part of what an answer depends on.
+
+    Attributes:
+        asked: ``auto`` (as the chat template does by itself), ``on`` or ``off``.
+        template: further variables of the chat template, by name, with plain values.
+        thought_tokens: most tokens of a thought; the token limit of a benchmark is for the answer behind it.
+    """
+
+    asked: str = "auto"
+    template: tuple[tuple[str, bool | int | float | str | None], ...] = ()
+    thought_tokens: int = DEFAULT_THOUGHT_TOKENS
+
+
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
     """How models are loaded and run.
@@ -51,6 +70,7 @@ class EngineSettings:
         cache_dir: where quantised models and the digests of large files are kept; made on first use.
         progress: called with each step of a quantisation, or None.
         server: how models behind a server are asked.
+        thinking: whether reasoning models think.
     """
 
     device: str = "auto"
@@ -64,6 +84,7 @@ class EngineSettings:
     cache_dir: Path = field(default_factory=paths.cache_dir)
     progress: Progress | None = None
     server: ServerSettings = field(default_factory=ServerSettings)
+    thinking: ThinkingSettings = field(default_factory=ThinkingSettings)
 
     def report(self, what: str, fraction: float) -> None:
         """Call `progress` where it is set."""

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_slmsec.core.items import Choose, Generate, Output, Request
 from pytest_slmsec.engines.common.base import Batch, Capability, EngineInfo, Timing
+from pytest_slmsec.engines.common.settings import ThinkingSettings
 from pytest_slmsec.engines.decoding.choice_scoring import ChoiceScores
 from pytest_slmsec.engines.decoding.greedy import RawStopStrings, Row, StopStrings
+from pytest_slmsec.engines.decoding.thoughts import GeneratedTexts, ThoughtLimit
 from pytest_slmsec.engines.prompting.begin_of_text import begin_of_text
 from pytest_slmsec.engines.prompting.encoded import Encoded
 from pytest_slmsec.engines.prompting.prompts import Prompts, refusal
 from pytest_slmsec.engines.prompting.sharing import SharedPrefixes
+from pytest_slmsec.engines.prompting.thinking import CLOSED, NO_SWITCH
 
 if TYPE_CHECKING:
     import torch
@@ -45,6 +48,7 @@ class Answering(ABC):
 
     Args:
         tokenizer: of the model. ends: token ids that end a text. info: facts for the record.
+        thinking: whether the model is asked to think before it answers.
     """
 
     capabilities = Capability.CHOICE | Capability.GENERATE | Capability.PROMPT_TOKENS | Capability.TIMINGS
@@ -52,10 +56,16 @@ class Answering(ABC):
     _shares = True
     """Whether the engine computes the common prefix of a benchmark's prompts only once."""
 
-    def __init__(self, tokenizer: Any, ends: frozenset[int], info: EngineInfo) -> None:
-        self.prompts = Prompts(tokenizer)
-        found = {"begin_of_text": begin_of_text(self.prompts), "chat_template": self.prompts.template.facts()}
+    def __init__(
+        self, tokenizer: Any, ends: frozenset[int], info: EngineInfo, thinking: ThinkingSettings | None = None
+    ) -> None:
+        self.prompts = Prompts(tokenizer, thinking)
+        found: dict[str, Any] = {"begin_of_text": begin_of_text(self.prompts)}
+        found["chat_template"] = self.prompts.template.facts()
+        if (facts := self.prompts.thinking_facts()) is not None:
+            found["thinking"] = facts
         self.info = replace(info, extra={**info.extra, **found})
+        self._texts = GeneratedTexts(tokenizer, self.prompts.thinking.tags)
         self._tokenizer = tokenizer
         self._ends = ends
         self._shared = SharedPrefixes(self.prompts)
@@ -79,6 +89,7 @@ class Answering(ABC):
             asked = [i for i, request in enumerate(requests) if i not in outputs and isinstance(request, kind)]
             if asked:
                 outputs.update(self._answers(asked, requests, encoded, tally))
+        tally.notes += self._thinking_notes(requests)
         ordered = tuple(outputs[index] for index in range(len(requests)))
         return Batch(ordered, self._timing(ordered, tally), tuple(tally.notes))
 
@@ -96,10 +107,24 @@ class Answering(ABC):
     ) -> dict[int, Output]:
         """Outputs by index of the requests `asked` (indices into `requests`), which are all of one kind."""
 
+    def _thinking_notes(self, requests: Sequence[Request]) -> list[str]:
+        """What becomes of thinking in these requests, where that is not what one would expect."""
+        facts: Any = self.info.extra.get("thinking")
+        if not facts:
+            return []
+        closed = facts["closed_for_choices"] and any(isinstance(one, Choose) and not one.raw for one in requests)
+        return [CLOSED] * closed + [NO_SWITCH.format(asked=facts["asked"])] * facts["no_effect"]
+
     def _row(self, request: Generate, encoded: Encoded) -> Row:
-        context = self.info.context_tokens
-        room = request.max_new_tokens if context is None else context - len(encoded.prompt)
-        return Row(encoded.prompt, min(request.max_new_tokens, room), self._stop(request), shared=encoded.shared)
+        context, thinking = self.info.context_tokens, self.prompts.thinking
+        room = None if context is None else context - len(encoded.prompt)
+        limit, thoughts = request.max_new_tokens, None
+        if not request.raw and thinking.may_think:
+            thoughts = ThoughtLimit(self._texts, thinking.settings.thought_tokens, encoded.opened)
+        return Row(
+            encoded.prompt, limit if room is None else min(limit, room), self._stop(request), shared=encoded.shared,
+            room=room, thoughts=thoughts,
+        )  # fmt: skip
 
     def _stop(self, request: Generate) -> StopStrings:
         if request.raw:
@@ -110,12 +135,13 @@ class Answering(ABC):
         if not row.finite:
             return Output(prompt_tokens=encoded.prompt_tokens, error=NOT_FINITE.format(id=request.id))
         spoken = row.tokens[:-1] if row.tokens and row.tokens[-1] in self._ends else row.tokens
-        text = self._tokenizer.decode(spoken, skip_special_tokens=True)
-        return Output(
-            text=self._stop(request).cut(text),
+        output = self._texts.read(spoken, encoded.opened)
+        return replace(
+            output,
+            text=self._stop(request).cut(output.text or ""),
             prompt_tokens=encoded.prompt_tokens,
             new_tokens=len(row.tokens),
-            hit_limit=not row.ended,
+            hit_limit=output.hit_limit or not row.ended,
         )
 
     def _encode(self, requests: Sequence[Request]) -> list[Encoded]:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from pytest_slmsec.engines.decoding.network import PAD, DecodingState, Network
+from pytest_slmsec.engines.decoding.thoughts import ThoughtLimit
 
 COMPACT_BELOW = 0.5
 """Finished rows are dropped from the cache when at most this share of its rows is still generating. Dropping copies the
@@ -21,7 +22,9 @@ class Row:
     """One answer being generated.
 
     Attributes:
-        prompt: token ids. limit: most new tokens. shared: leading tokens of the prompt that are the benchmark's prefix.
+        prompt: token ids. limit: most new tokens of the answer. shared: leading tokens of the prompt that are the
+            benchmark's prefix. room: most new tokens in all, thoughts included, or None.
+        thoughts: follows the thoughts before the answer, which have a limit of their own; None: nothing is a thought.
         stopped: says of the tokens generated so far whether a stop string is in them.
         tokens: generated so far, the end-of-text token included.
         ended: an end-of-text token or a stop string was generated. finite: no logits were NaN or infinite so far.
@@ -34,11 +37,25 @@ class Row:
     ended: bool = False
     finite: bool = True
     shared: int = 0
+    room: int | None = None
+    thoughts: ThoughtLimit | None = None
 
     @property
     def running(self) -> bool:
         """Whether another token is to be generated."""
-        return self.finite and not self.ended and len(self.tokens) < self.limit
+        return self.finite and not self.ended and len(self.tokens) < self._most
+
+    @property
+    def longest(self) -> int:
+        """Most new tokens in all, with the longest thought that is allowed."""
+        return self._fitting(self.limit + (self.thoughts.budget if self.thoughts is not None else 0))
+
+    @property
+    def _most(self) -> int:
+        return self._fitting(self.limit if self.thoughts is None else self.thoughts.most(self.limit))
+
+    def _fitting(self, tokens: int) -> int:
+        return tokens if self.room is None else min(tokens, self.room)
 
     def append_next_token(self, token: int, finite: bool, ends: Collection[int]) -> None:
         """Append the next token; logits that are not finite end the row instead.
@@ -50,7 +67,15 @@ class Row:
             self.finite = False
             return
         self.tokens.append(token)
-        self.ended = token in ends or self.stopped(self.tokens)
+        self.ended = token in ends
+        if self.ended:
+            return
+        if self.thoughts is None:
+            self.ended = self.stopped(self.tokens)
+            return
+        self.thoughts.follow(self.tokens)
+        answer = self.tokens[self.thoughts.since :]
+        self.ended = not self.thoughts.thinking and bool(answer) and self.stopped(answer)
 
 
 def generate(network: Network, rows: Sequence[Row], ends: Collection[int], first_token: Callable[[], None]) -> None:

@@ -27,7 +27,7 @@ from pytest_slmsec.engines.common.base import EngineInfo
 from pytest_slmsec.engines.common.checkpoint import MANIFEST, find_gguf, read_json
 from pytest_slmsec.engines.common.digests import weights_sha256
 from pytest_slmsec.engines.common.loading import load_tokenizer, template_sha256, tokenizer_sha256
-from pytest_slmsec.engines.common.settings import EngineSettings
+from pytest_slmsec.engines.common.settings import EngineSettings, ThinkingSettings
 from pytest_slmsec.engines.decoding.answering import Answering, Tally, chosen_output
 from pytest_slmsec.engines.decoding.choice_scoring import ChoiceScores, combine_token_scores, score_tokens
 from pytest_slmsec.engines.llamacpp.context import BF16, F16, F32, Context, LlamaModel, Logits
@@ -108,14 +108,17 @@ def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> LlamaCpp
             "quantization": quantization_facts(path, file),
         },
     )
-    return LlamaCppEngine(model, Context(model, kv_type), in_use, info)
+    return LlamaCppEngine(model, Context(model, kv_type), in_use, info, settings.thinking)
 
 
 class LlamaCppEngine(Answering):
     """Answers requests with a loaded GGUF model; see `engines.common.base.Engine`."""
 
-    def __init__(self, model: LlamaModel, context: Context, in_use: TokenizerInUse, info: EngineInfo) -> None:
-        super().__init__(in_use.tokenizer, in_use.ends, info)
+    def __init__(
+        self, model: LlamaModel, context: Context, in_use: TokenizerInUse, info: EngineInfo,
+        thinking: ThinkingSettings | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(in_use.tokenizer, in_use.ends, info, thinking)
         self._model, self._context = model, context
         self._beginning: Tokens = ()
 
@@ -180,7 +183,7 @@ class LlamaCppEngine(Answering):
 
     def _generate(self, request: Generate, encoded: Encoded, tally: Tally) -> Output:
         row = self._row(request, encoded)
-        self._context.reserve(len(encoded.prompt) + row.limit)
+        self._context.reserve(len(encoded.prompt) + row.longest)
         logits = self._prefilled(encoded, tally)
         began = self._now()
         if tally.first_token_s is None:

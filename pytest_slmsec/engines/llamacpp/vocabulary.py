@@ -19,6 +19,9 @@ from pytest_slmsec.engines.prompting.chat_template import DEFAULT_NAME
 
 TEMPLATE = "tokenizer.chat_template"
 PREFIX = "tokenizer."
+TOKEN_TYPES = "tokenizer.ggml.token_type"
+CONTROL, USER_DEFINED = 3, 4
+"""Types of tokens (``llama.h``)."""
 NO_TOKEN = -1
 
 
@@ -29,7 +32,7 @@ class GgufTokenizer:
         chat_template: the file's; a mapping from names to templates if it has several; None without any.
         name_or_path: the path of the file.
         bos_token, eos_token, bos_token_id, eos_token_id: texts and ids of these tokens, or None.
-        sha256: identity of vocabulary, merges and rules.
+        all_special_tokens: texts of the control tokens. sha256: identity of vocabulary, merges and rules.
     """
 
     def __init__(self, model: LlamaModel, file: GgufFile) -> None:
@@ -43,12 +46,19 @@ class GgufTokenizer:
         self.eos_token_id = self._special(self._lib.llama_vocab_eos)
         self.bos_token = self._text(self.bos_token_id)
         self.eos_token = self._text(self.eos_token_id)
+        kinds: Sequence[int] = file.metadata.get(TOKEN_TYPES) or ()
+        self._added = {self._tokens[at]: at for at, kind in enumerate(kinds) if kind in (CONTROL, USER_DEFINED)}
+        self.all_special_tokens = [token for token, at in self._added.items() if kinds[at] == CONTROL]
         rules = {
             key: value
             for key, value in file.metadata.items()
             if key.startswith(PREFIX) and not key.startswith(TEMPLATE)
         }
         self.sha256 = sha256_json(rules)
+
+    def get_added_vocab(self) -> dict[str, int]:
+        """Control tokens and those that were added by the model's makers, with their ids."""
+        return dict(self._added)
 
     @property
     def ends(self) -> frozenset[int]:

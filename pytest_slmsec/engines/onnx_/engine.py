@@ -25,7 +25,7 @@ from pytest_slmsec.engines.common.base import Engine, EngineInfo
 from pytest_slmsec.engines.common.checkpoint import MANIFEST, Checkpoint, onnx_files, read_config, read_json
 from pytest_slmsec.engines.common.digests import weights_sha256
 from pytest_slmsec.engines.common.loading import context_tokens, load_tokenizer, template_sha256, tokenizer_sha256
-from pytest_slmsec.engines.common.settings import EngineSettings
+from pytest_slmsec.engines.common.settings import EngineSettings, ThinkingSettings
 from pytest_slmsec.engines.decoding.answering import Answering, Tally, chosen_output
 from pytest_slmsec.engines.decoding.choice_scoring import ChoiceScores, combine_token_scores, score_tokens
 from pytest_slmsec.engines.decoding.greedy import Row
@@ -56,7 +56,7 @@ def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> Engine:
     graph = Graph(directory)
     info = describe(directory, graph, spec, settings, config, tokenizer, time.perf_counter() - began)
     if graph.facts.kind == CAUSAL:
-        return OnnxEngine(graph, tokenizer, _ends(directory, config, tokenizer), info)
+        return OnnxEngine(graph, tokenizer, _ends(directory, config, tokenizer), info, settings.thinking)
     from pytest_slmsec.engines.onnx_.encoders import encoder_engine
 
     return encoder_engine(directory, graph, config, tokenizer, info, settings)
@@ -102,8 +102,11 @@ class OnnxEngine(Answering):
 
     _shares = False
 
-    def __init__(self, graph: Graph, tokenizer: Any, ends: frozenset[int], info: EngineInfo) -> None:
-        super().__init__(tokenizer, ends, info)
+    def __init__(
+        self, graph: Graph, tokenizer: Any, ends: frozenset[int], info: EngineInfo,
+        thinking: ThinkingSettings | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(tokenizer, ends, info, thinking)
         self._graph: Graph | None = graph
 
     def plan(self, requests: Sequence[Request]) -> list[list[int]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, tzinfo
 from typing import Any, Self, TypedDict
@@ -54,7 +54,8 @@ class ChatTemplate:
     """Renders conversations for one tokenizer.
 
     Attributes:
-        exists: the tokenizer has a template. takes_parts: it wants the content of a turn as a list of parts.
+        source: its text, empty without one. exists: the tokenizer has a template.
+        takes_parts: it wants the content of a turn as a list of parts.
         takes_system: it writes system turns.
 
     Raises:
@@ -63,23 +64,28 @@ class ChatTemplate:
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
-        self._source = self._default_source()
-        self.exists = bool(self._source)
+        self.source = self._default_source()
+        self.exists = bool(self.source)
         self.takes_parts = self.exists and self._needs_parts()
         self.takes_system = self.exists and self._shows_system()
 
-    def render(self, messages: Sequence[Message], generation_prompt: bool = True) -> str:
+    def render(
+        self, messages: Sequence[Message], generation_prompt: bool = True, variables: Mapping[str, Any] | None = None
+    ) -> str:
         """The conversation as text; system turns that the template does not take are joined to the user turn.
+
+        Args:
+            variables: further variables of the template, by name.
 
         Raises:
             Exception: the template refuses the conversation; the type depends on the template.
         """
         turns = list(messages) if self.takes_system else join_system(messages)
-        return self._apply(turns, self.takes_parts, generation_prompt)
+        return self._apply(turns, self.takes_parts, generation_prompt, variables)
 
     def facts(self) -> TemplateFacts:
         """What was found out."""
-        dated = any(name in self._source for name in DATE_NAMES)
+        dated = any(name in self.source for name in DATE_NAMES)
         vocabulary = self._tokenizer.get_vocab()
         return {
             "found": self.exists,
@@ -140,13 +146,15 @@ class ChatTemplate:
         except Exception:
             return None
 
-    def _apply(self, turns: Sequence[Message], parts: bool, generation_prompt: bool) -> str:
+    def _apply(
+        self, turns: Sequence[Message], parts: bool, generation_prompt: bool, variables: Mapping[str, Any] | None = None
+    ) -> str:
         with _fixed_clock():
             text = self._tokenizer.apply_chat_template(
                 [{"role": turn.role, "content": _content(turn.content, parts)} for turn in turns],
                 tokenize=False,
                 add_generation_prompt=generation_prompt,
-                date_string=DATE_STRING,
+                **{"date_string": DATE_STRING, **(variables or {})},
             )
         return str(text)
 

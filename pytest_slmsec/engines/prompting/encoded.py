@@ -23,6 +23,7 @@ class Encoded:
             text of the request, not from what else is selected.
         prompt_tokens: tokens of the rendered prompt without choices; of the longest context if there are several.
         error: why the request cannot be asked, or None.
+        opened: the prompt ends inside a thought.
     """
 
     prompt: Tokens
@@ -31,6 +32,7 @@ class Encoded:
     error: str | None = None
     scored: tuple[int, ...] = ()
     shared: int = 0
+    opened: bool = False
 
     @property
     def longest(self) -> int:

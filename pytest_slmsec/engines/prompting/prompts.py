@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from pytest_slmsec.core.errors import PromptTooLong
 from pytest_slmsec.core.items import Choose, Generate, Message, Request
+from pytest_slmsec.core.thoughts import ends_in_thought
+from pytest_slmsec.engines.common.settings import ThinkingSettings
 from pytest_slmsec.engines.prompting.chat_template import BLANK_LINE, ChatTemplate
 from pytest_slmsec.engines.prompting.encoded import Encoded, common_beginning
-from pytest_slmsec.engines.prompting.raw_texts import RawTexts, encodable
+from pytest_slmsec.engines.prompting.raw_texts import RawTexts, encodable, joined
+from pytest_slmsec.engines.prompting.thinking import TemplateThinking
+
+QUESTION = "Which port does HTTPS use?"
 
 
 class Prompts:
@@ -19,22 +25,30 @@ class Prompts:
     tokens are added. If the template refuses or drops system turns, the system text is put in front of the first user
     turn, with a blank line between them. Without a template, the text is the turns with blank lines between them, and
     the tokenizer adds its special tokens. A prompt never has two begin-of-text tokens. Raw requests are tokenised by
-    other rules: see `raw_texts`.
+    other rules: see `raw_texts`. A thought that the template opens is closed in front of choices (`thinking`).
+
+    Args:
+        thinking: whether models that can think before they answer are asked to.
 
     Raises:
-        ModelError: the template cannot be used; see `chat_template.ChatTemplate`.
+        ModelError: the template cannot be used (see `chat_template.ChatTemplate`), or lacks a variable that was set.
     """
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: Any, thinking: ThinkingSettings | None = None) -> None:
         self.tokenizer = tokenizer
         self.template = ChatTemplate(tokenizer)
+        self.thinking = TemplateThinking(tokenizer, self.template.source, thinking or ThinkingSettings())
         self._raw = RawTexts(tokenizer)
 
     def encode(self, requests: Sequence[Request]) -> list[Encoded]:
         """Token ids of each request, in their order."""
         raw = [request for request in requests if isinstance(request, Generate | Choose) and request.raw]
         chats = [request for request in requests if not (isinstance(request, Generate | Choose) and request.raw)]
-        known = dict(zip([*raw, *chats], [*self._raw.encode(raw), *self._encode_chats(chats)], strict=True))
+        texts = [
+            replace(one, opened=isinstance(request, Generate) and ends_in_thought(joined(request)))
+            for request, one in zip(raw, self._raw.encode(raw), strict=True)
+        ]
+        known = dict(zip([*raw, *chats], [*texts, *self._encode_chats(chats)], strict=True))
         return [known[request] for request in requests]
 
     def _encode_chats(self, requests: Sequence[Request]) -> list[Encoded]:
@@ -47,26 +61,55 @@ class Prompts:
         """
         texts: list[str] = []
         spans: list[tuple[int, int] | str] = []
+        opened: dict[Request, bool] = {}
         for request in requests:
             try:
-                rendered = self.render(request.messages)
+                rendered = self.render(request.messages, closed=isinstance(request, Choose))
             except Exception as error:
                 spans.append(f"{request.id}: the chat template refused the conversation: {error}")
                 continue
             choices = request.choices if isinstance(request, Choose) else ()
             spans.append((len(texts), len(texts) + 1 + len(choices)))
+            opened[request] = self.opens_thought(rendered, request.messages)
             texts += [rendered, *(rendered + choice for choice in choices)]
         ids = self.tokenise(texts)
         return [
-            Encoded((), error=span) if isinstance(span, str) else _encoded(request, ids[span[0] : span[1]])
+            Encoded((), error=span)
+            if isinstance(span, str)
+            else replace(_encoded(request, ids[span[0] : span[1]]), opened=opened[request])
             for request, span in zip(requests, spans, strict=True)
         ]
 
-    def render(self, messages: Sequence[Message], answered: bool = False) -> str:
-        """The conversation as text, with the generation prompt at its end; without it if `answered`."""
+    def render(self, messages: Sequence[Message], answered: bool = False, closed: bool = False) -> str:
+        """The conversation as text, with the generation prompt at its end; without it if `answered`.
+
+        Args:
+            closed: the answer follows at once, without a thought before it.
+        """
         if not self.template.exists:
             return BLANK_LINE.join(message.content for message in messages)
-        return self.template.render(messages, generation_prompt=not answered)
+        text = self.template.render(messages, not answered, self.thinking.variables(closed))
+        ends_open = not answered and self.thinking.closes(closed)
+        return self.thinking.close(text, messages[-1].content) if ends_open else text
+
+    def opens_thought(self, rendered: str, messages: Sequence[Message]) -> bool:
+        """Whether a rendered conversation ends inside a thought."""
+        if not self.template.exists:
+            return ends_in_thought(rendered, self.thinking.tags)
+        return self.thinking.opened(rendered, messages[-1].content) is not None
+
+    def thinking_facts(self) -> dict[str, Any] | None:
+        """For the record, what the template makes of thinking; None where nothing thinks or was asked to."""
+        messages = (Message("user", QUESTION),)
+        try:
+            answer, choice = self.render(messages), self.render(messages, closed=True)
+            plain = self.template.render(messages) if self.template.exists else answer
+        except Exception:  # a template that refuses a single user turn is reported with every item
+            return None
+        opened = self.opens_thought(answer, messages)
+        if not (self.thinking.chosen or self.thinking.may_think or opened or choice != answer):
+            return None
+        return self.thinking.facts({"answer": answer, "choice": choice, "plain": plain}, opened)
 
     def tokenise(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
         """Token ids of rendered texts. Lone surrogates, which tokenizers refuse, become U+FFFD."""

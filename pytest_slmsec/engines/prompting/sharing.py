@@ -47,7 +47,7 @@ class SharedPrefixes:
         content = request.messages[-1].content
         if request.raw:
             return joined(request)[: len(joined(request)) - len(content) + request.shared_chars]
-        rendered = self._prompts.render(request.messages)
+        rendered = self._prompts.render(request.messages, closed=isinstance(request, Choose))
         at = rendered.rfind(content.strip()) if content.strip() else -1
         kept = request.shared_chars - (len(content) - len(content.lstrip()))
         return rendered[: at + max(kept, 0)] if at >= 0 else ""

@@ -56,6 +56,7 @@ class TextAnswer:
         ending: ``stop``, ``length``, or the server's own word; None if the server does not say.
         prompt_tokens, new_tokens: as the server counts them.
         seconds: wall time of the request.
+        thought: what the server sent as the model's reasoning, in a field of its own. thought_tokens: as counted.
         model, fingerprint: the name of the model and of its build, as the server reports them.
         top: the likeliest first tokens. spent: times that the server reports.
     """
@@ -69,6 +70,8 @@ class TextAnswer:
     fingerprint: str | None = None
     top: TopLogprobs | None = None
     spent: GenerationTiming | None = None
+    thought: str | None = None
+    thought_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from pytest_slmsec.core.errors import ModelError, ModelUnavailable
 from pytest_slmsec.core.identity import sha256_json
 from pytest_slmsec.core.items import Choose, Generate, Output, Request
 from pytest_slmsec.core.models import ModelSpec
+from pytest_slmsec.core.thoughts import without_thoughts
 from pytest_slmsec.engines.common.base import Batch, Capability, EngineInfo, Interrupted, Timing
 from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.engines.prompting.raw_texts import joined
@@ -149,14 +150,15 @@ class ServerEngine:
         if not same_model(self._facts.model or self._name, said.model):
             raise InvalidAnswer(f"{self._place} answered as the model {said.model}, and before as {self._facts.model}")
         self._check_whole(request, said.prompt_tokens)
-        cut = _cut(request, said.text)
+        output = answer_of(said)
+        cut = _cut(request, output.text or "")
         if said.ending is None and not self._facts.names_endings:
             said = replace(said, ending=_inferred_ending(request, said))
-        if cut == said.text:
+            output = answer_of(said)
+        if cut == output.text:
             _check_ending(request, said)
-        output = Output(cut, prompt_tokens=said.prompt_tokens, new_tokens=said.new_tokens,
-                        hit_limit=said.ending == "length" and cut == said.text)  # fmt: skip
-        return replace(output, seconds=said.seconds), said.spent
+            return output, said.spent
+        return replace(output, text=cut, hit_limit=False), said.spent
 
     def _check_whole(self, request: Generate | Choose, tokens: int | None) -> None:
         """Raise if the server counted fewer prompt tokens than words: every word has at least one token."""
@@ -175,6 +177,15 @@ def _inferred_ending(request: Generate, said: TextAnswer) -> str | None:
     if said.new_tokens is not None:
         return "length" if said.new_tokens >= request.max_new_tokens else "stop"
     return "stop" if len(said.text.encode("utf-8", "replace")) < request.max_new_tokens else None
+
+
+def answer_of(said: TextAnswer) -> Output:
+    """An answer without its thought, which the server sent in a field of its own or in the text."""
+    cut = said.ending == "length"
+    output = Output(said.text, prompt_tokens=said.prompt_tokens, new_tokens=said.new_tokens, seconds=said.seconds,
+                    hit_limit=cut, thought=said.thought)  # fmt: skip
+    found = without_thoughts(output, tokens_before=lambda at: said.thought_tokens)
+    return found if found.thought is None else replace(found, thought_tokens=said.thought_tokens)
 
 
 def _check_ending(request: Generate, said: TextAnswer) -> None:

@@ -116,11 +116,13 @@ def _text_answer(answered: JsonAnswer) -> TextAnswer:
         raise InvalidAnswer("the server's answer holds no text")
     logprobs = value.get("logprobs")
     first = logprobs[0] if isinstance(logprobs, list) and logprobs else None
+    thought = text_of(message.get("thinking") if isinstance(message, dict) else value.get("thinking"))
     return TextAnswer(
         text=text,
+        thought=thought,
         ending=ending_of(value.get("done_reason")),
         prompt_tokens=prompt_count(value.get("prompt_eval_count")),
-        new_tokens=new_count(value.get("eval_count"), text),
+        new_tokens=new_count(value.get("eval_count"), text + (thought or "")),
         seconds=answered.seconds,
         model=text_of(value.get("model")),
         top=token_pairs([*(first.get("top_logprobs") or ()), first]) if isinstance(first, dict) else None,

@@ -38,6 +38,9 @@ MOST_STOPS = 4
 CHAT, COMPLETIONS = "/chat/completions", "/completions"
 NEW_LIMIT = "max_completion_tokens"
 OPTIONAL = ("seed", "temperature")
+THOUGHT_FIELDS = ("reasoning_content", "reasoning", "thinking")
+"""Where servers put the model's reasoning: vLLM, SGLang, llama.cpp and DeepSeek; newer vLLM, OpenRouter and Groq; and
+some proxies of Ollama."""
 CONTEXT_KEYS = ("max_model_len", "context_length", "context_window", "n_ctx", "n_ctx_train")
 
 
@@ -150,12 +153,14 @@ def _usage(answered: JsonAnswer) -> dict[str, Any]:
 def _text_answer(answered: JsonAnswer) -> TextAnswer:
     choice, usage, value = _choice(answered), _usage(answered), answered.value
     logprobs = choice.get("logprobs")
-    text = _text(choice)
+    text, thought = _text(choice), _thought(choice)
     return TextAnswer(
         text=text,
+        thought=thought,
+        thought_tokens=_thought_tokens(usage),
         ending=ending_of(choice.get("finish_reason")),
         prompt_tokens=prompt_count(usage.get("prompt_tokens")),
-        new_tokens=new_count(usage.get("completion_tokens"), text),
+        new_tokens=new_count(usage.get("completion_tokens"), text + (thought or "")),
         seconds=answered.seconds,
         model=text_of(value.get("model")),
         fingerprint=text_of(value.get("system_fingerprint")),
@@ -172,9 +177,7 @@ def _text(choice: Mapping[str, Any]) -> str:
         text = _joined(message.get("content"))
         if not text and text_of(message.get("refusal")):
             return str(message["refusal"])  # the model's answer, in a field of its own
-        if text is None and (
-            message.get("reasoning_content") or ending_of(choice.get("finish_reason")) in ("stop", "length")
-        ):
+        if text is None and (_thought(choice) or ending_of(choice.get("finish_reason")) in ("stop", "length")):
             return ""  # it has only thought, or had nothing to say
     if not isinstance(text, str):
         raise InvalidAnswer("the server's answer holds no text")
@@ -187,6 +190,18 @@ def _joined(content: Any) -> Any:
         return content
     texts = [part.get("text") if isinstance(part, dict) else part for part in content]
     return "".join(text for text in texts if isinstance(text, str))
+
+
+def _thought(choice: Mapping[str, Any]) -> str | None:
+    """The model's reasoning in a field of its own (`THOUGHT_FIELDS`); None where there is none."""
+    message = choice.get("message")
+    fields = message if isinstance(message, dict) else choice
+    return next((found for name in THOUGHT_FIELDS if (found := text_of(fields.get(name))) is not None), None)
+
+
+def _thought_tokens(usage: Mapping[str, Any]) -> int | None:
+    details = usage.get("completion_tokens_details")
+    return number(details.get("reasoning_tokens")) if isinstance(details, dict) else None
 
 
 def first_top(logprobs: Mapping[str, Any]) -> TopLogprobs | None:

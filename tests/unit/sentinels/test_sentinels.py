@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pytest_slmsec.sentinels.base import Evidence, surely_above, surely_below
 from pytest_slmsec.sentinels.garbled import is_garbled
 from pytest_slmsec.sentinels.registry import SENTINELS, watch
+from pytest_slmsec.sentinels.thought_in_answer import is_thought
 
 N = 40
 DOCS = (Path(__file__).resolve().parents[3] / "docs" / "sentinels.md").read_text("utf-8")
@@ -60,6 +61,10 @@ FIRING = {
     "identical-answers": generated(text=some("Internal error", "A", 30), parsed=some(False, True, 30)),
     "garbled-text": generated(text=some("unaut0000000 access", "A", 6)),
     "token-limit": generated(hit_limit=some(True, False, 8)),
+    "unfinished-thoughts": generated(
+        text=some("", "A", 6), thought=some("Perhaps A. Wait", None, 6), hit_limit=some(True, False, 6)
+    ),
+    "thought-in-answer": generated(text=some("Okay, so the user asks which option fits. Perhaps A.", "A", 8)),
     "low-parse-rate": generated(parsed=some(False, True, 20)),
     "collapsed-answers": generated(extracted=some("A", "B", 39), correct=[gold == "A" for gold in LETTERS]),
     "extractors-disagree": generated(text=[f"Option {letter} is the best option here." for letter in LETTERS]),
@@ -76,6 +81,8 @@ SILENT = {
     "identical-answers": generated(text=["B"] * N),
     "garbled-text": generated(text=["log4shell, base64, T1059, sha256sum, CVE-2021-44228, 0x0000, port 8000"] * N),
     "token-limit": generated(hit_limit=some(True, False, 3)),
+    "unfinished-thoughts": generated(thought=["Perhaps A. No, B."] * N, hit_limit=some(True, False, 6)),
+    "thought-in-answer": generated(text=["Write `<think>` in front; the user needs to log in first."] * N),
     "low-parse-rate": generated(parsed=some(False, True, 10)),
     "collapsed-answers": generated(extracted=some("A", "B", 39), correct=[True] * N),
     "extractors-disagree": generated(text=[f"Both hold.\n\n{letter}" for letter in LETTERS]),
@@ -142,6 +149,34 @@ def test_benchmarks_that_are_not_known_here_and_scorers_that_need_more_are_not_r
     texts = [f"Option {letter} is the best option here." for letter in LETTERS]
     for task in ("my-own", "cti-taa", "cti-mcq-choice"):
         assert "extractors-disagree" not in fired(replace(generated(text=texts), task=task))
+
+
+def test_a_thought_without_an_end_is_no_empty_answer_and_no_answer_at_its_limit():
+    cut = generated(
+        text=[""] * N, thought=["Perhaps A. Wait"] * N, hit_limit=[True] * N, parsed=[False] * N, new_tokens=[9] * N
+    )
+    assert fired(cut) == ["unfinished-thoughts", "low-parse-rate"]
+
+
+def test_tokens_of_a_thought_are_not_taken_for_padding():
+    assert fired(generated(thought=["Perhaps A, or rather B. " * 9] * N, new_tokens=[60] * N)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "thought"),
+    [
+        ("Okay, the user is asking about lateral movement. Hmm.", True),
+        ("Alright, let me think about what the log shows.", True),
+        ("We need to answer with a letter. Perhaps C.", True),
+        ("B, <my_thought>or is it A?", True),
+        ("First, isolate the host. The user must change the password.", False),
+        ("Okay. Block the address and reset the password.", False),
+        ("The tag is written `<think>`.", False),
+        ("<reset>", False),
+    ],
+)
+def test_texts_that_look_like_thoughts(text, thought):
+    assert is_thought(text) is thought
 
 
 @pytest.mark.parametrize(
