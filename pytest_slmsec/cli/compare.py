@@ -12,7 +12,8 @@ from pytest_slmsec.cli.recorded_runs import read_recorded
 from pytest_slmsec.config.files import read_gate
 from pytest_slmsec.core.errors import CompareError, SlmsecError
 from pytest_slmsec.core.wrap import columns
-from pytest_slmsec.gates.decision.decide import Judgement, judge
+from pytest_slmsec.gates.decision.decide import judge
+from pytest_slmsec.gates.decision.judgement import Judgement
 from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
 from pytest_slmsec.gates.records.saved_runs import read_runs, stored_path
 from pytest_slmsec.gates.statistics.result import Verdict

@@ -187,7 +187,7 @@ class Stopping:
         return self._settled[key]
 
     def _judge(self, group: Evaluation, rows: Sequence[int]) -> Verdict | None:
-        from pytest_slmsec.gates.decision.decide import single_benchmark_verdict
+        from pytest_slmsec.gates.decision.combine import early_verdict
         from pytest_slmsec.gates.decision.score_gates import score_gates
         from pytest_slmsec.gates.records.comparability import pair, restricted
         from pytest_slmsec.reports.gate.live_runs import live_run
@@ -199,7 +199,7 @@ class Stopping:
         try:
             candidate = live_run(mine.part(rows), {})
             found = pair(restricted(base, candidate), candidate)
-            return single_benchmark_verdict(score_gates(found, self._gate), len(self._family[group.model]))
+            return early_verdict(score_gates(found, self._gate), len(self._family[group.model]))
         except SlmsecError:
             return None  # not comparable: the end of the run says why
 

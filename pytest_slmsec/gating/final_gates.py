@@ -17,7 +17,8 @@ from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.common.base import Engine
 from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.gates.decision.cost_gates import SPEED, broken, live_speed
-from pytest_slmsec.gates.decision.decide import Judgement, judge
+from pytest_slmsec.gates.decision.decide import judge
+from pytest_slmsec.gates.decision.judgement import Judgement
 from pytest_slmsec.gates.decision.score_gates import Judged
 from pytest_slmsec.gates.policy.config import GateConfig, read_rule
 from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun

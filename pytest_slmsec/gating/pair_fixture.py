@@ -22,7 +22,7 @@ from pytest_slmsec.tasks.base import Task
 from pytest_slmsec.tasks.registry import find_task
 
 if TYPE_CHECKING:
-    from pytest_slmsec.gates.decision.decide import Judgement
+    from pytest_slmsec.gates.decision.judgement import Judgement
     from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
     from pytest_slmsec.gating.pair_runs import PairRuns
 
@@ -146,13 +146,13 @@ class SlmPair:
         return bases, [candidate]
 
     def _decided(self, bases: Sequence[BenchmarkRun], candidate: BenchmarkRun, gate: GateConfig) -> bool:
-        from pytest_slmsec.gates.decision.decide import single_benchmark_verdict
+        from pytest_slmsec.gates.decision.combine import early_verdict
         from pytest_slmsec.gates.decision.score_gates import score_gates
         from pytest_slmsec.gates.records.comparability import pair, restricted
 
         try:
             found = pair(restricted(bases[0], candidate), candidate)
-            return single_benchmark_verdict(score_gates(found, gate), 1) is not None
+            return early_verdict(score_gates(found, gate), 1) is not None
         except SlmsecError:
             return False  # not comparable: the judgement says why
 

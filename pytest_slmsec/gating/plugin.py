@@ -32,7 +32,7 @@ from pytest_slmsec.reports.evaluation_results import EvaluationResults
 from pytest_slmsec.tasks.base import Task
 
 if TYPE_CHECKING:
-    from pytest_slmsec.gates.decision.decide import Judgement
+    from pytest_slmsec.gates.decision.judgement import Judgement
     from pytest_slmsec.gating.kl_gate import Distances
 
 PREFIX = "slmsec-gate::"

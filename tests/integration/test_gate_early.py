@@ -115,7 +115,7 @@ def test_the_verdict_equals_its_recomputation_from_the_stored_prefix(runs):
 
 def test_no_look_before_the_last_one_would_have_decided(runs):
     """The prefix is the shortest one at a look that decides: the same data, cut at every earlier look, stay open."""
-    from pytest_slmsec.gates.decision.decide import single_benchmark_verdict
+    from pytest_slmsec.gates.decision.combine import early_verdict
     from pytest_slmsec.gates.decision.score_gates import score_gates
     from pytest_slmsec.gates.policy.config import GateConfig
     from pytest_slmsec.gates.records.comparability import pair, restricted
@@ -130,7 +130,7 @@ def test_no_look_before_the_last_one_would_have_decided(runs):
     verdicts = []
     for look in (n for n in (100, 200, 300, 400, 500) if n <= candidate.n):
         part = candidate.taken(range(look))
-        verdicts.append(single_benchmark_verdict(score_gates(pair(restricted(base, part), part), GateConfig()), 1))
+        verdicts.append(early_verdict(score_gates(pair(restricted(base, part), part), GateConfig()), 1))
     assert [verdict and verdict.value for verdict in verdicts] == [None] * (len(verdicts) - 1) + ["FAIL"]
 
 

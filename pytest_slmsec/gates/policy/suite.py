@@ -14,6 +14,9 @@ from pytest_slmsec.gates.statistics.common import normal_quantile
 from pytest_slmsec.gates.statistics.result import Bounds, GateResult, Verdict
 
 ALPHA = 0.05
+FAMILY_LEVEL = ALPHA / 2
+"""Error rate of a FAIL among several gates. The other half of `ALPHA` belongs to the macro average, so that together at
+most 5 % of unchanged models FAIL."""
 HOLM = "holm"
 
 
@@ -76,8 +79,7 @@ class SuiteResult:
         macro: estimate of the mean drop over required primary gates (share of the scale), None without any.
         macro_lower (at 0.025), macro_upper (at 0.05): its one-sided bounds.
         p_holm: Holm-adjusted p_fail by gate.
-        gate_verdicts: verdict of each gate within the family: a FAIL whose adjusted p is not below 0.05 is
-            INCONCLUSIVE.
+        gate_verdicts: verdict of each gate as it counts among the others; see `verdict_in_family`.
         required: names of the required gates.
     """
 
@@ -175,7 +177,8 @@ def _is_required(member: Member, limits: Limits) -> bool:
 def _alarms(members: Sequence[Member], p_holm: Mapping[str, float], macro_lower: float | None, limits: Limits,
             macro_gates: int) -> list[str]:  # fmt: skip
     """Sentences on what FAILs the suite."""
-    found = [f"{name}: the drop is beyond its limit (Holm p = {p:.2g})." for name, p in p_holm.items() if p < ALPHA / 2]
+    beyond = {name: p for name, p in p_holm.items() if p < FAMILY_LEVEL}
+    found = [f"{name}: the drop is beyond its limit (Holm p = {p:.2g})." for name, p in beyond.items()]
     if macro_lower is not None and macro_lower > limits.macro:
         found.append(f"The mean drop over {macro_gates} required gates is at least {100 * macro_lower:.1f} points; "
                      f"{100 * limits.macro:g} are allowed.")  # fmt: skip
@@ -233,8 +236,11 @@ def suite_verdict(members: Sequence[Member], limits: Limits = Limits()) -> Suite
     averaged = [m.result for m in required if m.kind is Kind.SCORE and m.primary and m.result.estimate is not None]
     macro, bounds = macro_bounds(averaged) if averaged else (None, Bounds(None, None))
     verdict, reasons = _judge(members, p_holm, bounds, limits, len(averaged))
-    return SuiteResult(verdict, reasons, macro, bounds.lower, bounds.upper, p_holm,
-                       {m.result.gate: _within_family(m.result, p_holm) for m in members},
+    if len(members) == 1:
+        verdicts = {m.result.gate: m.result.verdict for m in members}
+    else:
+        verdicts = {m.result.gate: verdict_in_family(m.result, p_holm) for m in members}
+    return SuiteResult(verdict, reasons, macro, bounds.lower, bounds.upper, p_holm, verdicts,
                        tuple(m.result.gate for m in required))  # fmt: skip
 
 
@@ -252,7 +258,12 @@ def _judge(
     return (Verdict.INCONCLUSIVE if doubts else Verdict.PASS), tuple(doubts)
 
 
-def _within_family(result: GateResult, p_holm: Mapping[str, float]) -> Verdict:
-    if result.verdict is Verdict.FAIL and p_holm.get(result.gate, 0.0) >= ALPHA:
-        return Verdict.INCONCLUSIVE
-    return result.verdict
+def verdict_in_family(result: GateResult, p_holm: Mapping[str, float]) -> Verdict:
+    """The verdict of a gate among several: a FAIL counts only where its Holm-adjusted p is below `FAMILY_LEVEL`.
+
+    That is the level at which a gate FAILs the suite, so a gate is FAIL here exactly where it FAILs the suite. A FAIL
+    at a larger p is an alarm: INCONCLUSIVE, and it keeps the suite from PASS. A gate without a p-value (a threshold, a
+    fact) keeps its own verdict.
+    """
+    is_alarm = result.verdict is Verdict.FAIL and p_holm.get(result.gate, 0.0) >= FAMILY_LEVEL
+    return Verdict.INCONCLUSIVE if is_alarm else result.verdict

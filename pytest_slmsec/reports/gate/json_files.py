@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pytest_slmsec.core.errors import CompareError
-from pytest_slmsec.gates.decision.decide import Judgement
+from pytest_slmsec.gates.decision.judgement import Judgement
 from pytest_slmsec.gates.records.flips import flips
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from pytest_slmsec.core.wrap import shown
-from pytest_slmsec.gates.decision.decide import Judgement
+from pytest_slmsec.gates.decision.judgement import Judgement
 from pytest_slmsec.reports.gate.text import HEADINGS, cells, heading, notes, sentences
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+|!~-])")

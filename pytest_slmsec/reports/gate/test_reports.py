@@ -11,7 +11,7 @@ import pytest
 
 from pytest_slmsec.collection.ids import safe_id
 from pytest_slmsec.core.wrap import shown, wrapped
-from pytest_slmsec.gates.decision.decide import Judgement
+from pytest_slmsec.gates.decision.judgement import Judgement
 from pytest_slmsec.gates.statistics.result import GateResult, Verdict
 from pytest_slmsec.reports.evaluation_results import EvaluationResult
 from pytest_slmsec.reports.gate.text import suite_reasons, tell

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pytest_slmsec.core.wrap import WIDTH, counted, folded, shown, wrapped
-from pytest_slmsec.gates.decision.decide import COMPARISON, Judgement
+from pytest_slmsec.gates.decision.decide import COMPARISON
 from pytest_slmsec.gates.decision.explanations import Lack, lack, printed, sentence
+from pytest_slmsec.gates.decision.judgement import Judgement
 from pytest_slmsec.gates.decision.score_gates import COLLAPSE, Judged
 from pytest_slmsec.gates.policy.suite import Kind
 from pytest_slmsec.gates.records.flips import lost_items

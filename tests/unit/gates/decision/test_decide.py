@@ -255,6 +255,22 @@ def test_an_alarm_that_many_gates_explain_is_not_a_failure():
     assert found.verdict is INCONCLUSIVE  # the alarm vetoes PASS
 
 
+def test_the_file_holds_one_verdict_in_the_family_for_each_gate():
+    names, base = ("one", "two"), "1" * 400
+    bases = [run(base, benchmark=name) for name in names]
+    worse = "0" * 16 + base[16:]
+    candidates = [quantised(bits, benchmark=name) for bits, name in zip((worse, base), names, strict=True)]
+    data = judge(bases, candidates, read_config({}, "[gate]"), TODAY).to_json()
+    gate = data["gates"][0]
+    assert (gate["gate"], gate["verdict"]) == ("one accuracy", "FAIL")
+    assert 0.025 < gate["p_holm"] < 0.05
+    assert (
+        gate["verdict_in_family"] == data["suite"]["gate_verdicts"]["one accuracy"] == data["verdict"] == "INCONCLUSIVE"
+    )
+    alone = judge(bases[:1], candidates[:1], read_config({}, "[gate]"), TODAY).to_json()
+    assert alone["suite"]["gate_verdicts"]["one accuracy"] == alone["gates"][0]["verdict_in_family"] == "FAIL"
+
+
 def test_a_real_but_tolerated_drop_is_a_warning():
     base = "1" * 5000
     found = judged(run(base), quantised("0" * 20 + base[20:]))

@@ -8,7 +8,8 @@ import pytest
 from benchmark_runs import content, plain, run
 
 from pytest_slmsec.core.errors import CompareError
-from pytest_slmsec.gates.decision.decide import judge, single_benchmark_verdict
+from pytest_slmsec.gates.decision.combine import early_verdict
+from pytest_slmsec.gates.decision.decide import judge
 from pytest_slmsec.gates.decision.score_gates import score_gates
 from pytest_slmsec.gates.policy.config import GateConfig
 from pytest_slmsec.gates.records.benchmark_run import run_from_plain
@@ -63,13 +64,13 @@ def test_a_base_that_stopped_before_is_no_base_for_the_rest():
 
 
 def test_nothing_is_settled_before_a_look_can_tell():
-    assert single_benchmark_verdict(gates(BASE, candidate(100, UNCHANGED)), 1) is None
-    assert single_benchmark_verdict(gates(BASE, candidate(300, UNCHANGED)), 1) is Verdict.PASS
+    assert early_verdict(gates(BASE, candidate(100, UNCHANGED)), 1) is None
+    assert early_verdict(gates(BASE, candidate(300, UNCHANGED)), 1) is Verdict.PASS
 
 
 def test_one_gate_that_fails_settles_a_benchmark():
     worse = UNCHANGED | set(range(1, N, 8))
-    assert single_benchmark_verdict(gates(BASE, candidate(200, worse)), 1) is Verdict.FAIL
+    assert early_verdict(gates(BASE, candidate(200, worse)), 1) is Verdict.FAIL
 
 
 def test_among_many_benchmarks_a_fail_must_hold_in_the_family():
@@ -77,8 +78,8 @@ def test_among_many_benchmarks_a_fail_must_hold_in_the_family():
     found = gates(BASE, candidate(N, slightly))
     assert found[0].result.verdict is Verdict.FAIL
     assert 0.025 / 40 < found[0].result.p_fail < 0.05
-    assert single_benchmark_verdict(found, 1) is Verdict.FAIL
-    assert single_benchmark_verdict(found, 13) is None
+    assert early_verdict(found, 1) is Verdict.FAIL
+    assert early_verdict(found, 13) is None
 
 
 def test_all_that_decide_must_pass():
@@ -88,7 +89,7 @@ def test_all_that_decide_must_pass():
     part = replace(part, columns={**part.columns, "parsed": [not u for u in unread]})
     found = gates(base, part)
     assert found[0].result.verdict is Verdict.PASS
-    assert single_benchmark_verdict(found, 1) is None
+    assert early_verdict(found, 1) is None
 
 
 def test_a_look_out_of_schedule_is_refused():

@@ -1,6 +1,7 @@
 """The verdict on many gates: macro average, guard, Holm and veto."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -64,6 +65,17 @@ def test_a_raw_alarm_vetoes_pass_but_does_not_fail():
     assert "vetoes PASS" in found.reasons[0]
     assert "small" not in found.required
     assert found.gate_verdicts["small"] is Verdict.INCONCLUSIVE
+
+
+def test_a_gate_fails_in_the_family_exactly_where_it_fails_the_suite():
+    result = replace(binary_gate(20, 6, 400, 0.02, gate="one"), verdict=Verdict.FAIL, p_fail=0.015)
+    two = [Member(result, primary=False), score("other", 0, 0, 400)]
+    found = suite_verdict(two)
+    assert found.p_holm["one"] == pytest.approx(0.03)  # between 0.025 and 0.05
+    assert found.gate_verdicts["one"] is found.verdict is Verdict.INCONCLUSIVE
+    assert found.reasons == ("one: an unadjusted alarm (p = 0.015) vetoes PASS.",)
+    certain = suite_verdict([Member(replace(result, p_fail=0.012), primary=False), two[1]])
+    assert certain.gate_verdicts["one"] is certain.verdict is Verdict.FAIL
 
 
 def test_a_small_benchmark_can_fail_the_suite():
