@@ -9,8 +9,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
-
 if TYPE_CHECKING:
     from pytest_slmsec.core.errors import FeasibilityWarning as FeasibilityWarning
     from pytest_slmsec.core.errors import SlmsecError as SlmsecError
@@ -18,6 +16,7 @@ if TYPE_CHECKING:
     from pytest_slmsec.core.items import Item as Item
     from pytest_slmsec.core.items import Output as Output
     from pytest_slmsec.core.items import Score as Score
+    from pytest_slmsec.core.version import __version__ as __version__
     from pytest_slmsec.scoring.base import Metric as Metric
     from pytest_slmsec.scoring.base import Mode as Mode
     from pytest_slmsec.tasks.base import Task as Task
@@ -32,8 +31,9 @@ _HOMES = {
     "Score": "core.items",
     "SlmsecError": "core.errors",
     "Task": "tasks.base",
+    "__version__": "core.version",
 }
-__all__ = ["__version__", *sorted(_HOMES)]
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

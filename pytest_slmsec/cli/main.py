@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pytest_slmsec import __version__
 from pytest_slmsec.cli.listing import list_lines, model_lines
 from pytest_slmsec.config.files import load_config, read_gate
 from pytest_slmsec.config.options import DEVICE, PRESET
 from pytest_slmsec.config.settings import engine_settings
 from pytest_slmsec.core.errors import SlmsecError, UsageError
 from pytest_slmsec.core.models import DTYPES, Registry, parse_model, shipped_registry
+from pytest_slmsec.core.version import __version__
 from pytest_slmsec.core.wrap import columns, for_stderr
 from pytest_slmsec.quantize.registry import QUANTIZERS
 from pytest_slmsec.tasks.registry import tasks

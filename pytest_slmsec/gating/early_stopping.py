@@ -35,7 +35,7 @@ SUBSET = "subset"
 """Key of `Item.meta` that names the part of its benchmark an item belongs to."""
 
 
-class Stopping:
+class EarlyStopping:
     """Arranges the cases of a run, and says of each whether it is still needed.
 
     Args:

@@ -1,72 +1,58 @@
-"""What happens at the end of a run that has a base: judging, and what is written about it."""
+"""Judges every candidate at the end of a run, and writes what was asked for."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from pytest_slmsec.collection.cases import Case
 from pytest_slmsec.collection.ids import model_id, safe_id
 from pytest_slmsec.core.errors import CompareError, SlmsecError, UsageError
 from pytest_slmsec.core.items import Score
 from pytest_slmsec.core.models import ModelSpec
-from pytest_slmsec.engines.common.base import Engine
-from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.gates.decision.cost_gates import SPEED, broken, live_speed
 from pytest_slmsec.gates.decision.decide import judge
 from pytest_slmsec.gates.decision.judgement import Judgement
 from pytest_slmsec.gates.decision.score_gates import Judged
-from pytest_slmsec.gates.policy.config import GateConfig, read_rule
+from pytest_slmsec.gates.policy.config import read_rule
 from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
 from pytest_slmsec.gates.records.comparisons import Comparison
 from pytest_slmsec.gates.statistics.result import TIME, Verdict
 from pytest_slmsec.gates.statistics.size_threshold import MINIMUM_RUNS
+from pytest_slmsec.gating.gated_run import GatedRun
 from pytest_slmsec.gating.kl_gate import Distances
 from pytest_slmsec.gating.memory_measurement import measure_again
 from pytest_slmsec.gating.score_check import Rescorer
 from pytest_slmsec.gating.speed_measurement import measure_speed, workload
 from pytest_slmsec.meters.device import machine_facts
-from pytest_slmsec.reports.evaluation_results import EvaluationResult, EvaluationResults
+from pytest_slmsec.reports.evaluation_results import EvaluationResult
 from pytest_slmsec.reports.gate.json_files import write_results
 from pytest_slmsec.reports.gate.live_runs import HERE, live_run
 from pytest_slmsec.reports.gate.markdown import markdown
 from pytest_slmsec.reports.gate.test_reports import GateReport, gate_reports, incomplete
-from pytest_slmsec.tasks.base import Task
 
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 
 
-class Judging:
+class FinalGates:
     """Judges every candidate of a finished run once.
 
     Args:
-        option: values of the command line. gate: what is tolerated. comparisons: who against whom.
-        groups: everything measured. data: folder of the published files, or None. own: the user's own benchmarks.
-        make_engine: loads a model beside another one. cases: everything selected.
-        window: items handed to the engine at a time. alone: how another process loads a model; None: it cannot.
-        distances: measures how far distributions lie apart.
+        run: the finished run. comparisons: each candidate with its baseline. distances: measures KL, where wanted.
 
     Attributes:
-        judgements: what was found. accepted: why this run becomes the new baseline, or None.
+        judgements: one a candidate that could be judged. accepted: why this run becomes the new baseline, or None.
     """
 
-    def __init__(
-        self, option: Any, gate: GateConfig, comparisons: Sequence[Comparison], groups: EvaluationResults,
-        data: str | None, own: Mapping[str, Task], make_engine: Callable[[ModelSpec], Engine], cases: Sequence[Case],
-        distances: Distances, window: int, alone: EngineSettings | None,
-    ) -> None:  # fmt: skip
-        self._option, self._gate, self._comparisons = option, gate, comparisons
-        self._groups, self._data, self._own = groups, data, own
-        self._make_engine, self._cases = make_engine, cases
-        self._window, self._alone = window, alone
+    def __init__(self, run: GatedRun, comparisons: Sequence[Comparison], distances: Distances) -> None:
+        self._run, self._comparisons, self._distances = run, comparisons, distances
+        self._gate = run.gate
         self._machine = machine_facts()
         self.judgements: list[Judgement] = []
         self.accepted: dict[str, Any] | None = None
-        self.distances = distances
 
     def reports(self) -> Iterable[GateReport]:
         """Judge every candidate, write what was asked for, and decide on the baseline; a report each."""
@@ -75,30 +61,30 @@ class Judging:
         except UsageError as error:
             yield GateReport("configuration", "error", str(error))
             return
-        yield from self._again()
+        yield from self._measure_memory_again()
         for comparison in self._comparisons:
             yield from self._judge(comparison)
-        yield from self.distances.keep()
+        yield from self._distances.keep()
         yield from self._write()
-        if self._option.slmsec_update_baseline:
+        if self._run.option.slmsec_update_baseline:
             yield self._accept()
 
-    def _again(self) -> Iterable[GateReport]:
-        """The peak of memory of every model once more, where memory has a say."""
+    def _measure_memory_again(self) -> Iterable[GateReport]:
+        """Measure the peak memory of every model again, where memory is part of the verdict."""
         if self._gate.memory_runs < MINIMUM_RUNS:
             return
-        for model in dict.fromkeys(case.evaluation.model for case in self._cases):
+        for model in self._run.models:
             try:
-                measure_again(model, self._groups, self._cases, self._make_engine, self._window, self._alone)
+                measure_again(model, self._run)
             except (SlmsecError, RuntimeError) as error:
                 text = f"{model.name} could not be run again for its peak of memory: {error}"
                 yield GateReport(f"peak_memory[{model_id(model)}]", "error", text)
 
     def _read_markers(self) -> None:
-        """Rules given by the marker ``slmsec_gate`` go before those of the configuration."""
+        """Add the rules of the marker ``slmsec_gate``; they take precedence over those of the configuration."""
         rules = {
             group.label: read_rule(group.header["gate"], f"{group.header['file']} @pytest.mark.slmsec_gate")
-            for group in self._groups
+            for group in self._run.results
             if group.header.get("gate")
         }
         self._gate = replace(self._gate, rules={**self._gate.rules, **rules})
@@ -125,7 +111,7 @@ class Judging:
         yield from gate_reports(found, model, bool(partial))
 
     def _not_extended(self, found: Judgement) -> list[str]:
-        """Why benchmarks that are not decided were not extended, where that is wanted."""
+        """With ``on_inconclusive = "extend"``: why undecided benchmarks were not extended."""
         if not self._gate.extend or found.verdict is not Verdict.INCONCLUSIVE:
             return []
         open_ones = {judged.benchmark for judged in found.gates if judged.benchmark and not judged.advisory
@@ -134,33 +120,35 @@ class Judging:
                 for pair in found.pairs if pair.base.benchmark in open_ones]  # fmt: skip
 
     def _live(self, comparison: Comparison) -> list[Judged]:
-        """What is measured with both models loaded."""
-        return [judged for judged in (self.distances.judged(comparison), self._speed(comparison)) if judged is not None]
+        """The gates that are measured with both models loaded."""
+        found = (self._distances.judged(comparison), self._speed(comparison))
+        return [judged for judged in found if judged is not None]
 
     def _speed(self, comparison: Comparison) -> Judged | None:
-        """Base and candidate in turns, where that is wanted and both are models of this run."""
-        rounds = self._gate.speed_rounds
-        requests = workload(self._cases) if rounds and comparison.baseline is not None else []
-        if rounds is None or comparison.baseline is None or not requests:
+        """The speed of base and candidate in turns, where that is wanted and both are models of this run."""
+        rounds, base = self._gate.speed_rounds, comparison.baseline
+        if rounds is None or base is None:
+            return None
+        requests = workload(self._run.cases)
+        if not requests:
             return None
         try:
-            base, candidate = comparison.baseline, comparison.candidate
-            speed = measure_speed(base, candidate, self._make_engine, requests, self._gate, rounds)
+            speed = measure_speed(base, comparison.candidate, self._run.make_engine, requests, self._gate, rounds)
         except SlmsecError as error:
             return live_speed(broken(SPEED, self._gate.max_slowdown, (str(error),), TIME), None, None)
         return live_speed(speed.result, speed.base_tokens_per_s, speed.candidate_tokens_per_s)
 
     def _runs(self, spec: ModelSpec) -> tuple[list[EvaluationResult], list[BenchmarkRun]]:
         """The results of a model that are incomplete, and the runs of those that can be judged."""
-        mine = [(group, group.judged) for group in self._groups if group.model == spec.name]
+        mine = [(group, group.judged) for group in self._run.results if group.model == spec.name]
         return [g for g, part in mine if part is None], [live_run(part, self._machine) for _, part in mine if part]
 
     def _rescore(self, run: BenchmarkRun) -> list[Score] | str:
-        """Stored scores are checked against today's scorers; those of this run were made by them."""
-        return [] if run.where == HERE else Rescorer(self._data, self._own)(run)
+        """Check stored scores against today's scorers. Those of this run were made by them, so they are not checked."""
+        return [] if run.where == HERE else Rescorer(self._run.settings.data, self._run.tasks)(run)
 
     def _write(self) -> Iterable[GateReport]:
-        option = self._option
+        option = self._run.option
         json_file, flips_file = (Path(name) if name else None for name in (option.slmsec_json, option.slmsec_flips))
         try:
             write_results(self.judgements, json_file, flips_file)
@@ -177,11 +165,11 @@ class Judging:
         """Whether this run becomes the new baseline; it is written at the end of the session."""
         verdicts = {judgement.candidate: judgement.verdict.value for judgement in self.judgements}
         refused = [f"{name} is {verdict}" for name, verdict in verdicts.items() if verdict != Verdict.PASS.value]
-        whole = {group.model for group in self._groups if group.complete}
+        whole = {group.model for group in self._run.results if group.complete}
         names = [comparison.candidate.name for comparison in self._comparisons]
         refused += [f"{name} could not be judged" for name in names if name in whole and name not in verdicts]
-        partial = [group for group in self._groups if not group.complete]
-        reason = self._option.slmsec_force
+        partial = [group for group in self._run.results if not group.complete]
+        reason = self._run.option.slmsec_force
         if stopped := [f"{group.label} on {group.model}" for group in partial if group.stopped]:
             text = f"The baseline was not updated: {stopped[0]} stopped early, and a base is measured whole"
             return GateReport("baseline", "failed", f'{text}; set early_stop = "off".')
@@ -195,7 +183,7 @@ class Judging:
         return GateReport(
             "baseline",
             "passed",
-            f"This run is accepted into the baseline {self._option.slmsec_baseline or self._gate.baseline}.",
+            f"This run is accepted into the baseline {self._run.option.slmsec_baseline or self._gate.baseline}.",
         )
 
 

@@ -1,73 +1,67 @@
-"""The peak of memory a second time: one run cannot show that it repeats."""
+"""Measures the peak memory of a model again, because one run cannot show that the peak repeats."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from multiprocessing import get_context
 
-from pytest_slmsec.collection.cases import Case
 from pytest_slmsec.core.errors import ModelError
 from pytest_slmsec.core.items import Request
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.common.base import Engine
 from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.gates.statistics.size_threshold import MINIMUM_RUNS
+from pytest_slmsec.gating.gated_run import GatedRun
 from pytest_slmsec.meters.session import Meters
 from pytest_slmsec.reports.evaluation_results import EvaluationResult, EvaluationResults
 
 PEAKS = ("peak_gpu_bytes", "peak_rss_bytes")
 
 
-def heaviest(groups: EvaluationResults, model: str) -> EvaluationResult | None:
-    """The group of a model in which its peak was measured; None where none was."""
-    found = [(peak, group) for group in groups if group.model == model and group.batches
-             and (peak := group.cost().peak_bytes) is not None]  # fmt: skip
-    return max(found, key=lambda one: one[0])[1] if found else None
+def heaviest(results: EvaluationResults, model: str) -> EvaluationResult | None:
+    """The result of a model in which its peak memory was measured; None where no memory was measured."""
+    mine = [result for result in results if result.model == model and result.batches]
+    measured = [result for result in mine if result.cost().peak_bytes is not None]
+    return max(measured, key=lambda result: result.cost().peak_bytes or 0, default=None)
 
 
-def measure_again(
-    model: ModelSpec, groups: EvaluationResults, cases: Sequence[Case], make_engine: Callable[[ModelSpec], Engine],
-    window: int, alone: EngineSettings | None,
-) -> None:  # fmt: skip
-    """Run the heaviest benchmark of a model again, and keep its peaks with the group.
+def measure_again(model: ModelSpec, run: GatedRun) -> None:
+    """Run the heaviest benchmark of a model again, and keep the peaks with its result (`peaks_again`).
 
-    On a GPU once, in this process. Resident memory is that of a whole process, which never gives back everything it
-    had: it is measured twice, each time in a process of its own, and those two count.
-
-    Args:
-        cases: everything selected, in order of execution. make_engine: loads a model, in this process.
-        window: as in the run. alone: how another process loads it; None: it cannot.
+    On a GPU it runs once more, in this process. Resident memory is that of a whole process, which never gives back
+    everything it had: it is measured twice, each time in a process of its own, and only those two count.
 
     Raises:
         ModelError: the model cannot be loaded again, or another process failed. EngineError, RuntimeError: a batch
             failed.
     """
-    group = heaviest(groups, model.name)
-    if group is None:
+    result, window = heaviest(run.results, model.name), run.settings.window
+    if result is None:
         return
-    mine = [case for case in cases if case.evaluation.model == model and case.evaluation.label == group.label
-            and case.row in group.rows]  # fmt: skip
+    mine = [case for case in run.cases if case.evaluation.model == model and case.evaluation.label == result.label
+            and case.row in result.rows]  # fmt: skip
     requests = [case.evaluation.request(case.item) for case in mine]
-    if alone is None or group.cost().peak_gpu_bytes is not None:
-        runs = [peaks(make_engine(model), requests, window)]
+    if run.child_settings is None or result.cost().peak_gpu_bytes is not None:
+        found = [peaks(run.make_engine(model), requests, window)]
     else:
-        runs = [in_a_process(model, replace(alone, progress=None), requests, window) for _ in range(MINIMUM_RUNS)]
-    group.peaks_again = {key: [run[key] for run in runs] for key in PEAKS if all(key in run for run in runs)}
+        settings = replace(run.child_settings, progress=None)
+        found = [in_a_process(model, settings, requests, window) for _ in range(MINIMUM_RUNS)]
+    result.peaks_again = {key: [one[key] for one in found] for key in PEAKS if all(key in one for one in found)}
 
 
 def in_a_process(model: ModelSpec, settings: EngineSettings, requests: Sequence[Request], window: int
                  ) -> dict[str, int]:  # fmt: skip
-    """The peaks of a process that does nothing else.
+    """The peaks of a process of its own, in bytes, by name of the reading.
 
     Raises:
         ModelError: it failed; says why.
     """
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         try:
-            found, why = pool.submit(_alone, model, settings, requests, window).result()
+            found, why = pool.submit(_peaks_in_this_process, model, settings, requests, window).result()
         except BrokenProcessPool:
             raise ModelError(f"the process that measured {model.name} alone ended at once") from None
     if why is not None:
@@ -75,7 +69,7 @@ def in_a_process(model: ModelSpec, settings: EngineSettings, requests: Sequence[
     return found
 
 
-def _alone(model: ModelSpec, settings: EngineSettings, requests: Sequence[Request], window: int
+def _peaks_in_this_process(model: ModelSpec, settings: EngineSettings, requests: Sequence[Request], window: int
            ) -> tuple[dict[str, int], str | None]:  # fmt: skip
     from pytest_slmsec.quantize.load_model import make_engine
 

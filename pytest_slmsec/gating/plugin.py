@@ -1,7 +1,6 @@
-"""The gate in a pytest run: who is judged against whom, when everything has been measured.
+"""The gate in a pytest run: judges candidates against their baselines once everything has been measured.
 
-Each gate becomes a test report of its own. They exist only in the main process, which under xdist is the only one that
-sees all answers.
+Each gate becomes a test report of its own. Only the main process judges: under pytest-xdist it alone sees all answers.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,17 +18,18 @@ from pytest_slmsec.collection.cases import case_of
 from pytest_slmsec.collection.parametrize import NO_DATA
 from pytest_slmsec.config.settings import Settings
 from pytest_slmsec.core.errors import CompareError, UsageError
+from pytest_slmsec.core.exit_status import NOTHING_JUDGED
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.core.wrap import shown, wrapped
 from pytest_slmsec.engines.common.base import Engine
 from pytest_slmsec.gates.records.baseline import merge
 from pytest_slmsec.gates.records.comparisons import LIVE
 from pytest_slmsec.gates.records.saved_runs import NUMBER, StoredDistances, read_json, stored_distances, stored_path
-from pytest_slmsec.gating.early_stopping import Stopping
+from pytest_slmsec.gating.early_stopping import EarlyStopping
+from pytest_slmsec.gating.gated_run import GatedRun
 from pytest_slmsec.gating.marker import ONE_PROCESS, gate_config, screen, with_marks
 from pytest_slmsec.gating.pairing import baseline_of, comparisons_of
 from pytest_slmsec.reports.evaluation_results import EvaluationResults
-from pytest_slmsec.tasks.base import Task
 
 if TYPE_CHECKING:
     from pytest_slmsec.gates.decision.judgement import Judgement
@@ -38,29 +38,23 @@ if TYPE_CHECKING:
 PREFIX = "slmsec-gate::"
 GATES_PASSED = "gates passed"
 """What pytest's closing line counts them as."""
-NOTHING_JUDGED = 10
-"""Exit status of a run that was to judge and could not; pytest's own end at 6."""
 
 
 class Gating:
     """Registered in the main process of a run with models, unless ``--slmsec-no-gate`` is given.
 
     Args:
-        groups: completed by the session. own: fills up with the user's own benchmarks, where this process collects.
-        make_engine: loads a model beside another one.
+        groups: the results, completed by the session. make_engine: loads a model while another one is loaded.
 
     Raises:
         UsageError: an option, the configuration or the baseline cannot be used.
     """
 
     def __init__(
-        self, config: pytest.Config, settings: Settings, groups: EvaluationResults, own: Mapping[str, Task],
+        self, config: pytest.Config, settings: Settings, groups: EvaluationResults,
         make_engine: Callable[[ModelSpec], Engine],
     ) -> None:  # fmt: skip
-        self._config, self._groups, self._data, self._own = config, groups, settings.data, own
-        self._make_engine, self._window = make_engine, settings.window
-        own_engines = config.hook.pytest_slmsec_make_engine.get_hookimpls()
-        self._alone = None if own_engines else settings.engine
+        self._config, self._settings, self._groups, self._make_engine = config, settings, groups, make_engine
         option, self.gate = config.option, gate_config(config)
         self.baseline = baseline_of(config, self.gate)
         self.judgements: list[Judgement] = []
@@ -71,7 +65,7 @@ class Gating:
         self._written = ""
         self._check_options()
         self.comparisons = comparisons_of(config, settings.models, self.gate)
-        self.stopping = Stopping(self.gate, self.comparisons, groups, settings)
+        self.stopping = EarlyStopping(self.gate, self.comparisons, groups, settings)
         if self.stopping.wanted and getattr(option, "dist", "no") != "no":
             raise UsageError(ONE_PROCESS)
 
@@ -107,7 +101,7 @@ class Gating:
             raise UsageError(f"{self.baseline_path} cannot be written: its folder is read-only.")
 
     def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> list[str]:
-        """What cannot be shown with the selected items, before anything runs."""
+        """Say which benchmarks are too small to PASS; with ``--slmsec-plan`` show the table of all."""
         plan = self._config.option.slmsec_plan
         if not plan and not self.comparisons:
             return []
@@ -147,31 +141,38 @@ class Gating:
 
         found = list[GateReport]()
         if self._groups or session.config.option.slmsec_update_baseline:
-            from pytest_slmsec.gating.final_gates import Judging
+            from pytest_slmsec.gating.final_gates import FinalGates
             from pytest_slmsec.gating.kl_gate import Distances
 
-            cases = [case for item in getattr(session, "items", []) if (case := case_of(item)) is not None]
-            self.distances = Distances(self.gate, self._groups, cases, self._make_engine, self._distances(), bool(
-                session.config.option.slmsec_update_baseline), self._stores)  # fmt: skip
-            judging = Judging(session.config.option, self.gate, self.comparisons, self._groups, self._data, self._own,
-                              self._make_engine, cases, self.distances, self._window, self._alone)  # fmt: skip
-            for report in judging.reports():
+            run = self._gated_run(session)
+            self.distances = Distances(run, self._stored_distances(), self._is_saved)
+            gates = FinalGates(run, self.comparisons, self.distances)
+            for report in gates.reports():
                 found.append(report)
                 show(session, report)
-            self.judgements, self.accepted = judging.judgements, judging.accepted
+            self.judgements, self.accepted = gates.judgements, gates.accepted
         told = any(report.outcome in ("failed", "error") for report in found)
         judged = bool(self.judgements or self.accepted or self._judged_by_test)
         if self._must_judge and not (judged or told) and session.testscollected:
             self._nothing_judged = True
             show(session, GateReport("suite", "error", self._why_nothing()))
 
-    def _distances(self) -> StoredDistances:
+    def _gated_run(self, session: pytest.Session) -> GatedRun:
+        found = [case_of(item) for item in getattr(session, "items", [])]
+        cases = [case for case in found if case is not None]
+        engines_of_plugins = self._config.hook.pytest_slmsec_make_engine.get_hookimpls()
+        child_settings = None if engines_of_plugins else self._settings.engine
+        return GatedRun(self._config.option, self._settings, self.gate, self._groups, cases, self._make_engine,
+                        child_settings)  # fmt: skip
+
+    def _stored_distances(self) -> StoredDistances:
         """What the baseline holds of earlier distances."""
-        stored = self.comparisons and self.baseline is not None and not self.baseline.startswith(LIVE)
-        return stored_distances(stored_path(str(self.baseline), self._config.rootpath)) if stored else StoredDistances()
+        if not self.comparisons or self.baseline is None or self.baseline.startswith(LIVE):
+            return StoredDistances()
+        return stored_distances(stored_path(self.baseline, self._config.rootpath))
 
     @property
-    def _stores(self) -> bool:
+    def _is_saved(self) -> bool:
         """Whether this run is written to a file that later runs can be compared with."""
         names = ("slmsec_update_baseline", "benchmark_json", "benchmark_autosave", "benchmark_save")
         return any(getattr(self._config.option, name, None) for name in names)
@@ -194,7 +195,7 @@ class Gating:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """A run that is red for nothing but that has an exit status of its own."""
+        """Give a run whose only failure is that nothing could be judged an exit status of its own."""
         if self._nothing_judged and session.testsfailed == 1:
             session.exitstatus = NOTHING_JUDGED
 

@@ -12,7 +12,7 @@ from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
 
-from pytest_slmsec import __version__
+from pytest_slmsec.core.version import __version__
 from pytest_slmsec.reports.evaluation_results import EvaluationResult
 from pytest_slmsec.scoring.base import Result
 

@@ -93,7 +93,7 @@ class SessionPlugin:
 
         state = self.state
         try:
-            state.gating = Gating(config, state.settings, state.groups, state.own_tasks, self._load_second_model)
+            state.gating = Gating(config, state.settings, state.groups, self._load_second_model)
         except SlmsecError as error:
             raise usage_error(error) from None
         config.pluginmanager.register(state.gating, "slmsec-gating")

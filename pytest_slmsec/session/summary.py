@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from pytest_slmsec.core.exit_status import NOTHING_JUDGED
 from pytest_slmsec.core.paths import relative_to
 from pytest_slmsec.core.wrap import counted
-from pytest_slmsec.gating.plugin import NOTHING_JUDGED
 from pytest_slmsec.reports.benchmark_json import add_entries, answers
 from pytest_slmsec.reports.terminal import write_summary
 from pytest_slmsec.session.collection import idle_recordings
