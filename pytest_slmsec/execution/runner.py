@@ -7,6 +7,7 @@ other cases of the window find their answers ready.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 from pytest_slmsec.collection.cases import Case, Evaluation
@@ -30,11 +31,20 @@ class Run:
 
     Args:
         make_engine: loads a model; raises `ModelError`.
+        without_timeout: a context in which the timeout of the running test does not count; entered while models are
+            loaded and asked.
     """
 
-    def __init__(self, settings: Settings, make_engine: Callable[[ModelSpec], Engine], progress: Progress) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        make_engine: Callable[[ModelSpec], Engine],
+        progress: Progress,
+        without_timeout: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         self.settings = settings
         self._progress = progress
+        self._without_timeout = without_timeout
         self._windows: Mapping[Case, Window[Case]] = {}
         self._segment: Callable[[Case], Hashable] = _one_segment
         self._measured: dict[Case, MeasuredOutput] = {}
@@ -69,9 +79,8 @@ class Run:
         if (unfit := self._unfit.get(case.evaluation)) is not None:
             raise unfit
         if case not in self._measured:
-            self._measured |= self._prefetch.join(case)
-        if case not in self._measured:
-            self._answer_all([c for c in self._remaining_window(case) if c not in self._measured])
+            with self._without_timeout():
+                self._measure_window_of(case)
         self._prefetch.start(self._windows.get(case), self._measured[case], self._measured)
         if case not in self._answers:
             self._answers[case] = _scored(case, self._measured[case])
@@ -106,6 +115,12 @@ class Run:
         if self._journal is not None:
             self._journal.close()
             self._journal = None
+
+    def _measure_window_of(self, case: Case) -> None:
+        """Wait for the prefetched window of a case, or ask the window now."""
+        self._measured |= self._prefetch.join(case)
+        if case not in self._measured:
+            self._answer_all([c for c in self._remaining_window(case) if c not in self._measured])
 
     def _remaining_window(self, case: Case) -> Sequence[Case]:
         """The cases that are answered together with `case`: the rest of its window.

@@ -15,6 +15,7 @@ from pytest_slmsec.core.choices import MARKER
 from pytest_slmsec.core.errors import UsageError
 from pytest_slmsec.distribute.units import unit_numbers
 from pytest_slmsec.replay.match import unasked
+from pytest_slmsec.session.preflight import check_markers
 from pytest_slmsec.session.state import SessionState
 
 
@@ -39,6 +40,7 @@ class CollectionPlugin:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Plan the windows of the finally selected cases."""
         state = self._state
+        check_markers(state.config, session.items)
         cases = [case for item in session.items if (case := case_of(item)) is not None]
         _or_usage_error(state.pair_runs.arrange, session.items)
         planned = [*cases, *state.pair_runs.cases]

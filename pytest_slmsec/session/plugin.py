@@ -20,11 +20,14 @@ from pytest_slmsec.engines.common.base import Engine
 from pytest_slmsec.execution.journal_files import worker_journal
 from pytest_slmsec.execution.model_loader import ModelNotLoaded
 from pytest_slmsec.execution.runner import Run
+from pytest_slmsec.execution.timeout_pause import TimeoutPause
+from pytest_slmsec.execution.wait_policy import wait_passively
 from pytest_slmsec.gating.marker import GateRules
 from pytest_slmsec.gating.pair_fixture import PairReports
 from pytest_slmsec.gating.pair_runs import PairRuns
 from pytest_slmsec.reports.progress import TerminalProgress
 from pytest_slmsec.session.collection import CollectionPlugin
+from pytest_slmsec.session.preflight import check_options
 from pytest_slmsec.session.results import ResultsPlugin
 from pytest_slmsec.session.state import SessionState
 from pytest_slmsec.session.summary import SummaryPlugin
@@ -37,9 +40,11 @@ class SessionPlugin:
     def __init__(self, config: pytest.Config, settings: Settings) -> None:
         self._progress = TerminalProgress(config)
         settings = for_this_process(config, settings)
-        run = Run(settings, self._make_engine, self._progress)
+        self._timeout_pause = TimeoutPause()
+        run = Run(settings, self._make_engine, self._progress, self._timeout_pause.paused)
         self.state = SessionState(config, settings, run, PairRuns(config, settings, run))
         self._transcript = Transcript(self.state)
+        self._late_wait_policy: str | None = None
 
     @property
     def settings(self) -> Settings:
@@ -68,9 +73,13 @@ class SessionPlugin:
         self._progress.say(f"{what} ({done:.0%})")
 
     def pytest_configure(self, config: pytest.Config) -> None:
-        """Register the other plugin objects of the run."""
+        """Check what would spoil the run later, and register the other plugin objects of the run."""
+        if not self.state.is_worker:
+            check_options(config)
+        self._late_wait_policy = wait_passively()
         register = config.pluginmanager.register
         self._check_similarity_model()
+        register(self._timeout_pause, "slmsec-timeout-pause")
         register(CollectionPlugin(self.state), "slmsec-collection")
         register(ResultsPlugin(self.state, self._transcript), "slmsec-results")
         register(self._transcript, "slmsec-transcript")
@@ -135,10 +144,13 @@ class SessionPlugin:
         models = ", ".join(spec.name for spec in settings.models)
         judge = "".join(f"; {role} {spec.name}" for role, spec in settings.roles.items())
         journal = relative_to(settings.journal, self.state.config.rootpath)
-        return [
+        lines = [
             f"slmsec: models {models}{judge}; scoring {settings.mode.value}; data {settings.data or 'default'}",
             f"slmsec: journal {journal} (--slmsec-resume continues it)",
         ]
+        if self._late_wait_policy is not None:
+            lines.append(f"slmsec: {self._late_wait_policy}")
+        return lines
 
     def answer(self, case: Case) -> Answer | None:
         """The answer of a case, for the fixture `answer`; None under ``--setup-only`` and ``--setup-plan``.

@@ -1,6 +1,7 @@
 """A toy suite for inner test runs: two benchmarks of 30 items, every third answered wrongly, two free models."""
 
 import json
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import rich.table  # noqa: F401  an inner run would drop these afterwards, and t
 from gate_runs import runs  # noqa: F401
 
 TESTS = str(Path(__file__).parent.parent)
+ROOT = str(Path(__file__).parent.parent.parent)
 CONFTEST = """
 from free_engine import FreeEngine
 
@@ -76,7 +78,7 @@ def toy(pytester, monkeypatch):
     monkeypatch.setenv("FREE_ENGINE_LOG", str(log))
     monkeypatch.delenv("SLMSEC_DATA", raising=False)
     monkeypatch.syspath_prepend(TESTS)
-    monkeypatch.setenv("PYTHONPATH", TESTS)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([TESTS, ROOT]))
     pytester.makeconftest(CONFTEST)
     for name in ("ports", "hashes"):
         pytester.makepyfile(**{f"test_{name}": SUITE.replace("{name}", name).replace("{{", "{").replace("}}", "}")})

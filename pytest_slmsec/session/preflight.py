@@ -1,0 +1,98 @@
+"""What would spoil a run only at its end, or at every item, checked before anything runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from pytest_slmsec.config.usage_error import usage_error
+from pytest_slmsec.core.choices import MARKER
+from pytest_slmsec.gating.pairing import pair_case_of
+
+FORKED = (
+    "runs each test in a process of its own, which would load the model again for every item; leave it out. "
+    "Several processes that each keep their model: -n (pytest-xdist)."
+)
+
+
+class OutputFile(NamedTuple):
+    """A file that is written at the end of a run.
+
+    Attributes:
+        flag: the option that names it. makes_folder: whoever writes it makes its folder.
+    """
+
+    flag: str
+    path: Path
+    makes_folder: bool
+
+
+def check_options(config: pytest.Config) -> None:
+    """Refuse options of other plugins with which no model can be asked, and files that cannot be written.
+
+    Raises:
+        pytest.UsageError: one of them, in one sentence.
+    """
+    if getattr(config.option, "forked", False):
+        raise usage_error(f"--forked {FORKED}")
+    if config.option.collectonly:
+        return
+    for file in output_files(config.option):
+        problem = why_unwritable(file)
+        if problem is not None:
+            raise usage_error(f"{file.flag}={file.path}: {problem}; nothing was run.")
+
+
+def check_markers(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
+    """Refuse tests that ask a model and have the marker ``forked`` of pytest-forked.
+
+    Raises:
+        pytest.UsageError: on the first of them.
+    """
+    if not hasattr(config.option, "forked"):
+        return
+    for item in items:
+        asks = item.get_closest_marker(MARKER) is not None or pair_case_of(item) is not None
+        if asks and item.get_closest_marker("forked") is not None:
+            raise usage_error(f"{item.nodeid.partition('[')[0]}: the marker forked {FORKED}")
+
+
+def output_files(option: object) -> Iterator[OutputFile]:
+    """The files that a run with these options writes at its end, but for the transcript, which is opened at its start.
+
+    Args:
+        option: the parsed command line.
+    """
+    junit = getattr(option, "xmlpath", None)
+    named = (
+        ("--benchmark-json", getattr(option, "benchmark_json", None), False),
+        ("--junitxml", junit and os.path.expanduser(os.path.expandvars(junit)), True),  # as `_pytest.junitxml` does
+        ("--slmsec-json", getattr(option, "slmsec_json", None), True),
+        ("--slmsec-flips", getattr(option, "slmsec_flips", None), True),
+    )
+    for flag, path, makes_folder in named:
+        if path:
+            yield OutputFile(flag, Path(path), makes_folder)
+
+
+def why_unwritable(file: OutputFile) -> str | None:
+    """Why a file cannot be written, or None. What it holds stays, and no file is left behind."""
+    path, folder = file.path, file.path.parent
+    if path.is_dir():
+        return "this is a folder; name a file"
+    if not file.makes_folder and not folder.is_dir():
+        return f"there is no folder {folder}; make it, or name another file"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        existed = path.exists()
+        with path.open("ab"):
+            pass
+        if not existed:
+            path.unlink()
+    except OSError as error:
+        return f"cannot be written ({error.strerror}); name another file"
+    return None
