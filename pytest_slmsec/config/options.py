@@ -19,6 +19,7 @@ WRONG = ("pass", "xfail", "fail")
 SENTINELS = ("warn", "fail", "off")
 PROMPTS = ("published", "chat")
 ADAPTER_MODES = ("live", "merged")
+THINKING_MODES = ("auto", "on", "off")
 RULE = "rule"
 """What stands for a judge where no model is asked."""
 
@@ -165,6 +166,24 @@ LM_EVAL = Option(
     {"action": "append", "metavar": "TASK"},
     configurable=False,
 )
+THINKING = Option(
+    "slmsec-thinking",
+    "Whether models that can think before they answer do so: auto (default: as the chat template or server does by "
+    "itself), on, or off (docs/reasoning-models.md). Runs that differ in it are not compared.",
+    {"choices": THINKING_MODES},
+)
+TEMPLATE = Option(
+    "slmsec-template",
+    "A variable of the chat template, such as enable_thinking=false or reasoning_effort=low; repeated. A value is read "
+    "as JSON where it is such, else as text. Runs that differ in it are not compared.",
+    {"action": "append", "metavar": "KEY=VALUE"},
+)
+THOUGHT_TOKENS = Option(
+    "slmsec-thought-tokens",
+    "Most tokens that a reasoning model may think before its answer (default 4096); the token limit of a benchmark is "
+    "for the answer behind the thought.",
+    {"type": int, "metavar": "N"},
+)
 RUN_OPTIONS = (
     LM_EVAL,
     Option(
@@ -191,6 +210,9 @@ RUN_OPTIONS = (
         "Token limit of a generated answer, for every benchmark (default: a limit a benchmark).",
         {"type": int, "metavar": "N"},
     ),
+    THINKING,
+    TEMPLATE,
+    THOUGHT_TOKENS,
     Option(
         "slmsec-window",
         "Items handed to the engine at a time (default 256). Larger windows batch better; -x and a crash lose more.",

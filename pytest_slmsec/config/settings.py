@@ -24,6 +24,7 @@ from pytest_slmsec.config.options import (
     TIMEOUT,
     WRONG,
 )
+from pytest_slmsec.config.thinking import thinking_settings
 from pytest_slmsec.core.errors import UsageError
 from pytest_slmsec.core.models import (
     DTYPES,
@@ -116,6 +117,9 @@ def read_settings(given: Mapping[str, Any], root: Path, extra_models: Mapping[st
         engine=replace(
             engine_settings(chosen["device"], _positive("batch-tokens", chosen["batch-tokens"])),
             server=server_settings(chosen),
+            thinking=thinking_settings(
+                chosen["thinking"], chosen["template"], _positive("thought-tokens", chosen["thought-tokens"])
+            ),
             packing=_one_of("packing", chosen["packing"] or "auto", ("auto", "off")) == "auto",
             dtype=_one_of("dtype", chosen["dtype"] or "auto", ("auto", *DTYPES)),
             rescore_fragile=_one_of("fragile", chosen["fragile"] or "flag", ("flag", "rescore")) == "rescore",

@@ -335,11 +335,21 @@ def _bare(answer: str) -> str:
 
 
 def named_tags(tokens: Iterable[str], template: str) -> tuple[Tag, ...]:
-    """The pairs of tags of thoughts among the added tokens of a tokenizer and in the text of a chat template."""
+    """The pairs of tags of thoughts among the added tokens of a tokenizer and in the text of a chat template.
+
+    Of `KNOWN_TAGS` one of the two is enough: many templates name only what closes a thought.
+    """
     texts = list(dict.fromkeys([*(token for token in tokens if NAMED_TAG.fullmatch(token)),
                                 *NAMED_TAG.findall(template)]))  # fmt: skip
     known = {_key(text): text for text in texts}
-    pairs = [Tag(text, known[close]) for text in texts for close in _closings(_key(text)) if close in known]
+    pairs = [pair for pair in KNOWN_TAGS if _key(pair.open) in known or _key(pair.close) in known]
+    seen = {_key(pair.open) for pair in pairs}
+    pairs += [
+        Tag(text, known[close])
+        for text in texts
+        for close in _closings(_key(text))
+        if close in known and _key(text) not in seen
+    ]
     return tuple(dict.fromkeys(pairs))
 
 

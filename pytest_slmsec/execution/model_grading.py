@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from typing import Any
 
 from pytest_slmsec.collection.cases import Evaluation
 from pytest_slmsec.config.options import RULE
@@ -88,4 +89,10 @@ def judge_identity(group: Evaluation, info: Callable[..., EngineInfo | None]) ->
 
 
 def _named(name: str, info: EngineInfo | None) -> str:
-    return f"{name} (not loaded)" if info is None else f"{name} ({info.engine}, weights {info.weights_sha256[:12]})"
+    if info is None:
+        return f"{name} (not loaded)"
+    facts: Any = info.extra.get("thinking") or {}
+    variables = "".join(f" {key}={value}" for key, value in facts.get("template", {}).items())
+    asked = facts.get("asked", "auto")
+    chosen = f", thinking {asked}{variables}" if variables or asked != "auto" else ""
+    return f"{name} ({info.engine}, weights {info.weights_sha256[:12]}{chosen})"

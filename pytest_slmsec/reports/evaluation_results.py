@@ -110,8 +110,15 @@ class EvaluationResult:
 
     @property
     def n_hit_limit(self) -> int:
-        """Answers that ended at the token limit."""
+        """Answers that ended at the token limit, thoughts without an end included."""
         return sum(row["hit_limit"] for row in self.rows.values())
+
+    @property
+    def n_unfinished_thoughts(self) -> int:
+        """Answers that are thoughts without an end."""
+        return sum(
+            row["hit_limit"] and row.get("thought") is not None and not row["text"] for row in self.rows.values()
+        )
 
     @property
     def n_fragile(self) -> int | None:

@@ -12,6 +12,7 @@ from pytest_slmsec.core.items import Answer, Item
 from pytest_slmsec.core.journal import StoredBatch
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.common.base import EngineInfo
+from pytest_slmsec.engines.common.settings import DEFAULT_THOUGHT_TOKENS
 from pytest_slmsec.execution.model_grading import judge_identity
 from pytest_slmsec.replay.match import Replayed
 
@@ -56,12 +57,16 @@ def _words(answer: Answer) -> int | None:
     return min(len(text.split()) for text in (item.contexts or (item.prompt,)))
 
 
-def transcript(case: Case, answer: Answer) -> dict[str, Any]:
-    """The texts of one case, for ``--slmsec-transcript``."""
+def transcript(case: Case, answer: Answer, info: Callable[[ModelSpec], EngineInfo | None]) -> dict[str, Any]:
+    """The texts of one case, for ``--slmsec-transcript``.
+
+    Args:
+        info: facts about a model that was loaded.
+    """
     item = answer.item
     return {
         "item_sha256": case.evaluation.keys[case.row],
-        "decoding": _decoding(case.evaluation),
+        "decoding": _decoding(case.evaluation, info(case.evaluation.model)),
         "system": item.system,
         "shots": [list(turn) for turn in item.shots],
         "prompt": item.prompt,
@@ -82,7 +87,7 @@ def header(group: Evaluation, info: Callable[[ModelSpec], EngineInfo | None], fi
     """
     task, model, metric = group.task, group.model, group.metric
     constant = task.constant(group.items, group.mode) if task.constant else None
-    keys, decoding = group.keys, _decoding(group)
+    keys, decoding = group.keys, _decoding(group, info(model))
     return {
         "file": file,
         "task": task.name,
@@ -111,13 +116,27 @@ def header(group: Evaluation, info: Callable[[ModelSpec], EngineInfo | None], fi
     }
 
 
-def _decoding(group: Evaluation) -> dict[str, Any]:
+def _decoding(group: Evaluation, info: EngineInfo | None) -> dict[str, Any]:
     """How answers are generated; of recorded ones, as far as it was recorded."""
     if group.replayed is not None:
         return dict(group.replayed.recording.decoding)
     example = asdict(group.request(group.items[0]))
     early = {"answered": example["answered"]} if example.get("answered") else {}
-    return {key: example.get(key) for key in ("max_new_tokens", "stop", "raw")} | early
+    known = {key: example.get(key) for key in ("max_new_tokens", "stop", "raw")}
+    return known | early | _thinking(info, group.task.by_choice, bool(example.get("raw")))
+
+
+def _thinking(info: EngineInfo | None, by_choice: bool, raw: bool) -> dict[str, Any]:
+    """What was chosen about the model's thinking, as far as it moves the answers to such questions."""
+    facts: Any = {} if info is None or raw else info.extra.get("thinking") or {}
+    found: dict[str, Any] = {}
+    if facts.get("template"):
+        found["template"] = dict(facts["template"])
+    if not by_choice and facts.get("asked", "auto") != "auto":
+        found["thinking"] = facts["asked"]
+    if not by_choice and facts.get("thought_tokens") not in (None, DEFAULT_THOUGHT_TOKENS):
+        found["thought_tokens"] = facts["thought_tokens"]
+    return found
 
 
 def _recorded(group: Evaluation, replayed: Replayed) -> dict[str, Any]:

@@ -194,9 +194,13 @@ def notes(groups: Sequence[EvaluationResult]) -> list[str]:
         elif measured < group.n_expected:
             ran = f"{measured} of {group.n_expected} items ran"
             lines.append(f"{where}: {ran}; no benchmark entry is written for a part.")
-        if group.n_hit_limit:
+        unfinished = group.n_unfinished_thoughts
+        if group.n_hit_limit > unfinished:
             limit = (group.header.get("decoding") or {}).get("max_new_tokens")
-            lines.append(f"{where}: {counted(group.n_hit_limit, 'answer')} reached the limit of {limit} new tokens.")
+            cut = counted(group.n_hit_limit - unfinished, "answer")
+            lines.append(f"{where}: {cut} reached the limit of {limit} new tokens.")
+        if unfinished:
+            lines.append(f"{where}: {counted(unfinished, 'thought')} had no end, so there is no answer.")
         if group.n_fragile:
             lines.append(
                 f"{where}: numeric noise decides {counted(group.n_fragile, 'choice')}; --slmsec-fragile=rescore takes "

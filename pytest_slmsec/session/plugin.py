@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from pytest_slmsec.core.items import Answer
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.core.paths import relative_to
 from pytest_slmsec.engines.common.base import Engine
+from pytest_slmsec.engines.common.settings import ThinkingSettings
 from pytest_slmsec.execution.journal_files import worker_journal
 from pytest_slmsec.execution.model_loader import ModelNotLoaded
 from pytest_slmsec.execution.runner import Run
@@ -60,6 +62,8 @@ class SessionPlugin:
     def _make_engine(self, spec: ModelSpec) -> Engine:
         """Load a model, with an engine of another plugin where one offers it."""
         settings = replace(self.settings.engine, progress=self._show_loading)
+        if spec not in self.settings.models:  # a judge thinks as it does by itself
+            settings = replace(settings, thinking=ThinkingSettings(thought_tokens=settings.thinking.thought_tokens))
         if spec.source != "replay":
             hook = self.state.config.hook.pytest_slmsec_make_engine
             own = hook(config=self.state.config, spec=spec, settings=settings)
@@ -144,8 +148,12 @@ class SessionPlugin:
         models = ", ".join(spec.name for spec in settings.models)
         judge = "".join(f"; {role} {spec.name}" for role, spec in settings.roles.items())
         journal = relative_to(settings.journal, self.state.config.rootpath)
+        thinking = settings.engine.thinking
+        variables = "".join(f" {name}={json.dumps(value)}" for name, value in thinking.template)
+        chosen = f"; thinking {thinking.asked}{variables}" if thinking.asked != "auto" or variables else ""
+        data = settings.data or "default"
         lines = [
-            f"slmsec: models {models}{judge}; scoring {settings.mode.value}; data {settings.data or 'default'}",
+            f"slmsec: models {models}{judge}; scoring {settings.mode.value}; data {data}{chosen}",
             f"slmsec: journal {journal} (--slmsec-resume continues it)",
         ]
         if self._late_wait_policy is not None:

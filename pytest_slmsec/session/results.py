@@ -77,7 +77,7 @@ class ResultsPlugin:
             data["header"] = self._header(item, case.evaluation)
             self._metrics[case.evaluation.label] = case.evaluation.metric
         if state.settings.transcript:
-            data["transcript"] = payload.transcript(case, answer)
+            data["transcript"] = payload.transcript(case, answer, state.run.info)
         report.duration = answer.seconds or 0.0
         score = answer.score
         if score is None:

@@ -34,7 +34,6 @@ class ServerSettings:
 
 
 DEFAULT_THOUGHT_TOKENS = 4096
-THINKING = ("auto", "on", "off")
 
 
 @dataclass(frozen=True, slots=True)

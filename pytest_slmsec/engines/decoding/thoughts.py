@@ -64,8 +64,8 @@ class GeneratedTexts:
 class ThoughtLimit:
     """Follows one answer while it is generated, and says how long it may become.
 
-    Thoughts at the beginning of a text count against a budget of their own, all together; the answer's limit begins
-    behind them. A thought in the middle of an answer counts as a part of it.
+    Thoughts at the beginning of a text, with the blanks behind them, count against a budget of their own, all together;
+    the answer's limit begins behind them. A thought in the middle of an answer counts as a part of it.
 
     Args:
         texts: decodes the tokens. budget: most tokens of thoughts. opened: the prompt ends inside a thought.
@@ -88,7 +88,12 @@ class ThoughtLimit:
                 self._spent += len(tokens) - self.since
                 self.thinking, self.since = False, len(tokens)
         elif not self._decided:
-            start = start_of(self._texts.decode(tokens[self.since :]), self._texts.tags)
+            text = self._texts.decode(tokens[self.since :])
+            if not text.strip() and 0 < self._spent < self.budget:  # blanks behind a thought are no answer
+                self._spent += len(tokens) - self.since
+                self.since = len(tokens)
+                return
+            start = start_of(text, self._texts.tags)
             self.thinking = start is Start.THOUGHT
             self._decided = start is Start.ANSWER
 

@@ -34,3 +34,9 @@ def engine(request, tiny, settings):
 def load(settings):
     """Loads a model directory with the session's settings, or others."""
     return lambda path, quant=None, **other: make_engine(spec_of(path, quant), replace(settings, **other))
+
+
+@pytest.fixture(scope="session")
+def load_spec():
+    """The specification of a model directory."""
+    return spec_of
