@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_slmsec.config.options import PLUGIN_OPTIONS
+from pytest_slmsec.config.options import PLUGIN_OPTIONS, Option
 from pytest_slmsec.core.errors import UsageError
 from pytest_slmsec.core.models import check_entry
 
@@ -19,30 +19,68 @@ def load_config(root: Path) -> dict[str, Any]:
     """The table ``[tool.slmsec]`` of `root`/pyproject.toml, or all of `root`/slmsec.toml, which wins.
 
     Raises:
-        UsageError: no valid TOML, or an unknown key, named with its nearest match.
+        UsageError: no valid TOML, an unknown key, named with its nearest match, or a value of the wrong kind.
     """
-    table: dict[str, Any] = {}
-    where = root / "pyproject.toml"
-    for path, inside in ((where, ("tool", "slmsec")), (root / "slmsec.toml", ())):
-        if path.is_file():
-            value = _toml(path)
-            for key in inside:
-                value = value.get(key, {})
-            if value:
-                table, where = value, path
-    known = [option.key for option in PLUGIN_OPTIONS if option.configurable] + ["models", "gate"]
-    for key in table:
+    where, table = _find_table(root)
+    options = {option.key: option for option in PLUGIN_OPTIONS if option.configurable}
+    known = [*options, "models", "gate"]
+    for key, value in table.items():
         if key not in known:
             near = difflib.get_close_matches(key, known, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}."
             raise UsageError(f"{where}: [tool.slmsec] has the unknown key {key!r}; {hint}")
+        problem = _wrong_kind(options[key], value) if key in options else _no_table(value)
+        if problem is not None:
+            raise UsageError(f"{where}: [tool.slmsec] {key} = {value!r}: {problem}.")
     for name, entry in table.get("models", {}).items():
         check_entry(name, entry, str(where))
     return table
 
 
+def _find_table(root: Path) -> tuple[Path, dict[str, Any]]:
+    """The table of the configuration, empty where there is none, and the file that it stands in."""
+    pyproject, own = root / "pyproject.toml", root / "slmsec.toml"
+    if own.is_file():
+        table = _toml(own)
+        if table:
+            return own, table
+    if not pyproject.is_file():
+        return pyproject, {}
+    table = _toml(pyproject).get("tool", {}).get("slmsec", {})
+    problem = _no_table(table)
+    if problem is not None:
+        raise UsageError(f"{pyproject}: tool.slmsec = {table!r}: {problem}.")
+    return pyproject, table
+
+
+def _no_table(value: Any) -> str | None:
+    return None if isinstance(value, dict) else "write a table"
+
+
+def _wrong_kind(option: Option, value: Any) -> str | None:
+    """What to write instead of a value that is no switch, number, list or text as its option wants it, or None.
+
+    `config.settings` checks numbers, and whether a text is one of the choices.
+    """
+    action = option.kwargs.get("action")
+    if action == "store_true":
+        return None if isinstance(value, bool) else "write true or false"
+    if action == "append":
+        is_list = isinstance(value, list) and all(isinstance(entry, str) for entry in value)
+        return None if is_list else "write a list of texts in quotes"
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if "type" in option.kwargs:
+        return None if is_number else "write a number"
+    if isinstance(value, str) or (is_number and option.key == "limit"):
+        return None
+    return "write a text in quotes"
+
+
 def read_gate(root: Path, preset: str | None) -> GateConfig:
-    """What the gate tolerates: ``[tool.slmsec.gate]`` of the configuration that counts in `root`.
+    """What the gate tolerates: the table ``[tool.slmsec.gate]`` that `load_config` finds in `root`.
+
+    Args:
+        preset: the margins of an occasion, by name; None: the default.
 
     Raises:
         UsageError: see `gates.policy.config.read_config`.
@@ -53,6 +91,7 @@ def read_gate(root: Path, preset: str | None) -> GateConfig:
 
 
 def _toml(path: Path) -> dict[str, Any]:
+    """The content of a TOML file."""
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

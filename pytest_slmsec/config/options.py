@@ -21,7 +21,7 @@ PROMPTS = ("published", "chat")
 ADAPTER_MODES = ("live", "merged")
 THINKING_MODES = ("auto", "on", "off")
 RULE = "rule"
-"""What stands for a judge where no model is asked."""
+"""Value of ``--slmsec-judge`` with which no model grades answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,10 @@ class Option:
     """One option of the command line.
 
     Attributes:
-        name: without dashes; the key in ``[tool.slmsec]`` is the part after ``slmsec-``.
+        name: without the leading dashes, such as ``slmsec-limit``.
         help: one or two sentences. kwargs: further arguments of `argparse.add_argument`.
-        env: environment variable that gives it when the command line does not.
-        configurable: may stand in ``[tool.slmsec]``.
+        env: environment variable that is read when the command line does not give the option.
+        configurable: the option may be set in ``[tool.slmsec]``, by its `key`.
     """
 
     name: str
@@ -43,21 +43,21 @@ class Option:
 
     @property
     def flag(self) -> str:
-        """As written on the command line."""
+        """The option as typed: ``--slmsec-limit``."""
         return f"--{self.name}"
 
     @property
     def dest(self) -> str:
-        """Attribute of the parsed namespace; always prefixed, so that it clashes with no other plugin."""
+        """Attribute of the parsed command line, ``slmsec_limit``; the prefix keeps it apart from other plugins."""
         return "slmsec_" + self.key.replace("-", "_")
 
     @property
     def key(self) -> str:
-        """Key in the configuration file."""
+        """Key in a configuration file: ``limit``."""
         return self.name.removeprefix("slmsec-")
 
     def given(self, values: Mapping[str, Any]) -> Any:
-        """What the command line says (`values`, by `dest`), else the environment; None: neither says anything."""
+        """Its value on the command line (`values`, by `dest`), else in the environment, else None."""
         value = values.get(self.dest)
         if value is None and self.env:
             return os.environ.get(self.env) or None

@@ -54,16 +54,20 @@ class Settings:
     """All options of one run, checked.
 
     Attributes:
-        models: in the order of the command line, each once. data: see `tasks.sources.find`.
-        mode: scoring mode. limit: sample, or None. max_new_tokens: override, or None.
-        stop_when_answered: answers end once they are complete.
-        window: items handed over at a time. engine: what engines need to know.
-        journal: file. resume: reuse its answers. transcript: file, or None. wrong: how a wrong answer shows.
-        roles: the models that are asked about answers, by role (``judge``, ``expander``); empty: none is.
-        chat: prompts that were published without a chat template are put into the model's own.
-        similarity: the sentence-embedding model that compares answers with references, or None.
+        models: the models to evaluate, in the order of the command line, each once.
+        data: where items come from, see `tasks.sources.find`; None: a default for each model.
+        mode: how answers are scored. limit: the sample of each benchmark; None: all items.
+        max_new_tokens: token limit of a generated answer; None: the limit of each benchmark.
+        stop_when_answered: an answer ends as soon as it holds a complete one.
+        window: the number of items that the engine is asked at a time. engine: settings of the engines.
+        journal: file that answers are written to. resume: reuse the answers that it holds.
+        transcript: file that every item is written to, or None.
+        wrong: outcome of a test with a wrong answer: ``pass``, ``xfail`` or ``fail``.
+        roles: models that grade answers, by role (``judge``, ``expander``); empty where no model grades.
+        chat: prompts that were published without a chat template become a user turn of the model's own template.
+        similarity: sentence-embedding model that compares answers with references, or None.
         lm_eval: names of further tasks of lm-evaluation-harness.
-        sentinels: what a finding of the sentinels does.
+        sentinels: what a finding of the sentinels does: ``warn``, ``fail`` or ``off``.
         prefetch: the next window is asked while the last one is reported.
     """
 
@@ -88,18 +92,17 @@ class Settings:
 
 
 def read_settings(given: Mapping[str, Any], root: Path, extra_models: Mapping[str, Mapping[str, Any]]) -> Settings:
-    """Settings of one run.
+    """The settings of one run.
 
     Args:
-        given: values of the command line by `Option.dest`; None or missing where the user said nothing.
-        root: folder whose configuration counts and where the journal goes by default.
+        given: values of the command line by `Option.dest`; None or missing where an option was not given.
+        root: folder of the configuration files and, by default, of the journal.
         extra_models: registry entries from other plugins and conftests.
 
     Raises:
         UsageError: an option or key that cannot be used; UnknownModelError: a model that is not known.
     """
     config = load_config(root)
-
     chosen = {option.key: option.given(given) for option in PLUGIN_OPTIONS}
     for option in PLUGIN_OPTIONS:
         if chosen[option.key] is None and option.configurable:
@@ -112,7 +115,7 @@ def read_settings(given: Mapping[str, Any], root: Path, extra_models: Mapping[st
         mode=Mode(_one_of("scoring", chosen["scoring"] or Mode.STRICT.value, [m.value for m in Mode])),
         limit=None if chosen["limit"] is None else Limit.parse(str(chosen["limit"])),
         max_new_tokens=_positive("max-new-tokens", chosen["max-new-tokens"]),
-        stop_when_answered=_early(chosen["stop-when-answered"], chosen["scoring"]),
+        stop_when_answered=_stop_when_answered(chosen["stop-when-answered"], chosen["scoring"]),
         window=_positive("window", chosen["window"]) or DEFAULT_WINDOW,
         engine=replace(
             engine_settings(chosen["device"], _positive("batch-tokens", chosen["batch-tokens"])),
@@ -147,8 +150,9 @@ def _roles(judge: str, expander: str | None, registry: Registry) -> dict[str, Mo
             raise UsageError(f"{EXPANDER.flag}={expander}: nobody judges what it finds; give {JUDGE.flag}=NAME.")
         return {}
     quants = tuple(QUANTIZERS)
-    found = {"judge": parse_model(judge, registry, quants, JUDGE.flag)}
-    return {**found, "expander": parse_model(expander, registry, quants, EXPANDER.flag) if expander else found["judge"]}
+    judging = parse_model(judge, registry, quants, JUDGE.flag)
+    expanding = parse_model(expander, registry, quants, EXPANDER.flag) if expander else judging
+    return {"judge": judging, "expander": expanding}
 
 
 def settings_of(config: pytest.Config) -> Settings:
@@ -164,10 +168,13 @@ def settings_of(config: pytest.Config) -> Settings:
 
 
 def engine_settings(device: str | None, batch_tokens: int | None) -> EngineSettings:
-    """What engines need to know, from the options that the plugin and the command share.
+    """Settings of the engines, from the options that the plugin and the command `slmsec` share.
+
+    Args:
+        batch_tokens: token budget of a batch; None: the engine chooses.
 
     Raises:
-        UsageError: no such device. Whether it is there is known once torch is loaded.
+        UsageError: `device` is no device name. Whether the machine has it is only known once torch is loaded.
     """
     if device is not None and not (isinstance(device, str) and DEVICES.fullmatch(device)):
         raise UsageError(f"{DEVICE.flag}={device}: no such device; say auto, cpu, cuda, cuda:1 or mps.")
@@ -175,10 +182,13 @@ def engine_settings(device: str | None, batch_tokens: int | None) -> EngineSetti
 
 
 def server_settings(chosen: Mapping[str, Any]) -> ServerSettings:
-    """How servers are asked, from the values of the options by their keys.
+    """Settings of the server engine.
+
+    Args:
+        chosen: values of the options by `Option.key`; None where nothing sets an option.
 
     Raises:
-        UsageError: one cannot be used.
+        UsageError: a value cannot be used.
     """
     url, variable, timeout = chosen["base-url"], chosen["api-key-env"], chosen["timeout"]
     if url is not None and not isinstance(url, str):
@@ -194,9 +204,7 @@ def server_settings(chosen: Mapping[str, Any]) -> ServerSettings:
     )  # fmt: skip
 
 
-def _early(wanted: Any, scoring: Any) -> bool:
-    if wanted not in (None, True, False):
-        raise UsageError(f"stop-when-answered = {wanted!r}: write true or false.")
+def _stop_when_answered(wanted: bool | None, scoring: str | None) -> bool:
     if wanted and scoring == Mode.OFFICIAL.value:
         raise UsageError(
             "--slmsec-stop-when-answered cuts answers short, which official scoring does not: leave out one of the two."
