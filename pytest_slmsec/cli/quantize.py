@@ -13,6 +13,7 @@ from pytest_slmsec.core.errors import DataUnavailable
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.core.paths import fixtures_dir
 from pytest_slmsec.engines.common.checkpoint import MANIFEST
+from pytest_slmsec.engines.common.quantized_share import LEAST_SHARE, named_left
 from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.quantize.calibration import prompts_by_id
 from pytest_slmsec.quantize.registry import NO_SCALES, WHOLE_ROW
@@ -78,6 +79,8 @@ def print_manifest(spec: ModelSpec, directory: Path, manifest: dict[str, Any]) -
     print(f"  weights       {manifest['weight_bytes'] / 2**20:,.1f} MiB in {directory}")
     for fact in tensor_facts(manifest.get("details", {})):
         print(f"  tensors       {fact}")
+    for fact in share_facts(manifest.get("quantized", {})):
+        print(f"  quantised     {fact}")
     if manifest["calibration_lines"]:
         print(f"  calibration   {manifest['calibration_lines']} lines, sha256 {manifest['calibration_sha256'][:12]}")
     print(
@@ -87,6 +90,16 @@ def print_manifest(spec: ModelSpec, directory: Path, manifest: dict[str, Any]) -
     for warning in check["warnings"]:
         print(f"  warning       generated text shows {warning}, which the base's does not")
     print(f"Evaluate it: pytest benchmarks/ --model={spec.base} --model={spec.name}")
+
+
+def share_facts(quantized: Mapping[str, Any]) -> list[str]:
+    """The share of the weights that is quantised, and the weights left where they are many."""
+    if not quantized:
+        return []
+    found = [f"{100 * quantized['share']:.1f} % of {quantized['weights']:,} weights of layers"]
+    if quantized["share"] < LEAST_SHARE:
+        found.append(f"left in full precision: {named_left(quantized['left'])}")
+    return found
 
 
 def tensor_facts(details: Mapping[str, Any]) -> list[str]:

@@ -77,6 +77,8 @@ class Manifest:
         calibration_lines: number of lines used for calibration; 0 where the method needs none.
         weight_bytes: size of the quantised weight files.
         packages: versions of all packages that took part. seconds: time to quantise and verify.
+        quantized: the share of the weights that is quantised (`engines.common.quantized_share`); {} where the format
+            keeps full precision (f16, onnx).
         details: what the quantising module reports of the result (GGUF: types of the tensors).
     """
 
@@ -91,6 +93,7 @@ class Manifest:
     packages: Mapping[str, str]
     verification: Verification
     details: Mapping[str, Any] = field(default_factory=dict)
+    quantized: Mapping[str, Any] = field(default_factory=dict)
 
     def write(self, directory: Path) -> None:
         """Write ``slmsec-manifest.json`` into a model directory."""

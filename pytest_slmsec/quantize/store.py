@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from pytest_slmsec.core.errors import QuantizeError
 from pytest_slmsec.core.models import ModelSpec
@@ -22,6 +22,7 @@ from pytest_slmsec.engines.common.checkpoint import (
     read_checkpoint,
 )
 from pytest_slmsec.engines.common.loading import load_tokenizer
+from pytest_slmsec.engines.common.quantized_share import FACT, NothingQuantizedError
 from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.engines.prompting.prompts import Prompts
 from pytest_slmsec.engines.registry import engine_for, load_directory
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 MAX_CALIBRATION_TOKENS = 2048
 """Longest calibration example; the rest of a line is cut off."""
+FULL_PRECISION_BITS = 16
 
 
 def ensure_quantized(
@@ -113,7 +115,7 @@ def quantize(plan: QuantizationPlan, out: Path, settings: EngineSettings) -> Man
     rows = _calibration_rows(plan) if plan.quantizer.calibrated else []
     details = module.quantize_weights(plan.checkpoint.directory, out, plan.recipe, rows, settings)
     settings.report(f"{plan.spec.name}: comparing with its base", 1.0)
-    verification = _verify(plan, out, settings)
+    verification, quantized = _verify(plan, out, settings)
     return Manifest(
         base=plan.spec.base,
         base_sha256=plan.base_sha256,
@@ -126,6 +128,7 @@ def quantize(plan: QuantizationPlan, out: Path, settings: EngineSettings) -> Man
         packages=package_versions(),
         verification=verification,
         details=details or {},
+        quantized=quantized,
     )
 
 
@@ -146,20 +149,26 @@ def _calibration_rows(plan: QuantizationPlan) -> list[tuple[int, ...]]:
     return [row[:limit] for row in token_rows(prompts, plan.calibration.used)]
 
 
-def _verify(plan: QuantizationPlan, out: Path, settings: EngineSettings) -> Verification:
-    """Compare with the base. One model is in memory at a time, since both together may not fit."""
+def _verify(plan: QuantizationPlan, out: Path, settings: EngineSettings) -> tuple[Verification, Mapping[str, Any]]:
+    """Compare with the base, and the share of the weights that is quantised. One model is in memory at a time, since
+    both together may not fit."""
     from pytest_slmsec.quantize.verify import Behaviour, compare, observe
 
-    def behaviour(directory: Path, engine: str | None) -> Behaviour:
+    plain = replace(plan.spec, quant=None)
+
+    def behaviour(directory: Path, engine: str | None) -> tuple[Behaviour, Mapping[str, Any]]:
         loaded = cast("Observable", load_directory(directory, engine or engine_for(plain, directory), plain, settings))
         try:
-            return observe(loaded, plan.calibration.held_out)
+            found = observe(loaded, plan.calibration.held_out)
+            return found, cast("Mapping[str, Any]", loaded.info.extra.get(FACT, {}))
         finally:
             loaded.close()
 
-    plain = replace(plan.spec, quant=None)
-    base = behaviour(plan.checkpoint.directory, None)
+    base, _ = behaviour(plan.checkpoint.directory, None)
     try:
-        return compare(base, behaviour(out, plan.quantizer.engine))
-    except QuantizeError as error:
+        quantised, share = behaviour(out, plan.quantizer.engine)
+        if plan.quantizer.bits < FULL_PRECISION_BITS and not share:
+            raise NothingQuantizedError(f"none of its weights is quantised to {plan.quantizer.name}.")
+        return compare(base, quantised), share
+    except (QuantizeError, NothingQuantizedError) as error:
         raise QuantizeError(f"{plan.spec.name}: {error}") from error

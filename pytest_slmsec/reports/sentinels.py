@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from pytest_slmsec.core.wrap import WIDTH, shown, wrapped
+from pytest_slmsec.engines.common.quantized_share import FACT
 from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
 from pytest_slmsec.reports.evaluation_results import EvaluationResult
 from pytest_slmsec.sentinels.base import Evidence, Finding
@@ -50,6 +51,7 @@ def _evidence(benchmark: str, model: str, facts: Mapping[str, Any], columns: Map
         quant=facts.get("quant"),
         batch=(recorded.get("costs") or {}).get("largest_batch"),
         begin_of_text=extra.get("begin_of_text"),
+        quantized=extra.get(FACT),
         chat_template=extra.get("chat_template"),
         raw=bool((facts.get("decoding") or {}).get("raw")),
         kernel=engine.get("kernel"),

@@ -33,6 +33,7 @@ class Evidence:
         begin_of_text: begin-of-text tokens that this tokenizer ``expects`` and that its prompts have (``found``).
         chat_template: facts about the model's chat template (`engines.prompting.chat_template.TemplateFacts`), or None.
         raw: asked with raw texts, which no template is applied to.
+        quantized: the share of the model's weights that is quantised (`engines.common.quantized_share`), where known.
         kernel, device: what ran the linear layers, and where. decode_tokens_per_s: its speed.
         base_decode_tokens_per_s: speed of the unquantised base on the same benchmark and device in the same run.
     """
@@ -60,6 +61,7 @@ class Evidence:
     begin_of_text: Mapping[str, Any] | None = None
     chat_template: Mapping[str, Any] | None = None
     raw: bool = False
+    quantized: Mapping[str, Any] | None = None
     kernel: str | None = None
     device: str | None = None
     decode_tokens_per_s: float | None = None

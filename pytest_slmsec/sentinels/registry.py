@@ -15,6 +15,7 @@ from pytest_slmsec.sentinels import (
     no_chat_template,
     non_finite,
     padded_counts,
+    partly_quantised,
     slow_quantised,
     thought_in_answer,
     token_limit,
@@ -38,6 +39,7 @@ SENTINELS: tuple[Sentinel, ...] = (
     collapsed.SENTINEL,
     extractors.SENTINEL,
     padded_counts.SENTINEL,
+    partly_quantised.SENTINEL,
     slow_quantised.SENTINEL,
 )
 

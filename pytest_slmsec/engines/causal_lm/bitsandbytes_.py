@@ -154,6 +154,14 @@ def _name(module: Any) -> str:
     return f"{name}.dequantize" if portable else name
 
 
+def quantized_weights(model: Any) -> dict[str, int]:
+    """Names of the weights of quantised layers, to their numbers of elements."""
+    bnb = import_bitsandbytes()
+    kinds = bnb.nn.Linear4bit | bnb.nn.Linear8bitLt
+    layers = [(name, layer) for name, layer in model.named_modules() if isinstance(layer, kinds)]
+    return {f"{name}.weight": layer.in_features * layer.out_features for name, layer in layers}
+
+
 def facts(checkpoint: Checkpoint) -> dict[str, object]:
     """Bits, number format, and whether an answer depends on what else is in its batch."""
     config = checkpoint.config["quantization_config"]

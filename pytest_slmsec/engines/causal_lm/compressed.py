@@ -55,6 +55,16 @@ def kernel(model: Any) -> str | None:
     return "+".join(f"compressed_tensors.{name}.unpacked" for name, _ in formats.most_common()) or None
 
 
+def quantized_weights(model: Any) -> dict[str, int]:
+    """Names of the unpacked weights of quantised layers, to their numbers of elements."""
+    layers = [
+        (name, layer)
+        for name, layer in model.named_modules()
+        if getattr(getattr(layer, "quantization_scheme", None), "weights", None) is not None
+    ]
+    return {f"{name}.weight": layer.weight.numel() for name, layer in layers}
+
+
 def facts(checkpoint: Checkpoint) -> dict[str, object]:
     """Format of the checkpoint, and how weights and activations of each group of layers are quantised."""
     config = checkpoint.config["quantization_config"]

@@ -23,6 +23,7 @@ from pytest_slmsec.engines.causal_lm.causal import CausalEngine
 from pytest_slmsec.engines.causal_lm.transformers_ import check_keys, describe, import_architecture, load_config
 from pytest_slmsec.engines.common.checkpoint import GPTQ_CONFIG, MANIFEST, Checkpoint, read_checkpoint, read_json
 from pytest_slmsec.engines.common.loading import check_vocabulary, first_line, load_tokenizer, pick_device, pick_dtype
+from pytest_slmsec.engines.common.quantized_share import FACT, count_model, require_quantized
 from pytest_slmsec.engines.common.quiet import quiet
 from pytest_slmsec.engines.common.settings import EngineSettings
 
@@ -66,6 +67,7 @@ def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> CausalEn
     model = _load_weights(gptqmodel, checkpoint, device, dtype)
     load_s = time.perf_counter() - began
     check_vocabulary(directory, tokenizer, model.get_input_embeddings().num_embeddings)
+    share = require_quantized(directory, "gptq", count_model(model, quantized_weights(model)))
     info = describe(
         spec,
         settings,
@@ -76,6 +78,7 @@ def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> CausalEn
         kernels(model),
         load_s,
         quantization=quantization_facts(checkpoint),
+        **{FACT: share.plain()},
     )
     model, info = with_adapter(model, tokenizer, info, spec, settings, checkpoint)
     return CausalEngine(model, tokenizer, info, settings)
@@ -165,6 +168,12 @@ def kernels(model: Any) -> str:
     """Names of the classes of the quantised layers, most frequent first."""
     counts = Counter(type(module).__name__ for module in model.modules() if hasattr(module, "qweight"))
     return "+".join(f"gptqmodel.{name}" for name, _ in counts.most_common()) or "torch.nn.Linear"
+
+
+def quantized_weights(model: Any) -> dict[str, int]:
+    """Names of the weights of quantised layers, to the numbers of elements that they unpack to."""
+    layers = [(name, layer) for name, layer in model.named_modules() if hasattr(layer, "qweight")]
+    return {f"{name}.weight": layer.in_features * layer.out_features for name, layer in layers}
 
 
 def quantization_facts(checkpoint: Checkpoint) -> dict[str, object]:

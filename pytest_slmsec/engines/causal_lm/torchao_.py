@@ -73,6 +73,11 @@ def _is_ours(tensor: torch.Tensor) -> bool:
     return type(tensor).__module__.startswith("torchao.")
 
 
+def quantized_weights(model: Any) -> dict[str, int]:
+    """Names of the weights that are torchao's, to their numbers of elements."""
+    return {name: weight.numel() for name, weight in model.named_parameters() if _is_ours(weight.data)}
+
+
 def facts(checkpoint: Checkpoint) -> dict[str, object]:
     """torchao's own description of the quantisation."""
     return {"quant_type": quant_type(checkpoint)}

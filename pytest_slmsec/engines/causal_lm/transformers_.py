@@ -56,7 +56,7 @@ def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> CausalEn
     load_s = time.perf_counter() - began
     check_vocabulary(directory, tokenizer, model.get_input_embeddings().num_embeddings)
     engine = f"transformers {transformers.__version__}"
-    kernel, facts = stored.kernel_of(method, model), stored.facts_of(method, checkpoint)
+    kernel, facts = stored.kernel_of(method, model), stored.facts_of(method, checkpoint, model)
     info = describe(spec, settings, checkpoint, model, tokenizer, engine, kernel, load_s, **facts)
     model, info = with_adapter(model, tokenizer, info, spec, settings, checkpoint)
     return CausalEngine(model, tokenizer, info, settings)

@@ -14,6 +14,7 @@ import torch
 
 from pytest_slmsec.core.errors import ModelError
 from pytest_slmsec.engines.common.checkpoint import MANIFEST, Checkpoint, read_json
+from pytest_slmsec.engines.common.quantized_share import FACT, count_model, require_quantized
 from pytest_slmsec.engines.common.settings import EngineSettings
 
 METHODS: Mapping[str, str] = {
@@ -50,6 +51,10 @@ class Method(Protocol):
         """The kernels of the quantised layers, most frequent first; None where no layer is quantised."""
 
     @staticmethod
+    def quantized_weights(model: Any) -> dict[str, int]:
+        """Names of the quantised weights, to the numbers of elements that they unpack to."""
+
+    @staticmethod
     def facts(checkpoint: Checkpoint) -> dict[str, object]:
         """The quantisation as it is stored."""
 
@@ -81,10 +86,19 @@ def kernel_of(method: Method | None, model: Any) -> str:
     return found or PLAIN_KERNEL
 
 
-def facts_of(method: Method | None, checkpoint: Checkpoint) -> dict[str, object]:
-    """For the record: the quantisation, and how it was verified where this project made it; {} where there is none."""
+def facts_of(method: Method | None, checkpoint: Checkpoint, model: Any) -> dict[str, object]:
+    """For the record: the quantisation, the share of the weights that is quantised, and how it was verified where this
+    project made it; {} where there is none.
+
+    Raises:
+        NothingQuantizedError: no weight of the model is quantised.
+    """
     if method is None:
         return {}
+    share = count_model(model, method.quantized_weights(model))
+    require_quantized(checkpoint.directory, str(checkpoint.quant_method), share)
     manifest = checkpoint.directory / MANIFEST
     found = {"method": checkpoint.quant_method, **method.facts(checkpoint)}
-    return {"quantization": found | ({"manifest": read_json(manifest)} if manifest.is_file() else {})}
+    if manifest.is_file():
+        found["manifest"] = read_json(manifest)
+    return {"quantization": found, FACT: share.plain()}

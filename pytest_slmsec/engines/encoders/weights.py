@@ -82,7 +82,7 @@ def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> EncoderE
     engine = f"transformers {transformers.__version__}, {scorer.name}"
     info = describe(
         spec, settings, checkpoint, model, tokenizer, engine, stored.kernel_of(method, model), load_s,
-        kind=kind.value, choice_scores=scorer.name, **stored.facts_of(method, checkpoint),
+        kind=kind.value, choice_scores=scorer.name, **stored.facts_of(method, checkpoint, model),
     )  # fmt: skip
     longest = readable_tokens(model.config, info.context_tokens, max_tokens)
     return EncoderEngine(encoder, scorer, replace(info, context_tokens=longest), settings)

@@ -8,6 +8,7 @@ for all of its choices. Nothing else is reused, so that an answer does not depen
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from pytest_slmsec.engines.common.base import EngineInfo
 from pytest_slmsec.engines.common.checkpoint import MANIFEST, find_gguf, read_json
 from pytest_slmsec.engines.common.digests import weights_sha256
 from pytest_slmsec.engines.common.loading import load_tokenizer, template_sha256, tokenizer_sha256
+from pytest_slmsec.engines.common.quantized_share import FACT, Weight, count_weights
 from pytest_slmsec.engines.common.settings import EngineSettings, ThinkingSettings
 from pytest_slmsec.engines.decoding.answering import Answering, Tally, chosen_output
 from pytest_slmsec.engines.decoding.choice_scoring import ChoiceScores, combine_token_scores, score_tokens
@@ -47,6 +49,9 @@ KV_TYPES: Mapping[str, tuple[str, int]] = {
     "bf16": ("bf16", BF16),
 }
 """From --slmsec-dtype to the type of keys and values: llama.cpp's name, ggml's number. f16 is llama.cpp's default."""
+FULL_PRECISION = ("F64", "F32", "F16", "BF16")
+LAYER = "blk."
+"""What the names of tensors in layers begin with; embeddings and the output head have other names."""
 HUGGING_FACE = "the Hugging Face tokenizer"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json")
 
@@ -81,7 +86,8 @@ def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> LlamaCpp
         raise UsageError(f"{spec.name}: the weights of a GGUF file are as they are stored: leave out -{spec.quant}.")
     gpu = _pick_gpu(settings.device)
     parts = shards(path)
-    file, *_ = [read_gguf(part) for part in parts]
+    files = [read_gguf(part) for part in parts]
+    file = files[0]
     check_loads(path)
     began = time.perf_counter()
     model = LlamaModel(path, gpu)
@@ -106,6 +112,7 @@ def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> LlamaCpp
             "tokens_by": in_use.by,
             **({"transformers": version("transformers")} if in_use.by == HUGGING_FACE else {}),
             "quantization": quantization_facts(path, file),
+            **quantized_facts(files),
         },
     )
     return LlamaCppEngine(model, Context(model, kv_type), in_use, info, settings.thinking)
@@ -255,6 +262,17 @@ def file_type(file: GgufFile) -> str:
     number = file.metadata.get("general.file_type")
     named = import_llama().llama_ftype_name(number) if isinstance(number, int) else None
     return str(named.decode()) if named else next(iter(file.kinds), "unknown")
+
+
+def quantized_facts(files: Sequence[GgufFile]) -> dict[str, object]:
+    """The share of the layers' weights that is quantised, under the key `FACT`; {} where none is (an F16 file)."""
+    share = count_weights(
+        Weight(tensor.name, math.prod(tensor.shape), tensor.kind not in FULL_PRECISION)
+        for file in files
+        for tensor in file.tensors
+        if tensor.name.startswith(LAYER) and len(tensor.shape) > 1
+    )
+    return {FACT: share.plain()} if share.quantized else {}
 
 
 def quantization_facts(path: Path, file: GgufFile) -> dict[str, object]:

@@ -25,6 +25,7 @@ from pytest_slmsec.engines.common.base import Engine, EngineInfo
 from pytest_slmsec.engines.common.checkpoint import MANIFEST, Checkpoint, onnx_files, read_config, read_json
 from pytest_slmsec.engines.common.digests import weights_sha256
 from pytest_slmsec.engines.common.loading import context_tokens, load_tokenizer, template_sha256, tokenizer_sha256
+from pytest_slmsec.engines.common.quantized_share import FACT
 from pytest_slmsec.engines.common.settings import EngineSettings, ThinkingSettings
 from pytest_slmsec.engines.decoding.answering import Answering, Tally, chosen_output
 from pytest_slmsec.engines.decoding.choice_scoring import ChoiceScores, combine_token_scores, score_tokens
@@ -87,6 +88,7 @@ def describe(
             "torch": torch.__version__,
             "transformers": transformers.__version__,
             "quantization": {"method": "onnx", **made},
+            **({FACT: graph.facts.share.plain()} if graph.facts.share.quantized else {}),
         },
     )
 

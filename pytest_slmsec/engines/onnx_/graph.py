@@ -6,6 +6,7 @@ the other texts of its batch.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,14 +20,17 @@ from pytest_slmsec.core.errors import ModelError
 from pytest_slmsec.core.extras import require
 from pytest_slmsec.engines.common.checkpoint import ONNX
 from pytest_slmsec.engines.common.loading import first_line
+from pytest_slmsec.engines.common.quantized_share import QuantizedShare, Weight, count_weights
 from pytest_slmsec.engines.common.quiet import quiet
 
 PROVIDER = "CPUExecutionProvider"
 KIND = "slmsec.kind"
 """Key of the graph's metadata: ``causal``, or the sort of encoder (`engines.encoders.kinds.Kind`)."""
 CAUSAL = "causal"
-WEIGHTED = ("MatMul", "Gemm", "MatMulInteger", "MatMulNBits", "DynamicQuantizeMatMul")
-"""Operators that multiply by weights."""
+PACKED = "MatMulNBits"
+QUANTIZED = ("MatMulInteger", PACKED, "DynamicQuantizeMatMul")
+WEIGHTED = ("MatMul", "Gemm", *QUANTIZED)
+"""Operators that multiply by weights, their second input."""
 
 
 def import_onnx() -> tuple[Any, Any]:
@@ -49,11 +53,13 @@ class Facts:
     Attributes:
         kind: `CAUSAL`, or the kind of encoder. opsets: version of each operator set by its domain.
         operators: number of uses of each operator that multiplies by stored weights.
+        share: how many of the weights are quantised.
     """
 
     kind: str
     opsets: Mapping[str, int]
     operators: Mapping[str, int]
+    share: QuantizedShare
 
     @property
     def kernel(self) -> str:
@@ -92,7 +98,8 @@ class Graph:
                 f"{path} is no export of this project, whose inputs and outputs are known: `slmsec quantize BASE onnx` "
                 "makes one of the model in safetensors."
             )
-        self.facts = Facts(kind, {one.domain or "ai.onnx": one.version for one in model.opset_import}, operators(model))
+        opsets = {one.domain or "ai.onnx": one.version for one in model.opset_import}
+        self.facts = Facts(kind, opsets, operators(model), quantized_share(model))
         self.version: str = onnxruntime.__version__
 
     def run(self, **inputs: Sequence[int] | Sequence[Sequence[int]]) -> torch.Tensor:
@@ -109,3 +116,27 @@ def operators(model: Any) -> dict[str, int]:
         node.op_type for node in model.graph.node if node.op_type in WEIGHTED and stored.intersection(node.input)
     )
     return dict(counts.most_common())
+
+
+def quantized_share(model: Any) -> QuantizedShare:
+    """Counts of the weights that a graph multiplies by.
+
+    The output head does not count: a weight of the shape of an embedding (a table that a Gather reads), or transposed.
+    """
+    stored = {one.name: tuple(one.dims) for one in model.graph.initializer}
+    tables = [node.input[0] for node in model.graph.node if node.op_type == "Gather" and node.input[0] in stored]
+    embeddings = {tuple(sorted(stored[name])) for name in tables}
+    found: dict[str, Weight] = {}
+    for node in model.graph.node:
+        if node.op_type in WEIGHTED and node.input[1] in stored:
+            name = node.input[1]
+            shape = _unpacked_shape(node) if node.op_type == PACKED else stored[name]
+            if len(shape) > 1 and tuple(sorted(shape)) not in embeddings:
+                found[name] = Weight(name, math.prod(shape), node.op_type in QUANTIZED)
+    return count_weights(found.values())
+
+
+def _unpacked_shape(node: Any) -> tuple[int, ...]:
+    """Columns and rows of the weight of a `PACKED` operator, which stores several elements in a byte."""
+    sizes = {attribute.name: int(attribute.i) for attribute in node.attribute}
+    return sizes["K"], sizes["N"]
