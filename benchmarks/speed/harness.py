@@ -79,8 +79,8 @@ class Ours:
 
     def _answer(self, requests: Sequence[Any]) -> list[Any]:
         self.engine._encoded.clear()
-        if self.engine._packed is not None:
-            self.engine._packed.model._prefixes.clear()  # a prefix belongs to the work that is measured
+        if self.engine.packed is not None:
+            self.engine.packed.model._prefixes.clear()  # a prefix belongs to the work that is measured
         found: dict[int, Any] = {}
         for batch in self.engine.plan(requests):
             outputs = self.engine.run([requests[index] for index in batch]).outputs

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,14 +10,15 @@ import torch
 
 from pytest_slmsec.core.errors import EngineError
 from pytest_slmsec.core.items import Choose, Output, Request
+from pytest_slmsec.engines.causal_lm.routes import Routes
 from pytest_slmsec.engines.common.base import EngineInfo
 from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.engines.decoding.answering import Answering, Tally, chosen_output
-from pytest_slmsec.engines.decoding.choice_scoring import ChoiceScores, choose
-from pytest_slmsec.engines.decoding.greedy import Row, generate
-from pytest_slmsec.engines.decoding.network import Network
+from pytest_slmsec.engines.decoding.choice_scoring import ChoiceScores
+from pytest_slmsec.engines.decoding.greedy import GenerationTiming
+from pytest_slmsec.engines.decoding.network import Network, embedded_tokens, text_config
+from pytest_slmsec.engines.decoding.paths import AlonePath
 from pytest_slmsec.engines.packed.fragile import FragileItems
-from pytest_slmsec.engines.packed.generator import GenerationTiming
 from pytest_slmsec.engines.packed.path import PackedPath, packed_path
 from pytest_slmsec.engines.prompting.batching import cut, size
 from pytest_slmsec.engines.prompting.encoded import Encoded
@@ -27,52 +27,60 @@ BATCH_TOKENS = {"cpu": 8192, "cuda": 65536}
 OOM_PHRASES = ("out of memory", "can't allocate memory", "not enough memory")
 UNRECORDED = "answers were written without CUDA graphs, more slowly"
 RESCORED = "items that hang on numeric noise were scored again in fp32"
+ALONE = "texts were fed one at a time, more slowly"
 
 
 class CausalEngine(Answering):
     """Answers requests with a loaded model; see `engines.common.base.Engine`.
 
-    Requests are answered in packed batches where the model allows it (`engines.packed`), else in padded ones. If memory
-    runs out, the batch is halved and run again, and a note says so.
+    Requests are answered in packed batches where the model allows it (`engines.packed`), else in padded ones or one at
+    a time (`routes`). If memory runs out, the batch is halved and run again, and a note says so.
 
     Args:
         model: a causal language model of transformers in eval mode, on its device.
         tokenizer: of the model. info: facts for the record. settings: how the user wants it to run.
+
+    Raises:
+        ModelError: the model computes no logits of a plain text, or they depend on later tokens.
     """
 
     def __init__(self, model: Any, tokenizer: Any, info: EngineInfo, settings: EngineSettings) -> None:
-        super().__init__(tokenizer, end_ids(model, tokenizer), info, settings.thinking)
+        embedded = embedded_tokens(model)
+        super().__init__(tokenizer, end_ids(model, tokenizer), info, settings.thinking, embedded)
         self.network = Network(model)
         default = BATCH_TOKENS.get(self.network.device.type, BATCH_TOKENS["cpu"])
         self._budget_tokens = settings.batch_tokens or default
         self._max_batch = settings.max_batch
         found = packed_path(model, self._budget_tokens) if settings.packing else "switched off"
-        self._packed = None if isinstance(found, str) else found
-        self._shares = self._packed is not None
+        self._routes = Routes(self.network, str(getattr(tokenizer, "name_or_path", "") or "the model"), found)
+        self._shares = self._routes.packed is not None
         rescoring = fragile_items(model, found) if settings.rescore_fragile else None
         self._fragile = rescoring if isinstance(rescoring, FragileItems) else None
-        self.info = replace(self.info, extra={**self.info.extra, **_path_facts(found, rescoring)})
+        self.info = replace(self.info, extra={**self.info.extra, **_path_facts(found, self._routes, rescoring)})
+
+    @property
+    def packed(self) -> PackedPath | None:
+        """The packed path, or None where the model has none."""
+        return self._routes.packed
 
     def plan(self, requests: Sequence[Request]) -> list[list[int]]:
         """Cut a window into batches of similar length under the token budget, generation and choice apart."""
         encoded = self._encode(requests)
         packed = [at for at, (request, one) in enumerate(zip(requests, encoded, strict=True))
-                  if isinstance(request, Choose) and self._packs(one)]  # fmt: skip
+                  if isinstance(request, Choose) and self._routes.packs(one)]  # fmt: skip
         rest = sorted(set(range(len(requests))) - set(packed))
         batches = cut([size(requests[at], encoded[at]) for at in rest], self._budget_tokens, self._max_batch)
-        tiles = self._packed.plan([encoded[at] for at in packed]) if self._packed is not None else []
+        path = self._routes.packed
+        tiles = path.plan([encoded[at] for at in packed]) if path is not None else []
         return [[packed[at] for at in tile] for tile in tiles] + [[rest[at] for at in batch] for batch in batches]
 
-    @torch.inference_mode()
     def logits(self, tokens: Sequence[int], start: int = 0) -> torch.Tensor:
         """Logits of the next token after each token of a text from index `start` on: [positions, vocabulary]."""
-        ids = torch.tensor([list(tokens)], device=self.network.device)
-        found: torch.Tensor = self.network.model(input_ids=ids, use_cache=False).logits[0]
-        return found[start:]
+        return self.network.logits(tokens)[start:]
 
     def close(self) -> None:
         """Free the model's memory."""
-        del self.network, self._tokenizer, self.prompts, self._packed, self._shared, self._fragile
+        del self.network, self._tokenizer, self.prompts, self._routes, self._shared, self._fragile
         self._encoded.clear()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -112,25 +120,30 @@ class CausalEngine(Answering):
         outputs = self._choose(chosen, tally) if isinstance(chosen[0][0], Choose) else self._generate(chosen, tally)
         return dict(zip(asked, outputs, strict=True))
 
-    def _packs(self, encoded: Encoded, new_tokens: int = 0) -> bool:
-        return self._packed is not None and self._packed.accepts(encoded, new_tokens)
-
     def _choose(self, chosen: Sequence[tuple[Any, Encoded]], tally: Tally) -> list[Output]:
-        began = self._now()
+        began = done = self._now()
 
         def prompts_done() -> None:
-            tally.prefill_s += self._now() - began
+            nonlocal done
+            done = self._now()
 
         trees = [one.trees() for _, one in chosen]
         flat = [tree for some in trees for tree in some]
-        if self._packed is not None and all(map(self._packs, flat)):
-            scored = self._packed.choose(flat)
-            found = iter(self._rescore_fragile(flat, scored, tally))
+        packed = [at for at, tree in enumerate(flat) if self._routes.packs(tree)]
+        rest = sorted(set(range(len(flat))) - set(packed))
+        found: dict[int, ChoiceScores] = {}
+        if packed and self._routes.packed is not None:
+            asked = [flat[at] for at in packed]
+            scored = self._rescore_fragile(asked, self._routes.packed.choose(asked), tally)
+            found.update(zip(packed, scored, strict=True))
             prompts_done()
-        else:
-            found = iter(choose(self.network, flat, prompts_done))
+        if rest:
+            found.update(zip(rest, self._routes.choose([flat[at] for at in rest], prompts_done), strict=True))
+            self._note_alone(tally)
+        tally.prefill_s += done - began
+        scores = iter([found[at] for at in range(len(flat))])
         return [
-            chosen_output(request, one, [next(found) for _ in some])
+            chosen_output(request, one, [next(scores) for _ in some])
             for (request, one), some in zip(chosen, trees, strict=True)
         ]
 
@@ -145,41 +158,34 @@ class CausalEngine(Answering):
 
     def _generate(self, chosen: Sequence[tuple[Any, Encoded]], tally: Tally) -> list[Output]:
         rows = [self._row(request, one) for request, one in chosen]
-        if self._packed is not None and all(
-            self._packs(one, row.longest) for (_, one), row in zip(chosen, rows, strict=True)
-        ):
-            self._add_timing(self._packed.generate(rows, self._ends), tally)
-        else:
-            self._generate_padded(rows, tally)
+        fits = [self._routes.packs(one, row.longest) for (_, one), row in zip(chosen, rows, strict=True)]
+        packed = [row for row, fit in zip(rows, fits, strict=True) if fit]
+        rest = [row for row, fit in zip(rows, fits, strict=True) if not fit]
+        if packed and self._routes.packed is not None:
+            began = self._now()
+            self._add_timing(self._routes.packed.generate(packed, self._ends), began, tally)
+        if rest:
+            began = self._now()
+            self._add_timing(self._routes.generate(rest, self._ends), began, tally)
+            self._note_alone(tally)
         return [self._generated(request, one, row) for (request, one), row in zip(chosen, rows, strict=True)]
 
-    def _add_timing(self, timing: GenerationTiming, tally: Tally) -> None:
+    def _add_timing(self, timing: GenerationTiming, began: float, tally: Tally) -> None:
         tally.prefill_s += timing.prefill_s
         tally.decode_s = (tally.decode_s or 0.0) + timing.decode_s
-        if tally.first_token_s is None:
-            tally.first_token_s = timing.first_token_s
+        if tally.first_token_s is None and timing.first_token_s is not None:
+            tally.first_token_s = began - tally.began + timing.first_token_s
         if timing.unrecorded is not None:
             tally.notes.append(f"{UNRECORDED} ({timing.unrecorded})")
 
-    def _generate_padded(self, rows: Sequence[Row], tally: Tally) -> None:
-        began = self._now()
-        first = began
-
-        def first_token() -> None:
-            nonlocal first
-            first = self._now()
-            if tally.first_token_s is None:
-                tally.first_token_s = first - tally.began
-
-        generate(self.network, rows, self._ends, first_token)
-        tally.prefill_s += first - began
-        tally.decode_s = (tally.decode_s or 0.0) + self._now() - first
+    def _note_alone(self, tally: Tally) -> None:
+        found = self._routes.unpacked
+        if isinstance(found.path, AlonePath):
+            tally.notes.append(f"{ALONE} ({found.refused['padded']})")
 
     def _now(self) -> float:
         """Seconds on a monotonic clock, read when all work given to the device is done."""
-        if self.network.device.type == "cuda":
-            torch.cuda.synchronize(self.network.device)
-        return time.perf_counter()
+        return self.network.now()
 
 
 def fragile_items(model: Any, found: PackedPath | str) -> FragileItems | str:
@@ -190,22 +196,23 @@ def fragile_items(model: Any, found: PackedPath | str) -> FragileItems | str:
     return FragileItems(model, found.deviation_nats) if refusal is None else f"only counted: {refusal}"
 
 
-def _path_facts(found: PackedPath | str, rescoring: FragileItems | str | None) -> dict[str, object]:
-    """For the record: the path that scores and generates, why it is not the packed one, and its deviation."""
+def _path_facts(found: PackedPath | str, routes: Routes, rescoring: FragileItems | str | None) -> dict[str, object]:
+    """For the record: the path that scores and generates, why it is not a faster one, and its deviation."""
     fragile: dict[str, object] = {}
     if rescoring is not None:
         fragile["fragile"] = rescoring if isinstance(rescoring, str) else "rescored in fp32"
     if isinstance(found, str):
-        return {"path": "padded", "not_packed": found, **fragile}
+        unpacked = routes.unpacked
+        slower = {f"not_{name}": why for name, why in unpacked.refused.items()}
+        return {"path": unpacked.path.name, "not_packed": found, **slower, **fragile}
     facts = {"deviation_nats": found.deviation_nats, "tile_tokens": found.model.tile, "linears": found.linears}
     return {"path": "packed", **facts, **fragile}
 
 
 def end_ids(model: Any, tokenizer: Any) -> frozenset[int]:
     """All token ids that end a text: those of the generation configuration, the configuration and the tokenizer."""
-    text = model.config.get_text_config() if hasattr(model.config, "get_text_config") else model.config
     ids: set[int] = set()
-    for place in (model.generation_config, model.config, text, tokenizer):
+    for place in (model.generation_config, model.config, text_config(model), tokenizer):
         named = getattr(place, "eos_token_id", None)
         if isinstance(named, list | tuple):
             ids.update(named)

@@ -22,10 +22,11 @@ from pytest_slmsec.engines.causal_lm.adapters import with_adapter
 from pytest_slmsec.engines.causal_lm.causal import CausalEngine
 from pytest_slmsec.engines.causal_lm.transformers_ import check_keys, describe, import_architecture, load_config
 from pytest_slmsec.engines.common.checkpoint import GPTQ_CONFIG, MANIFEST, Checkpoint, read_checkpoint, read_json
-from pytest_slmsec.engines.common.loading import check_vocabulary, first_line, load_tokenizer, pick_device, pick_dtype
+from pytest_slmsec.engines.common.loading import first_line, load_tokenizer, pick_device, pick_dtype
 from pytest_slmsec.engines.common.quantized_share import FACT, count_model, require_quantized
 from pytest_slmsec.engines.common.quiet import quiet
 from pytest_slmsec.engines.common.settings import EngineSettings
+from pytest_slmsec.engines.prompting.without_embedding import check_vocabulary
 
 STORED_DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16}
 STORED_NAMES = {dtype: name for name, dtype in STORED_DTYPES.items()}

@@ -19,7 +19,6 @@ from pytest_slmsec.engines.common.base import EngineInfo
 from pytest_slmsec.engines.common.checkpoint import Checkpoint, read_checkpoint
 from pytest_slmsec.engines.common.digests import weights_sha256
 from pytest_slmsec.engines.common.loading import (
-    check_vocabulary,
     context_tokens,
     first_line,
     load_tokenizer,
@@ -30,8 +29,15 @@ from pytest_slmsec.engines.common.loading import (
 )
 from pytest_slmsec.engines.common.quiet import quiet
 from pytest_slmsec.engines.common.settings import EngineSettings
+from pytest_slmsec.engines.prompting.without_embedding import check_vocabulary
 
 NAMED_KEYS = 3
+LOADERS = {
+    "AutoModelForCausalLM": "MODEL_FOR_CAUSAL_LM_MAPPING",
+    "AutoModelForImageTextToText": "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING",
+    "AutoModelForMultimodalLM": "MODEL_FOR_MULTIMODAL_LM_MAPPING",
+}
+"""Classes that load models which continue a text, and the names of the mappings with their architectures."""
 
 
 def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> CausalEngine:
@@ -104,26 +110,27 @@ def load_weights(
     Raises:
         ModelError: it is no causal language model, or weights and architecture do not fit.
     """
-    check_causal(checkpoint.directory, config)
+    loader = loader_of(checkpoint.directory, config)
 
     def check(loaded: Mapping[str, Any]) -> None:
         check_keys(checkpoint.directory, loaded["missing_keys"], loaded["unexpected_keys"], loaded["mismatched_keys"])
 
-    return load_with("AutoModelForCausalLM", "causal language model", check, checkpoint, config, dtype, device, method)
+    return load_with(loader, "causal language model", check, checkpoint, config, dtype, device, method)
 
 
-def check_causal(directory: Path, config: Any) -> None:
-    """Refuse an architecture that is not a causal language model.
+def loader_of(directory: Path, config: Any) -> str:
+    """Name of the class of transformers that loads an architecture. Multimodal models are loaded to be asked with text.
 
     Raises:
         ModelError: it has an encoder and a decoder, or transformers has no causal language model of this architecture.
     """
+    why = "is no causal language model"
     if getattr(config, "is_encoder_decoder", False):
         why = "has an encoder and a decoder, which are not evaluated here"
-    elif type(config) not in transformers.MODEL_FOR_CAUSAL_LM_MAPPING:
-        why = "is no causal language model"
     else:
-        return
+        for name, architectures in LOADERS.items():
+            if type(config) in getattr(transformers, architectures):
+                return name
     raise ModelError(
         f"{directory}: its architecture {config.model_type!r} {why}: name a causal language model, or an encoder with "
         "the head that it was trained with."

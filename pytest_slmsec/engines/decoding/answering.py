@@ -19,6 +19,7 @@ from pytest_slmsec.engines.prompting.encoded import Encoded
 from pytest_slmsec.engines.prompting.prompts import Prompts, refusal
 from pytest_slmsec.engines.prompting.sharing import SharedPrefixes
 from pytest_slmsec.engines.prompting.thinking import CLOSED, NO_SWITCH
+from pytest_slmsec.engines.prompting.without_embedding import WithoutEmbedding
 
 if TYPE_CHECKING:
     import torch
@@ -49,6 +50,7 @@ class Answering(ABC):
     Args:
         tokenizer: of the model. ends: token ids that end a text. info: facts for the record.
         thinking: whether the model is asked to think before it answers.
+        embedded: number of token ids that the model embeds; None: all that the tokenizer has.
     """
 
     capabilities = Capability.CHOICE | Capability.GENERATE | Capability.PROMPT_TOKENS | Capability.TIMINGS
@@ -57,7 +59,12 @@ class Answering(ABC):
     """Whether the engine computes the common prefix of a benchmark's prompts only once."""
 
     def __init__(
-        self, tokenizer: Any, ends: frozenset[int], info: EngineInfo, thinking: ThinkingSettings | None = None
+        self,
+        tokenizer: Any,
+        ends: frozenset[int],
+        info: EngineInfo,
+        thinking: ThinkingSettings | None = None,
+        embedded: int | None = None,
     ) -> None:
         self.prompts = Prompts(tokenizer, thinking)
         found: dict[str, Any] = {"begin_of_text": begin_of_text(self.prompts)}
@@ -68,6 +75,7 @@ class Answering(ABC):
         self._texts = GeneratedTexts(tokenizer, self.prompts.thinking.tags)
         self._tokenizer = tokenizer
         self._ends = ends
+        self._without_embedding = WithoutEmbedding(tokenizer, embedded)
         self._shared = SharedPrefixes(self.prompts)
         self._encoded: list[dict[Request, Encoded]] = []
 
@@ -77,12 +85,12 @@ class Answering(ABC):
         Raises:
             EngineError: inference failed in a way that concerns the whole batch.
         """
-        tally = Tally(self._now())
+        tally = Tally(self._now(), notes=self._without_embedding.notes())
         encoded = self._encode(requests)
         context = self.info.context_tokens
         outputs: dict[int, Output] = {}
         for index, (request, one) in enumerate(zip(requests, encoded, strict=True)):
-            why = refusal(request, one, context)
+            why = refusal(request, one, context) or self._without_embedding.refusal(request, one)
             if why is not None:
                 outputs[index] = Output(prompt_tokens=one.prompt_tokens, error=why)
         for kind in (Choose, Generate):

@@ -31,7 +31,13 @@ class TokenScore(NamedTuple):
     best: bool
 
 
-def choose(network: Network, asked: Sequence[Encoded], prompts_done: Callable[[], None]) -> list[ChoiceScores]:
+def nothing() -> None:
+    """The default of callbacks."""
+
+
+def choose(
+    network: Network, asked: Sequence[Encoded], prompts_done: Callable[[], None] = nothing
+) -> list[ChoiceScores]:
     """Score the choices of each question: the log-probabilities of the tokens that count, summed; log-softmax in fp32.
 
     Each prompt is fed once; the logits after its last token score the first token of all its choices. Choices of more

@@ -17,6 +17,30 @@ COMPACT_BELOW = 0.5
 cache once; a finished row that is kept costs attention at every step."""
 
 
+@dataclass(slots=True)
+class GenerationTiming:
+    """Seconds of generating some rows.
+
+    Attributes:
+        prefill_s: reading prompts. decode_s: all steps after them.
+        first_token_s: from the start until the first token of the first answers; None: there is none yet.
+        unrecorded: on CUDA, why steps could not be recorded as graphs; None where they were, or on other devices.
+    """
+
+    prefill_s: float = 0.0
+    decode_s: float = 0.0
+    first_token_s: float | None = None
+    unrecorded: str | None = None
+
+    def add(self, later: GenerationTiming) -> None:
+        """Add the seconds of rows that were generated after those of this timing."""
+        if self.first_token_s is None and later.first_token_s is not None:
+            self.first_token_s = self.prefill_s + self.decode_s + later.first_token_s
+        self.prefill_s += later.prefill_s
+        self.decode_s += later.decode_s
+        self.unrecorded = self.unrecorded or later.unrecorded
+
+
 @dataclass
 class Row:
     """One answer being generated.
@@ -26,6 +50,7 @@ class Row:
             benchmark's prefix. room: most new tokens in all, thoughts included, or None.
         thoughts: follows the thoughts before the answer, which have a limit of their own; None: nothing is a thought.
         stopped: says of the tokens generated so far whether a stop string is in them.
+        pause_at: number of tokens at which generating pauses; None: it does not.
         tokens: generated so far, the end-of-text token included.
         ended: an end-of-text token or a stop string was generated. finite: no logits were NaN or infinite so far.
     """
@@ -33,17 +58,24 @@ class Row:
     prompt: Sequence[int]
     limit: int
     stopped: Callable[[Sequence[int]], bool]
-    tokens: list[int] = field(default_factory=list)
-    ended: bool = False
-    finite: bool = True
     shared: int = 0
     room: int | None = None
     thoughts: ThoughtLimit | None = None
+    pause_at: int | None = field(default=None, init=False)
+    tokens: list[int] = field(default_factory=list, init=False)
+    ended: bool = field(default=False, init=False)
+    finite: bool = field(default=True, init=False)
 
     @property
     def running(self) -> bool:
-        """Whether another token is to be generated."""
-        return self.finite and not self.ended and len(self.tokens) < self._most
+        """Whether another token is to be generated now."""
+        most = self._most if self.pause_at is None else min(self._most, self.pause_at)
+        return self.finite and not self.ended and len(self.tokens) < most
+
+    @property
+    def text(self) -> list[int]:
+        """The prompt and the tokens generated so far."""
+        return [*self.prompt, *self.tokens]
 
     @property
     def longest(self) -> int:
@@ -78,22 +110,23 @@ class Row:
         self.ended = not self.thoughts.thinking and bool(answer) and self.stopped(answer)
 
 
-def generate(network: Network, rows: Sequence[Row], ends: Collection[int], first_token: Callable[[], None]) -> None:
-    """Generate all rows greedily, in place.
+def generate(network: Network, rows: Sequence[Row], ends: Collection[int]) -> GenerationTiming:
+    """Generate all rows greedily, in place; those that have tokens already go on behind them.
 
     Args:
         ends: token ids that end a text.
-        first_token: called once, when every row has its first token.
     """
-    logits, state = network.prefill([row.prompt for row in rows])
+    began = network.now()
+    logits, state = network.prefill([row.text for row in rows])
     append_next_tokens(rows, logits, ends)
-    first_token()
+    first = network.now()
     live = list(rows)
     while any(row.running for row in live):
         live = _compacted(live, state)
         fed = [row.tokens[-1] if row.running else PAD for row in live]
         tokens = torch.tensor(fed, device=network.device)[:, None]
         append_next_tokens(live, network.extend(state, tokens, last_only=True)[:, -1], ends)
+    return GenerationTiming(first - began, network.now() - first, first - began)
 
 
 def append_next_tokens(rows: Sequence[Row], logits: torch.Tensor, ends: Collection[int]) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-LENGTH_DEPENDENT = ("dynamic", "longrope")
-"""Source: transformers, ``modeling_rope_utils.py`` (`dynamic_rope_update`)."""
+DYNAMIC, LONGROPE = "dynamic", "longrope"
+LENGTH_DEPENDENT = (DYNAMIC, LONGROPE)
+"""Dynamic: the angles change with every length above the limit. Longrope: there is one set of angles below the limit
+and one above it. Source: transformers, ``modeling_rope_utils.py`` (`dynamic_rope_update`)."""
 
 
 def length_dependent(config: Any) -> dict[str, int]:

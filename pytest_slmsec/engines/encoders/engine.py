@@ -17,6 +17,7 @@ from pytest_slmsec.engines.decoding.answering import NOT_FINITE
 from pytest_slmsec.engines.encoders.network import Encoder
 from pytest_slmsec.engines.encoders.texts import Text
 from pytest_slmsec.engines.prompting.batching import Size, cut
+from pytest_slmsec.engines.prompting.without_embedding import WithoutEmbedding
 
 
 class Scorer(Protocol):
@@ -68,15 +69,23 @@ class EncoderEngine:
 
     Args:
         encoder: feeds rows of tokens. scorer: how options are scored. info: facts for the record.
-        settings: how the user wants it to run.
+        settings: how the user wants it to run. without_embedding: refuses texts with tokens that are not embedded.
     """
 
     capabilities = Capability.OPTIONS | Capability.PROMPT_TOKENS | Capability.TIMINGS
 
-    def __init__(self, encoder: Encoder, scorer: Scorer, info: EngineInfo, settings: EngineSettings) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        scorer: Scorer,
+        info: EngineInfo,
+        settings: EngineSettings,
+        without_embedding: WithoutEmbedding,
+    ) -> None:
         self.encoder, self.scorer, self.info = encoder, scorer, info
         self._budget_tokens = batch_tokens(settings, encoder.device)
         self._max_batch = settings.max_batch
+        self._without_embedding = without_embedding
 
     def plan(self, requests: Sequence[Request]) -> list[list[int]]:
         """Cut a window into batches of similar length under the token budget."""
@@ -98,7 +107,8 @@ class EncoderEngine:
             torch.cuda.synchronize(self.encoder.device)
         seconds = time.perf_counter() - began
         read = sum(output.prompt_tokens or 0 for output in outputs if output.error is None)
-        return Batch(outputs, Timing(seconds, len(outputs), prefill_s=seconds, prompt_tokens=read, new_tokens=0))
+        notes = tuple(self._without_embedding.notes())
+        return Batch(outputs, Timing(seconds, len(outputs), prefill_s=seconds, prompt_tokens=read, new_tokens=0), notes)
 
     def close(self) -> None:
         """Free the model's memory."""
@@ -122,6 +132,9 @@ class EncoderEngine:
             return f"{request.id} cannot be asked: {why}."
         if not texts:
             return f"{request.id}: none of its options has a text that could be scored."
+        why = self._without_embedding.why(request.id, [text.ids for text in texts])
+        if why is not None:
+            return why
         longest, context = max(len(text.ids) for text in texts), self.info.context_tokens
         if context is not None and longest > context:
             return (

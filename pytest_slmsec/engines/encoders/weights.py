@@ -23,7 +23,7 @@ from pytest_slmsec.engines.causal_lm.transformers_ import (
 )
 from pytest_slmsec.engines.common import stored
 from pytest_slmsec.engines.common.checkpoint import Checkpoint, read_checkpoint
-from pytest_slmsec.engines.common.loading import check_vocabulary, load_tokenizer, pick_device, pick_dtype
+from pytest_slmsec.engines.common.loading import load_tokenizer, pick_device, pick_dtype
 from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.engines.encoders.discriminator import DiscriminatorScorer
 from pytest_slmsec.engines.encoders.embeddings import EmbeddingScorer
@@ -33,6 +33,7 @@ from pytest_slmsec.engines.encoders.masked import MaskedScorer
 from pytest_slmsec.engines.encoders.network import Encoder
 from pytest_slmsec.engines.encoders.pooling import read_pooling
 from pytest_slmsec.engines.encoders.texts import Texts
+from pytest_slmsec.engines.prompting.without_embedding import WithoutEmbedding, check_vocabulary
 
 LOADERS: Mapping[Kind, str] = {
     Kind.MASKED: "AutoModelForMaskedLM",
@@ -85,7 +86,9 @@ def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> EncoderE
         kind=kind.value, choice_scores=scorer.name, **stored.facts_of(method, checkpoint, model),
     )  # fmt: skip
     longest = readable_tokens(model.config, info.context_tokens, max_tokens)
-    return EncoderEngine(encoder, scorer, replace(info, context_tokens=longest), settings)
+    info = replace(info, context_tokens=longest)
+    embedded = model.get_input_embeddings().num_embeddings
+    return EncoderEngine(encoder, scorer, info, settings, WithoutEmbedding(tokenizer, embedded))
 
 
 def make_scorer(kind: Kind, directory: Path, encoder: Encoder, texts: Texts) -> tuple[Scorer, int | None]:

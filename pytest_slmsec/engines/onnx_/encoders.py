@@ -19,6 +19,7 @@ from pytest_slmsec.engines.encoders.network import Encoder, Row
 from pytest_slmsec.engines.encoders.texts import Texts
 from pytest_slmsec.engines.encoders.weights import make_scorer, readable_tokens
 from pytest_slmsec.engines.onnx_.graph import Graph
+from pytest_slmsec.engines.prompting.without_embedding import WithoutEmbedding
 
 OUTPUTS = {Kind.MASKED: "logits", Kind.DISCRIMINATOR: "logits", Kind.EMBEDDING: "last_hidden_state"}
 
@@ -66,4 +67,5 @@ def encoder_engine(
         context_tokens=readable_tokens(config, info.context_tokens, max_tokens),
         extra={**info.extra, "kind": kind.value, "choice_scores": scorer.name},
     )
-    return EncoderEngine(encoder, scorer, info, settings)
+    embedded = getattr(config, "vocab_size", None)
+    return EncoderEngine(encoder, scorer, info, settings, WithoutEmbedding(tokenizer, embedded))

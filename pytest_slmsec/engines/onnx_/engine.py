@@ -28,10 +28,9 @@ from pytest_slmsec.engines.common.loading import context_tokens, load_tokenizer,
 from pytest_slmsec.engines.common.quantized_share import FACT
 from pytest_slmsec.engines.common.settings import EngineSettings, ThinkingSettings
 from pytest_slmsec.engines.decoding.answering import Answering, Tally, chosen_output
-from pytest_slmsec.engines.decoding.choice_scoring import ChoiceScores, combine_token_scores, score_tokens
 from pytest_slmsec.engines.decoding.greedy import Row
+from pytest_slmsec.engines.decoding.uncached import choose_uncached, generate_uncached
 from pytest_slmsec.engines.onnx_.graph import CAUSAL, Graph
-from pytest_slmsec.engines.prompting.batching import continuation_rows
 from pytest_slmsec.engines.prompting.encoded import Encoded
 
 MOST_REQUESTS = 16
@@ -57,7 +56,9 @@ def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> Engine:
     graph = Graph(directory)
     info = describe(directory, graph, spec, settings, config, tokenizer, time.perf_counter() - began)
     if graph.facts.kind == CAUSAL:
-        return OnnxEngine(graph, tokenizer, _ends(directory, config, tokenizer), info, settings.thinking)
+        embedded = getattr(config.get_text_config(), "vocab_size", None)
+        ends = _ends(directory, config, tokenizer)
+        return OnnxEngine(graph, tokenizer, ends, info, settings.thinking, embedded)
     from pytest_slmsec.engines.onnx_.encoders import encoder_engine
 
     return encoder_engine(directory, graph, config, tokenizer, info, settings)
@@ -106,9 +107,9 @@ class OnnxEngine(Answering):
 
     def __init__(
         self, graph: Graph, tokenizer: Any, ends: frozenset[int], info: EngineInfo,
-        thinking: ThinkingSettings | None = None,
+        thinking: ThinkingSettings | None = None, embedded: int | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(tokenizer, ends, info, thinking)
+        super().__init__(tokenizer, ends, info, thinking, embedded)
         self._graph: Graph | None = graph
 
     def plan(self, requests: Sequence[Request]) -> list[list[int]]:
@@ -143,7 +144,7 @@ class OnnxEngine(Answering):
         try:
             if isinstance(request, Choose):
                 began = self._now()
-                found = [self._choose(tree) for tree in encoded.trees()]
+                found = [choose_uncached(self.logits, tree) for tree in encoded.trees()]
                 tally.prefill_s += self._now() - began
                 return chosen_output(request, encoded, found)
             assert isinstance(request, Generate)
@@ -153,29 +154,11 @@ class OnnxEngine(Answering):
         except (RuntimeError, ValueError) as error:
             raise EngineError(f"{request.id}: onnxruntime failed: {' '.join(str(error).split())[:200]}.") from error
 
-    def _choose(self, encoded: Encoded) -> ChoiceScores:
-        """Feed the whole prompt with each continuation, and read logits from the last token of the prompt on."""
-        last = len(encoded.prompt) - 1
-        rows: dict[tuple[int, ...], torch.Tensor] = {}
-        first: torch.Tensor | None = None
-        for fed in continuation_rows(encoded.choices) or [()]:
-            logits = self.logits((*encoded.prompt, *fed), last)
-            first = logits[0] if first is None else first
-            if fed:
-                rows[fed] = logits[1:]
-        assert first is not None
-        return combine_token_scores(encoded, score_tokens(first, [choice[0] for choice in encoded.choices]), rows)
-
     def _generate(self, row: Row, tally: Tally) -> None:
-        """Generate greedily, in place. Computing the first token counts as prefill time."""
+        """Generate greedily, in place."""
         began = self._now()
-        while row.running:
-            best = self.logits((*row.prompt, *row.tokens), len(row.prompt) + len(row.tokens) - 1)[0].max(dim=-1)
-            row.append_next_token(int(best.indices), bool(torch.isfinite(best.values)), self._ends)
-            if len(row.tokens) <= 1:
-                now = self._now()
-                tally.prefill_s += now - began
-                if tally.first_token_s is None:
-                    tally.first_token_s = now - tally.began
-                began = now
-        tally.decode_s = (tally.decode_s or 0.0) + self._now() - began
+        timing = generate_uncached(self.logits, row, self._ends, self._now)
+        tally.prefill_s += timing.prefill_s
+        tally.decode_s = (tally.decode_s or 0.0) + timing.decode_s
+        if tally.first_token_s is None and timing.first_token_s is not None:
+            tally.first_token_s = began - tally.began + timing.first_token_s

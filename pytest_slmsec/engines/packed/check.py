@@ -7,16 +7,15 @@ from typing import Any
 
 import torch
 
+from pytest_slmsec.engines.decoding.check import TOLERANCE_NATS
 from pytest_slmsec.engines.decoding.choice_scoring import ChoiceScores
+from pytest_slmsec.engines.decoding.network import embedded_tokens
 from pytest_slmsec.engines.packed.attention import NotPackable
 from pytest_slmsec.engines.packed.chooser import PackedChooser
 from pytest_slmsec.engines.packed.layout import LONE_STEP_TOKENS
 from pytest_slmsec.engines.packed.model import PackedModel
 from pytest_slmsec.engines.prompting.encoded import Encoded
 
-TOLERANCE_NATS = {torch.float32: 2e-3, torch.float16: 0.1, torch.bfloat16: 0.5}
-"""Largest difference allowed between packed and plain log-probabilities of a choice, by dtype, in nats. A wrong mask or
-position makes a larger one."""
 SHARED, OWN, BRANCHES = 12, 9, (1, 2, 3, 3)
 SEED = 0
 
@@ -54,8 +53,7 @@ def checked_model(model: Any, tile_tokens: int | None = None) -> tuple[PackedMod
 def _probe(model: Any, seed: int) -> Encoded:
     """A question of random tokens after a shared prefix, with choices of 1 to 3 tokens, two of which begin alike."""
     draw = random.Random(seed)
-    embedding = model.get_input_embeddings()
-    vocabulary = getattr(embedding, "base_layer", embedding).num_embeddings  # an adapter may lie over it
+    vocabulary = embedded_tokens(model)
     shared = [random.Random(SEED).randrange(vocabulary) for _ in range(SHARED)]
     own = [draw.randrange(vocabulary) for _ in range(OWN + seed)]
     choices = [[draw.randrange(vocabulary) for _ in range(length)] for length in BRANCHES]

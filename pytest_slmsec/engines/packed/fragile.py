@@ -54,7 +54,7 @@ class FragileItems:
         fragile = [index for index, one in enumerate(found) if margin_nats(one) < self._limit_nats]
         results = list(found)
         for index in fragile:
-            results[index] = choose(self._network(), [asked[index]], lambda: None)[0]
+            results[index] = choose(self._network(), [asked[index]])[0]
         return results, len(fragile)
 
     def _network(self) -> Network:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pytest_slmsec.engines.decoding.greedy import Row, append_next_tokens
+from pytest_slmsec.engines.decoding.greedy import GenerationTiming, Row, append_next_tokens
 from pytest_slmsec.engines.decoding.network import PAD
 from pytest_slmsec.engines.packed.attention import KeysAndValues
 from pytest_slmsec.engines.packed.layout import Segment
@@ -24,22 +24,6 @@ SLOTS = {"cpu": 64, "cuda": 128}
 SHRINK_BELOW = {"cpu": 0.8, "cuda": 0.5}
 """When no prompt waits any more and at most this share of the slots is in use, the cache is copied to one with only the
 slots in use. The copy costs time once, and on CUDA the graph of a step is recorded again."""
-
-
-@dataclass(slots=True)
-class GenerationTiming:
-    """Seconds of one call of `ContinuousBatchGenerator.generate`.
-
-    Attributes:
-        prefill_s: reading prompts. decode_s: all steps after them.
-        first_token_s: from the start until the first answers have their first token; None before.
-        unrecorded: on CUDA, why steps could not be recorded as graphs; None where they were, or on other devices.
-    """
-
-    prefill_s: float = 0.0
-    decode_s: float = 0.0
-    first_token_s: float | None = None
-    unrecorded: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,14 +182,14 @@ def test_out_of_memory_halves_the_batch_and_the_record_says_so(engine, cramped):
 
 def test_packed_work_is_halved_as_well(engine, tiny, load):
     cramped = load(tiny)
-    decode = cramped._packed.model.decode
+    decode = cramped.packed.model.decode
 
     def small(ids, positions):
         if ids.shape[0] > 3:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
         return decode(ids, positions)
 
-    cramped._packed.model.decode = small
+    cramped.packed.model.decode = small
     requests = [ask(f"question {n}", 5) for n in range(8)]
     batch = cramped.run(requests)
     assert [output.text for output in batch.outputs] == [output.text for output in engine.run(requests).outputs]

@@ -34,7 +34,7 @@ def test_the_shared_part_is_marked_and_no_answer_changes(tiny, load, kind, raw):
         assert one.text == other.text
         assert one.choice_logprobs == pytest.approx(other.choice_logprobs, abs=1e-4)
         assert one.prompt_tokens == other.prompt_tokens
-    assert engine._packed.model.counts.needed < without._packed.model.counts.needed
+    assert engine.packed.model.counts.needed < without.packed.model.counts.needed
 
 
 def test_it_is_the_same_whatever_is_selected(tiny, load):

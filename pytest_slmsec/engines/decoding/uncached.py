@@ -1,0 +1,50 @@
+"""Scoring and generating one text at a time with plain forward passes, without a cache.
+
+Slow, because every new token feeds the whole text again, but right for any model that computes logits of a text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+import torch
+from torch import Tensor
+
+from pytest_slmsec.engines.decoding.choice_scoring import ChoiceScores, combine_token_scores, score_tokens
+from pytest_slmsec.engines.decoding.greedy import GenerationTiming, Row, append_next_tokens
+from pytest_slmsec.engines.prompting.batching import continuation_rows
+from pytest_slmsec.engines.prompting.encoded import Encoded, Tokens
+
+Logits = Callable[[Tokens, int], Tensor]
+"""From a text and an index to the logits after its tokens from that index on: [tokens, vocabulary]."""
+
+
+def choose_uncached(logits: Logits, asked: Encoded) -> ChoiceScores:
+    """Score the choices of one question: the prompt is fed whole with each continuation."""
+    last = len(asked.prompt) - 1
+    rows: dict[Tokens, Tensor] = {}
+    first: Tensor | None = None
+    for fed in continuation_rows(asked.choices) or [()]:
+        found = logits((*asked.prompt, *fed), last)
+        first = found[0] if first is None else first
+        if fed:
+            rows[fed] = found[1:]
+    assert first is not None
+    return combine_token_scores(asked, score_tokens(first, [choice[0] for choice in asked.choices]), rows)
+
+
+@torch.inference_mode()
+def generate_uncached(logits: Logits, row: Row, ends: Collection[int], now: Callable[[], float]) -> GenerationTiming:
+    """Generate one row greedily, in place. Computing its first token counts as prefill.
+
+    Args:
+        ends: token ids that end a text. now: a monotonic clock, in seconds.
+    """
+    began = first = now()
+    before = len(row.tokens)
+    while row.running:
+        text = tuple(row.text)
+        append_next_tokens([row], logits(text, len(text) - 1), ends)
+        if len(row.tokens) <= before + 1:
+            first = now()
+    return GenerationTiming(first - began, now() - first, first - began)
