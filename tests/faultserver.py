@@ -127,7 +127,8 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/api/show":
             return {"model_info": {"llama.context_length": 2048}}
         text = owner.answer(self.path, body)
-        counts = {"prompt": 2 * len(prompt_of(body).split()) + 4, "new": len(text.split())}
+        turns = [turn["content"] for turn in body.get("messages", ())] or [prompt_of(body)]
+        counts = {"prompt": 2 * sum(len(turn.split()) for turn in turns) + 4, "new": len(text.split())}
         return (self.ollama if ollama else self.openai)(body, text, counts)
 
     def openai(self, body, text, counts):

@@ -12,10 +12,10 @@ from pytest_slmsec.quantize.load_model import make_engine
 QUICK = ServerSettings(timeout_s=5, attempts=4, backoff_s=0.001, longest_wait_s=0.05)
 
 
-def connect(server, name="openai:toy", **settings):
+def connect(server, name="openai:toy", notice=None, registry=None, **settings):
     """The engine of a model on a fault server."""
     settings = replace(QUICK, base_url=server.url, **settings)
-    return make_engine(parse_model(name, {}, ()), EngineSettings(server=settings))
+    return make_engine(parse_model(name, registry or {}, ()), EngineSettings(server=settings, notice=notice))
 
 
 def question(n, text="", **fields):

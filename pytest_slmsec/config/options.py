@@ -104,7 +104,13 @@ TIMEOUT = Option(
     "Seconds that one request to a server may take (default 120).",
     {"type": float, "metavar": "SECONDS"},
 )
-SERVER_OPTIONS = (BASE_URL, API_KEY_ENV, CONCURRENCY, TIMEOUT)
+LONGEST_WAIT = Option(
+    "slmsec-longest-wait",
+    "Seconds that a request waits for a server that asks to wait, such as one with a limit a minute (default 180), "
+    "counted from its last answer to any request. One that asks for more is an error.",
+    {"type": float, "metavar": "SECONDS"},
+)
+SERVER_OPTIONS = (BASE_URL, API_KEY_ENV, CONCURRENCY, TIMEOUT, LONGEST_WAIT)
 DTYPE = Option(
     "slmsec-dtype",
     "What models without a dtype in their name compute in: auto (default: fp32 on a CPU, the checkpoint's own "

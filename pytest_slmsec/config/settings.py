@@ -16,6 +16,7 @@ from pytest_slmsec.config.options import (
     DEVICE,
     EXPANDER,
     JUDGE,
+    LONGEST_WAIT,
     PLUGIN_OPTIONS,
     PROMPTS,
     RULE,
@@ -198,9 +199,15 @@ def server_settings(chosen: Mapping[str, Any]) -> ServerSettings:
     if timeout is not None and not (isinstance(timeout, (int, float)) and 0 < timeout < float("inf")):
         raise UsageError(f"{TIMEOUT.flag}={timeout}: must be a number of seconds above 0.")
     default = ServerSettings()
+    longest = chosen["longest-wait"]
+    if longest is None:
+        longest = default.longest_wait_s
+    if not isinstance(longest, (int, float)) or isinstance(longest, bool) or not 0 <= longest < float("inf"):
+        raise UsageError(f"{LONGEST_WAIT.flag}={longest}: must be a number of seconds, 0 or more.")
     return replace(
         default, base_url=url, key_variable=variable, timeout_s=float(timeout or default.timeout_s),
         concurrency=_positive("concurrency", chosen["concurrency"]) or default.concurrency,
+        longest_wait_s=float(longest),
     )  # fmt: skip
 
 

@@ -70,6 +70,8 @@ class ModelSpec:
         context_tokens: prompt plus answer, where the registry knows it.
         base_url, key_variable: address of the server, and the environment variable that holds its key, where they
             are not those of the run.
+        expected_model: the name that the server reports for the model if that is another one, such as the model behind
+            a deployment; ``*``, ``?`` and ``[...]`` are wildcards.
         licence, gated: facts for `slmsec list`; a gated model needs an accepted licence and a token.
         chat_template: whether its tokenizer brings one; None: not known here.
         embedded: ships with the project, together with the items it was made for.
@@ -89,6 +91,7 @@ class ModelSpec:
     context_tokens: int | None = None
     base_url: str | None = None
     key_variable: str | None = None
+    expected_model: str | None = None
     licence: str | None = None
     gated: bool = False
     chat_template: bool | None = None
@@ -127,6 +130,8 @@ def check_entry(name: str, entry: Mapping[str, Any], where: str) -> None:
         raise UsageError(f"{where}: model {name!r} has the unknown key {unknown[0]!r}; known: {sorted(ENTRY_KEYS)}.")
     if not isinstance(entry.get("location"), str):
         raise UsageError(f"{where}: model {name!r} needs `location`: a directory or 'hf:org/name'.")
+    if not isinstance(entry.get("expected_model", ""), str):
+        raise UsageError(f"{where}: `expected_model` of the model {name!r} must be text: the name that it reports.")
     if not isinstance(entry.get("adapter", ""), str):
         raise UsageError(f"{where}: `adapter` of the model {name!r} must be text: a directory or 'hf:org/name'.")
 

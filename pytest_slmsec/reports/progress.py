@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections import deque
 from contextlib import nullcontext
 from typing import Any
 
@@ -24,6 +26,7 @@ class TerminalProgress:
         self._what, self._total, self._done = "", 0, 0
         self._began = self._last = 0.0
         self._drawn = 0
+        self._notices: deque[str] = deque()
 
     def say(self, text: str) -> None:
         """One line about what starts now; on a terminal it is drawn over by what follows."""
@@ -35,6 +38,20 @@ class TerminalProgress:
         elif reporter.verbosity > 0:
             self._line(reporter, f"slmsec: {text}")
 
+    def notice(self, text: str) -> None:
+        """A line of its own, also in a log, about a wait that the user should know of. Any thread may call it: from
+        others than the main one, the line appears when progress is shown next."""
+        self._notices.append(text)
+        if threading.current_thread() is threading.main_thread():
+            self._show_notices()
+
+    def _show_notices(self) -> None:
+        while self._notices:
+            text = self._notices.popleft()
+            reporter = self._reporter()
+            if reporter is not None:
+                self._line(reporter, f"slmsec: {text}")
+
     def start(self, what: str, total: int) -> None:
         """A window of `total` items begins."""
         self._what, self._total, self._done = what, total, 0
@@ -43,6 +60,7 @@ class TerminalProgress:
 
     def advance(self, done: int) -> None:
         """`done` more items are answered."""
+        self._show_notices()
         self._done += done
         self._show(DRAW_EVERY_S)
 

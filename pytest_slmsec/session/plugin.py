@@ -61,7 +61,7 @@ class SessionPlugin:
 
     def _make_engine(self, spec: ModelSpec) -> Engine:
         """Load a model, with an engine of another plugin where one offers it."""
-        settings = replace(self.settings.engine, progress=self._show_loading)
+        settings = replace(self.settings.engine, progress=self._show_loading, notice=self._progress.notice)
         if spec not in self.settings.models:  # a judge thinks as it does by itself
             settings = replace(settings, thinking=ThinkingSettings(thought_tokens=settings.thinking.thought_tokens))
         if spec.source != "replay":

@@ -193,6 +193,20 @@ def test_the_address_may_stand_in_the_environment_or_the_configuration(suite, se
     assert suite.run("-k", "ports", models=("openai:toy",)).ret == 0
 
 
+@pytest.mark.parametrize("prefetch", [(), ("--slmsec-no-prefetch",)], ids=["in the background", "while pytest waits"])
+def test_a_limit_a_minute_is_waited_for_and_said(suite, server, monkeypatch, prefetch):
+    monkeypatch.setattr("pytest_slmsec.engines.server.rate_limit.TOLD_FROM_S", 0.1)
+    limit = (429, {"Retry-After": "0.3"}, "limit of requests a minute")
+    server.fault = lambda path, body, n: limit if "ports 9 " in str(body) and n == 1 else None
+    result = run(suite, server, "-k", "ports", "--slmsec-longest-wait=5", "--slmsec-window=4", *prefetch)
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(
+        ["*slmsec: 127.0.0.1:*/v1 answered 429: limit of requests a minute; waiting 0 s, as it *"]
+    )
+    result = run(suite, server, "-k", "ports", "--slmsec-longest-wait=0.2")
+    assert result.ret == 0  # the answers of the first run, and no limit any more
+
+
 JUDGED = """
 import pytest
 from pytest_slmsec import Item, Task
@@ -227,6 +241,10 @@ def test_a_server_may_judge(suite, server):
         (["--model=openai:"], "*openai:: name the model as its server does: openai:NAME*"),
         (["--model=openai:x", "--slmsec-concurrency=0"], "*--slmsec-concurrency=0: must be a whole number*"),
         (["--model=openai:x", "--slmsec-timeout=-1"], "*--slmsec-timeout=-1.0: must be a number of seconds above 0*"),
+        (
+            ["--model=openai:x", "--slmsec-longest-wait=-1"],
+            "*--slmsec-longest-wait=-1.0: must be a number of seconds, 0*",
+        ),
         (["--model=openai:x", "--slmsec-api-key-env=sk-1"], "*must be the name of an environment variable, and not a*"),
         (["--model=grok-gptq4"], "*what the server of grok runs is chosen there, and not by grok-gptq4*"),
         (["--model=grok+./adapter"], "*an adapter is loaded by the server of grok*"),

@@ -21,7 +21,9 @@ class ServerSettings:
             the key; None: the usual ones.
         concurrency: most requests in flight. timeout_s: the longest that one may take.
         attempts: how often one is sent in all. backoff_s: most seconds to wait before the second; doubled each time up
-            to `longest_wait_s`, which is also the longest Retry-After that is honoured.
+            to a minute.
+        longest_wait_s: most seconds that a request waits because the server asks it to (Retry-After), counted from the
+            last answer that the server gave to any request.
     """
 
     base_url: str | None = None
@@ -30,7 +32,7 @@ class ServerSettings:
     timeout_s: float = 120.0
     attempts: int = 8
     backoff_s: float = 0.5
-    longest_wait_s: float = 60.0
+    longest_wait_s: float = 180.0
 
 
 DEFAULT_THOUGHT_TOKENS = 4096
@@ -68,6 +70,7 @@ class EngineSettings:
         offline: never ask the Hugging Face hub; what it downloaded before is still used.
         cache_dir: where quantised models and the digests of large files are kept; made on first use.
         progress: called with each step of a quantisation, or None.
+        notice: called with one line about a wait that the user should know of, or None.
         server: how models behind a server are asked.
         thinking: whether reasoning models think.
     """
@@ -82,6 +85,7 @@ class EngineSettings:
     offline: bool = False
     cache_dir: Path = field(default_factory=paths.cache_dir)
     progress: Progress | None = None
+    notice: Callable[[str], None] | None = None
     server: ServerSettings = field(default_factory=ServerSettings)
     thinking: ThinkingSettings = field(default_factory=ThinkingSettings)
 

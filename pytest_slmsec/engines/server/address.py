@@ -36,9 +36,14 @@ class Address:
         return self.url.split("://", 1)[1]
 
     @property
+    def host(self) -> str:
+        """The host name or address, without the port."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
     def is_local(self) -> bool:
         """Whether the host is this machine; proxies of the environment are then not used."""
-        return urlsplit(self.url).hostname in LOOPBACK
+        return self.host in LOOPBACK
 
     @classmethod
     def parse(cls, text: str, default_path: str = "") -> Address:

@@ -13,7 +13,7 @@ import json
 import random
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -22,9 +22,13 @@ import httpx2
 from pytest_slmsec.core.errors import EngineError
 from pytest_slmsec.engines.common.settings import ServerSettings
 from pytest_slmsec.engines.server.address import Address, Key
+from pytest_slmsec.engines.server.environment import check_certificates, proxy_for, untrusted_remedy, unusable
 from pytest_slmsec.engines.server.error_answers import error_in, message_in
+from pytest_slmsec.engines.server.rate_limit import Patience, RateLimit
 
 LONGEST_QUOTE = 200
+LONGEST_BACKOFF_S = 60.0
+UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 RARELY_TRIED = 2
 """Attempts where another one costs much (a timeout) or is unlikely to help (an HTML page)."""
 TOO_MANY = 429
@@ -57,11 +61,15 @@ class KeyRefused(RequestRefused):
 
 
 class RetriesExhausted(ServerError):
-    """Every attempt failed. `connected` is False if no connection could be made at all."""
+    """Every attempt failed.
 
-    def __init__(self, text: str, connected: bool = True) -> None:
+    Attributes:
+        connected: False if no connection could be made at all. remedy: what to do, as a clause; empty if unknown.
+    """
+
+    def __init__(self, text: str, connected: bool = True, remedy: str = "") -> None:
         super().__init__(text)
-        self.connected = connected
+        self.connected, self.remedy = connected, remedy
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,26 +86,39 @@ class _Failure:
 
     Attributes:
         why: the end of a sentence that begins with the server's address. wait_s: seconds in Retry-After, or None.
-        rarely: at most `RARELY_TRIED` attempts. connected: see `RetriesExhausted`.
+        rarely: at most `RARELY_TRIED` attempts. connected, remedy: see `RetriesExhausted`.
     """
 
     why: str
     wait_s: float | None = None
     rarely: bool = False
     connected: bool = True
+    remedy: str = ""
 
 
 class Client:
-    """Sends requests to one server. Must be made, used and closed inside one event loop."""
+    """Sends requests to one server. Must be made, used and closed inside one event loop.
+
+    Attributes:
+        limit: what the server's rate limits have cost so far.
+
+    Raises:
+        UsageError: a proxy or a file of certificates that the environment names cannot be used.
+    """
 
     def __init__(self, address: Address, key: Key, settings: ServerSettings) -> None:
         self._address, self._key, self._settings = address, key, settings
         params = httpx2.QueryParams(address.query) if address.query else None
         limits = httpx2.Limits(max_connections=settings.concurrency, max_keepalive_connections=settings.concurrency)
-        self._http = httpx2.AsyncClient(
-            headers=key.headers(), params=params, limits=limits, timeout=settings.timeout_s,
-            trust_env=not address.is_local,
-        )  # fmt: skip
+        self.limit = RateLimit(address.place)
+        check_certificates(address)
+        try:
+            self._http = httpx2.AsyncClient(
+                headers=key.headers(), params=params, limits=limits, timeout=settings.timeout_s,
+                trust_env=not address.is_local,
+            )  # fmt: skip
+        except (ImportError, OSError, ValueError) as error:
+            raise unusable(address, error) from error
 
     async def close(self) -> None:
         """Close all connections."""
@@ -120,24 +141,35 @@ class Client:
 
     async def _request(self, method: str, path: str, body: dict[str, Any] | None, attempts: int | None) -> JsonAnswer:
         most, rare, attempt = attempts or self._settings.attempts, 0, 1
+        patience = Patience(self.limit, self._settings.longest_wait_s)
         while True:
+            await self.limit.opened()
             found = await self._attempt(method, path, body)
             if isinstance(found, JsonAnswer):
+                self.limit.answered += 1
                 return found
             rare += found.rarely
-            wait = self._wait(attempt, found)
-            if attempt == most or rare == RARELY_TRIED or wait is None:
-                times = f" (tried {attempt} times)" if attempt > 1 else ""
-                raise RetriesExhausted(f"{self._address.place} {found.why}{times}", found.connected)
-            await asyncio.sleep(wait)
+            if found.wait_s is not None and patience.progressed():
+                attempt = 1
+            if attempt == most or rare == RARELY_TRIED:
+                raise self._exhausted(found, attempt)
+            if found.wait_s is None:
+                await asyncio.sleep(random.uniform(0, self._longest_backoff(attempt)))
+            elif patience.allows(found.wait_s):
+                self.limit.hold(found.wait_s, found.why)
+            else:
+                longest = f"--slmsec-longest-wait={self._settings.longest_wait_s:g}"
+                why = f"{found.why}; it asks to wait {found.wait_s:g} s, and {longest} does not allow that"
+                raise self._exhausted(replace(found, why=why), attempt)
             attempt += 1
 
-    def _wait(self, attempt: int, trouble: _Failure) -> float | None:
-        """Seconds to wait before the next attempt; None if Retry-After asks for more than the longest wait."""
-        if trouble.wait_s is not None:
-            return trouble.wait_s if trouble.wait_s <= self._settings.longest_wait_s else None
-        most = min(self._settings.backoff_s * 2 ** (attempt - 1), self._settings.longest_wait_s)
-        return random.uniform(0, most)
+    def _longest_backoff(self, attempt: int) -> float:
+        """Most seconds to wait after a failed attempt for which the server named no time."""
+        return min(self._settings.backoff_s * 2.0 ** (attempt - 1), LONGEST_BACKOFF_S)
+
+    def _exhausted(self, failure: _Failure, attempts: int) -> RetriesExhausted:
+        times = f" (tried {attempts} times)" if attempts > 1 else ""
+        return RetriesExhausted(f"{self._address.place} {failure.why}{times}", failure.connected, failure.remedy)
 
     async def _attempt(self, method: str, path: str, body: dict[str, Any] | None) -> JsonAnswer | _Failure:
         started = time.perf_counter()
@@ -147,11 +179,21 @@ class Client:
                 response = await self._http.request(method, self._address.url + path, content=content, headers=JSON)
         except (TimeoutError, httpx2.TimeoutException):
             return _Failure(f"gave no answer within {self._settings.timeout_s:g} s", rarely=True)
-        except httpx2.ConnectError as error:
-            return _Failure(f"cannot be reached: {_reason(error)}", connected=False)
+        except (httpx2.ConnectError, httpx2.ProxyError) as error:
+            return self._unreachable(_reason(error))
         except httpx2.TransportError as error:
             return _Failure(f"broke the connection off: {_reason(error)}")
         return self._checked(response, time.perf_counter() - started)
+
+    def _unreachable(self, reason: str) -> _Failure:
+        if UNTRUSTED in reason:
+            why = f"has a certificate that is not trusted here ({reason.partition(': ')[2] or reason})"
+            return _Failure(why, rarely=True, connected=False, remedy=untrusted_remedy())
+        proxy = proxy_for(self._address)
+        if proxy is None:
+            return _Failure(f"cannot be reached: {reason}", connected=False)
+        why = f"cannot be reached through {proxy}: {reason}"
+        return _Failure(why, connected=False, remedy=proxy.remedy(self._address.host))
 
     def _checked(self, response: httpx2.Response, seconds: float) -> JsonAnswer | _Failure:
         """The JSON object of a response, or what went wrong.

@@ -12,26 +12,29 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from pytest_slmsec.core.errors import ModelError, ModelUnavailable
+from pytest_slmsec.core.errors import ModelError, ModelUnavailable, UsageError
 from pytest_slmsec.core.identity import sha256_json
 from pytest_slmsec.core.items import Choose, Generate, Output, Request
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.core.thoughts import without_thoughts
 from pytest_slmsec.engines.common.base import Batch, Capability, EngineInfo, Interrupted, Timing
 from pytest_slmsec.engines.common.settings import EngineSettings
+from pytest_slmsec.engines.prompting.chat_template import join_system
 from pytest_slmsec.engines.prompting.raw_texts import joined
 from pytest_slmsec.engines.server.address import Address, Key
 from pytest_slmsec.engines.server.choice_scoring import by_echo, by_first_token, is_lettered
 from pytest_slmsec.engines.server.client import Client, RetriesExhausted, ServerError
 from pytest_slmsec.engines.server.dialect import Dialect, GenerationTiming, InvalidAnswer, TextAnswer, TextRequest
 from pytest_slmsec.engines.server.loop import LoopThread
-from pytest_slmsec.engines.server.probe import ServerFacts, probe, same_model
+from pytest_slmsec.engines.server.probe import ServerFacts, probe
 
 BATCHES_IN_FLIGHT = 4
 """A batch holds this many times as many requests as are in flight: enough to keep all connections busy, and few enough
 that a killed run loses little."""
 OF_THE_SERVER = "server"
 """The hash of the tokenizer and the chat template in records, since only the server knows them."""
+WILDCARDS = frozenset("*?[")
+"""An expected name with one of these stands for several builds; the record then has the pattern."""
 UNFINISHED = "the run was interrupted before the server had answered"
 FEWEST_FAILURES = 8
 """After at least so many failed requests in a row, the server counts as down and no more are sent."""
@@ -47,6 +50,7 @@ class ServerEngine:
         self._name, self._place, self._facts = spec.location, place, facts
         self._loop, self._client, self._dialect = loop, client, dialect
         self._in_flight = settings.server.concurrency
+        self._notices = _Notices(client, settings.notice)
         self._failures, self._gone = 0, ""
         self.capabilities = _capabilities(facts)
         self.info = _info(spec, settings, place, dialect, facts)
@@ -84,13 +88,13 @@ class ServerEngine:
         """
         started = time.perf_counter()
         found: list[tuple[Output, GenerationTiming | None] | None] = [None] * len(requests)
-        future = self._loop.submit(self._all(requests, found))
+        told = len(self._client.limit.notices)
         try:
-            future.result()
+            self._loop.call(self._all(requests, found), self._notices.tell)
         except KeyboardInterrupt:
-            future.cancel()
             raise Interrupted(_batch(requests, found, time.perf_counter() - started)) from None
-        return _batch(requests, found, time.perf_counter() - started)
+        batch = _batch(requests, found, time.perf_counter() - started)
+        return replace(batch, notes=tuple(self._client.limit.notices[told:]))
 
     def close(self) -> None:
         """Close the connections."""
@@ -132,6 +136,8 @@ class ServerEngine:
         return answered
 
     async def _send(self, request: Request, attempts: int | None) -> tuple[Output, GenerationTiming | None]:
+        if isinstance(request, (Generate, Choose)) and not request.raw and not self._facts.system_turns:
+            request = replace(request, messages=tuple(join_system(request.messages)))
         if isinstance(request, Generate):
             return await self._generated(request, attempts)
         if not isinstance(request, Choose):
@@ -147,7 +153,7 @@ class ServerEngine:
     async def _generated(self, request: Generate, attempts: int | None) -> tuple[Output, GenerationTiming | None]:
         messages, text = ((), joined(request)) if request.raw else (request.messages, "")
         said = await self._dialect.generate(TextRequest(messages, text, request.max_new_tokens, request.stop), attempts)
-        if not same_model(self._facts.model or self._name, said.model):
+        if not self._facts.answers_as(self._name, said.model):
             raise InvalidAnswer(f"{self._place} answered as the model {said.model}, and before as {self._facts.model}")
         self._check_whole(request, said.prompt_tokens)
         output = answer_of(said)
@@ -176,7 +182,8 @@ def _inferred_ending(request: Generate, said: TextAnswer) -> str | None:
     """
     if said.new_tokens is not None:
         return "length" if said.new_tokens >= request.max_new_tokens else "stop"
-    return "stop" if len(said.text.encode("utf-8", "replace")) < request.max_new_tokens else None
+    written = said.text + (said.thought or "")
+    return "stop" if len(written.encode("utf-8", "replace")) < request.max_new_tokens else None
 
 
 def answer_of(said: TextAnswer) -> Output:
@@ -186,6 +193,22 @@ def answer_of(said: TextAnswer) -> Output:
                     hit_limit=cut, thought=said.thought)  # fmt: skip
     found = without_thoughts(output, tokens_before=lambda at: said.thought_tokens)
     return found if found.thought is None else replace(found, thought_tokens=said.thought_tokens)
+
+
+class _Notices:
+    """Passes the notices of a client on, each once, in the thread that waits for its answers."""
+
+    def __init__(self, client: Client, notice: Callable[[str], None] | None) -> None:
+        self._lines, self._notice = client.limit.notices, notice
+        self._told = len(self._lines)
+
+    def tell(self) -> None:
+        """Pass on what is new."""
+        fresh = self._lines[self._told :]
+        self._told += len(fresh)
+        if self._notice is not None:
+            for line in fresh:
+                self._notice(line)
 
 
 def _check_ending(request: Generate, said: TextAnswer) -> None:
@@ -252,7 +275,8 @@ def _capabilities(facts: ServerFacts) -> Capability:
 def _info(spec: ModelSpec, settings: EngineSettings, place: str, dialect: Dialect, facts: ServerFacts) -> EngineInfo:
     listed = facts.listed
     identity = dict(listed.identity) if listed else {}
-    says = {"reported_model": facts.model, "fingerprint": facts.fingerprint, "listed": identity}
+    reported = facts.expected if facts.expected is not None and WILDCARDS & set(facts.expected) else facts.model
+    says = {"reported_model": reported, "fingerprint": facts.fingerprint, "listed": identity}
     extra = {
         "server": place,
         **says,
@@ -260,6 +284,7 @@ def _info(spec: ModelSpec, settings: EngineSettings, place: str, dialect: Dialec
         "raw_choice_mode": facts.raw_choice_mode,
         "top_logprobs": facts.chat_top or facts.raw_top,
         "conversations": facts.chat,
+        "system_turns": facts.system_turns,
         "raw_texts": facts.raw,
         "counts_tokens": facts.counts,
         "names_endings": facts.names_endings,
@@ -286,7 +311,8 @@ def start(
         speak: makes the API of the server over a client.
 
     Raises:
-        ModelUnavailable: no connection can be made. ModelError: the server fails, has no such model, or answers as
+        ModelUnavailable: no connection can be made, or the environment names a proxy or certificates that cannot be
+            used. ModelError: the server fails, has no such model, or answers as
             another one.
     """
     loop = LoopThread()
@@ -294,15 +320,18 @@ def start(
     try:
         client = loop.call(_client(address, key, settings))
         dialect = speak(client)
-        facts = loop.call(probe(dialect, spec.location, address.place))
+        asking = probe(dialect, spec.location, address.place, spec.expected_model)
+        facts = loop.call(asking, _Notices(client, settings.notice).tell)
         return ServerEngine(spec, settings, address.place, loop, client, dialect, facts)
     except BaseException as error:
         if client is not None:
             loop.call(client.close())
         loop.close()
         if isinstance(error, RetriesExhausted) and not error.connected:
-            raise ModelUnavailable(f"{spec.name}: {error}; start the server, or give its address with "
-                                   "--slmsec-base-url=URL.") from None  # fmt: skip
+            remedy = error.remedy or "start the server, or give its address with --slmsec-base-url=URL"
+            raise ModelUnavailable(f"{spec.name}: {error}; {remedy}.") from None
+        if isinstance(error, UsageError):
+            raise ModelUnavailable(f"{spec.name}: {error}") from None
         if isinstance(error, (ServerError, ModelError)):
             raise ModelError(f"{spec.name}: {str(error).rstrip('.')}.{_hint(error)}") from None
         raise

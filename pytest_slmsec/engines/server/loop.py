@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine
-from concurrent.futures import Future
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future, wait
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+MEANWHILE_S = 0.5
+
+
+def wait_for(future: Future[Any], meanwhile: Callable[[], None]) -> None:
+    """Wait until a future is done, whatever its outcome; call `meanwhile` every `MEANWHILE_S` seconds."""
+    while not wait([future], MEANWHILE_S).done:
+        meanwhile()
+    meanwhile()
 
 
 class LoopThread:
@@ -23,10 +31,16 @@ class LoopThread:
         """Start a coroutine. Cancelling the future cancels the coroutine."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
-    def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine and return its result. An exception in the caller, such as Ctrl-C, cancels it."""
+    def call(self, coroutine: Coroutine[Any, Any, T], meanwhile: Callable[[], None] | None = None) -> T:
+        """Run a coroutine and return its result. An exception in the caller, such as Ctrl-C, cancels it.
+
+        Args:
+            meanwhile: called in this thread every `MEANWHILE_S` seconds until the coroutine ends.
+        """
         future = self.submit(coroutine)
         try:
+            if meanwhile is not None:
+                wait_for(future, meanwhile)
             return future.result()
         except BaseException:
             future.cancel()

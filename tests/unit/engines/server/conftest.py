@@ -10,10 +10,10 @@ def serve():
     """Starts fault servers and engines over them, and ends both."""
     opened = []
 
-    def start(fault=None, name="openai:toy", settings=None, **facts):
+    def start(fault=None, name="openai:toy", settings=None, notice=None, **facts):
         server = FaultServer(fault=fault, **facts).__enter__()
         opened.append(lambda: server.__exit__())
-        engine = connect(server, name, **(settings or {}))
+        engine = connect(server, name, notice, **(settings or {}))
         opened.append(engine.close)
         return server, engine
 

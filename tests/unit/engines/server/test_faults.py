@@ -3,6 +3,7 @@
 import asyncio
 import re
 import threading
+import time
 
 import pytest
 from faultserver import FaultServer
@@ -64,8 +65,47 @@ def test_retry_after_is_honoured_and_one_that_is_too_long_is_not_waited_for(serv
     server, output = run_one(serve, lambda prompt, n: (429, {"Retry-After": "0.02"}) if n == 1 else None)
     assert output.error is None
     server, output = run_one(serve, lambda prompt, n: (429, {"Retry-After": "3600"}))
-    assert "answered 429: the server is busy." in output.error
+    assert output.error.endswith(
+        "answered 429: the server is busy; it asks to wait 3600 s, and --slmsec-longest-wait=0.05 does not allow that."
+    )
     assert len(server.items()) == 1
+
+
+def test_a_limit_is_waited_for_by_all_and_said_once(serve, monkeypatch):
+    """Two requests are let through, then every request is refused until the limit opens."""
+    monkeypatch.setattr("pytest_slmsec.engines.server.rate_limit.TOLD_FROM_S", 0.1)
+    refused, opened, passed = [], [], []
+
+    def limited(prompt, n):
+        if len(passed) < 2 or (refused and time.monotonic() - refused[0] > 0.3):
+            (opened if refused else passed).append(prompt)
+            return None
+        refused.append(time.monotonic())
+        return 429, {"Retry-After": "0.3"}, "limit of 2 requests a minute"
+
+    lines = []
+    _, engine = serve(on_items(limited), notice=lines.append, settings={"concurrency": 2, "longest_wait_s": 1.0})
+    batch = engine.run([question(n) for n in range(8)])
+    assert [output.error for output in batch.outputs] == [None] * 8
+    assert len(opened) == 6
+    assert len(refused) <= 2  # those that were in flight; the others were held back
+    (line,) = lines
+    assert re.fullmatch(r"127.0.0.1:\d+/v1 answered 429: limit of 2 requests a minute; waiting 0 s, as it asks", line)
+    assert batch.notes == (line,)
+
+
+def test_a_limit_that_never_opens_is_given_up_after_the_longest_wait(serve):
+    server, output = run_one(serve, lambda prompt, n: (429, {"Retry-After": "0.2"}), settings={"longest_wait_s": 0.5})
+    assert "it asks to wait 0.2 s, and --slmsec-longest-wait=0.5 does not allow that (tried 3 times)" in output.error
+    assert len(server.items()) == 3  # two waits of 0.2 s fit into 0.5 s
+
+
+def test_without_retry_after_the_words_of_the_limit_say_how_long(serve):
+    words = (429, {}, "Rate limit reached. Please try again in 0.02s.")
+    _, output = run_one(serve, lambda prompt, n: words if n == 1 else None)
+    assert output.error is None
+    _, output = run_one(serve, lambda prompt, n: (429, {}, "Please try again in 1m5s."))
+    assert "it asks to wait 65 s" in output.error
 
 
 @pytest.mark.parametrize(
@@ -145,19 +185,13 @@ def test_an_interruption_keeps_what_was_answered(serve, monkeypatch):
         asyncio.get_running_loop().call_soon(done.release)
         return found
 
-    class Interrupting:
-        """A future whose waiter gets Ctrl-C once four of five requests are answered."""
+    def interrupt():
+        """Ctrl-C reaches the waiting thread once four of five requests are answered."""
+        assert all(done.acquire(timeout=10) for _ in range(4))
+        raise KeyboardInterrupt
 
-        def __init__(self, future):
-            self.cancel = future.cancel
-
-        def result(self):
-            assert all(done.acquire(timeout=10) for _ in range(4))
-            raise KeyboardInterrupt
-
-    submit = engine._loop.submit
     monkeypatch.setattr(engine, "_answer", told)
-    monkeypatch.setattr(engine._loop, "submit", lambda coroutine: Interrupting(submit(coroutine)))
+    monkeypatch.setattr(engine._notices, "tell", interrupt)
     with pytest.raises(Interrupted) as stop:
         engine.run([question(n) for n in range(5)])
     monkeypatch.undo()

@@ -1,12 +1,16 @@
 """What a server can do is found out before anything is asked, and recorded."""
 
-import pytest
-from faultserver import prompt_of
-from serverasks import letters, question
+import itertools
 
-from pytest_slmsec.core.items import Choose, Message
+import pytest
+from faultserver import FaultServer, prompt_of
+from serverasks import connect, letters, question
+
+from pytest_slmsec.core.errors import ModelError, UsageError
+from pytest_slmsec.core.items import Choose, Generate, Message
+from pytest_slmsec.core.models import check_entry
 from pytest_slmsec.engines.common.base import Capability, unable
-from pytest_slmsec.engines.server.probe import same_model
+from pytest_slmsec.engines.server.probe import is_expected, same_model
 
 
 def raw_options(*choices):
@@ -125,6 +129,121 @@ def test_the_identity_is_what_the_server_says_it_is(serve):
     assert one.info.weights_sha256 != two.info.weights_sha256
     assert (one.info.template_sha256, one.info.tokenizer_sha256, one.info.device) == ("server", "server", "remote")
     assert one.info.context_tokens == 4096
+
+
+def has_system(body):
+    return any(turn["role"] == "system" for turn in body.get("messages", ()))
+
+
+def refuses_system(path, body, n):
+    return (400, {}, "System role not supported") if has_system(body) else None
+
+
+def fails_at_system(path, body, n):
+    return (500, {}, "Jinja Exception: Only user and assistant roles are supported!") if has_system(body) else None
+
+
+def drops_system(path, body, n):
+    """Answers, and counts the last turn only."""
+    tokens = 2 * len(prompt_of(body).split()) + 4
+    return {"usage": {"prompt_tokens": tokens, "completion_tokens": 2}} if has_system(body) else None
+
+
+TURNS = (Message("system", "You are terse."), Message("user", "item 1"))
+
+
+@pytest.mark.parametrize("fault", [refuses_system, fails_at_system, drops_system])
+@pytest.mark.parametrize(
+    "request_", [Generate("q", TURNS, 8), Choose("q", TURNS, ("A", "B", "C"))], ids=["text", "letters"]
+)
+def test_a_server_without_system_turns_gets_the_text_before_the_question(serve, fault, request_):
+    server, engine = serve(fault)
+    (output,) = engine.run([request_]).outputs
+    assert output.error is None
+    assert server.asked[-1][1]["messages"] == [{"role": "user", "content": "You are terse.\n\nitem 1"}]
+    assert engine.info.extra["system_turns"] is False
+    assert "system_turns" in engine.info.extra["missing"]
+
+
+def test_a_server_with_system_turns_gets_them_as_they_are(serve):
+    server, engine = serve()
+    engine.run([Generate("q", TURNS, 8)])
+    assert [turn["role"] for turn in server.asked[-1][1]["messages"]] == ["system", "user"]
+    assert engine.info.extra["system_turns"] is True
+
+
+def answers_as(*names):
+    """A server that lists no models and reports these names in turn."""
+    count = itertools.count()
+
+    def fault(path, body, n):
+        return {"model": names[next(count) % len(names)]} if body else 404
+
+    return fault
+
+
+def entry(**fields):
+    return {"ours": {"location": "openai:my-deployment", **fields}}
+
+
+def test_a_deployment_with_a_name_of_its_own_needs_the_name_of_its_model():
+    with FaultServer(fault=answers_as("gpt-4.1-mini-2025-04-14")) as server:
+        with pytest.raises(ModelError) as error:
+            connect(server, "openai:my-deployment")
+        assert "was asked for the model my-deployment and answered as gpt-4.1-mini-2025-04-14; if that is" in str(
+            error.value
+        )
+        remedy = 'in [tool.slmsec.models] may say so: expected_model = "gpt-4.1-mini-2025-04-14"'
+        assert remedy in str(error.value)
+        engine = connect(server, "ours", registry=entry(expected_model="gpt-4.1-mini-2025-04-14"))
+        (output,) = engine.run([question(1)]).outputs
+        engine.close()
+        assert output.error is None
+        assert engine.info.extra["reported_model"] == "gpt-4.1-mini-2025-04-14"
+        with pytest.raises(ModelError, match=r"answered as gpt-4.1-mini-2025-04-14, and expected_model .* is gpt-4o"):
+            connect(server, "ours", registry=entry(expected_model="gpt-4o"))
+
+
+def test_a_router_between_builds_is_one_error_unless_the_entry_allows_both():
+    builds = ("a/llama-3.1-8b", "b/llama-3.1-8b-fp8")
+    with FaultServer(model="my-deployment", fault=answers_as(*builds)) as server:
+        server.fault = lambda path, body, n, fault=server.fault: fault(path, body, n) if body else None
+        with pytest.raises(
+            ModelError, match=r"answered as a/llama-3.1-8b and then as b/llama-3.1-8b-fp8, so answers come"
+        ):
+            connect(server, "openai:my-deployment")
+        engine = connect(server, "ours", registry=entry(expected_model="*/llama-3.1-8b*"))
+        outputs = engine.run([question(n) for n in range(6)]).outputs
+        engine.close()
+    assert [output.error for output in outputs] == [None] * 6
+    assert engine.info.extra["reported_model"] == "*/llama-3.1-8b*"
+
+
+def test_a_build_that_comes_up_later_is_an_error_of_its_item(serve):
+    _, engine = serve(lambda path, body, n: {"model": "other"} if "item 3" in prompt_of(body) else None)
+    first, third = engine.run([question(1), question(3)]).outputs
+    assert first.error is None
+    assert "answered as the model other, and before as toy" in third.error
+
+
+def test_an_expected_name_is_text():
+    with pytest.raises(UsageError, match="`expected_model` of the model 'ours' must be text"):
+        check_entry("ours", entry(expected_model=["a", "b"])["ours"], "slmsec.toml")
+
+
+@pytest.mark.parametrize(
+    ("expected", "answered", "fits"),
+    [
+        ("gpt-4.1-mini-2025-04-14", "GPT-4.1-mini-2025-04-14", True),
+        ("gpt-4.1*", "gpt-4.1-mini", True),
+        ("gpt-4.1", "gpt-4.1-mini", False),
+        ("provider-?/llama", "provider-a/llama", True),
+        ("gpt-4o", None, True),
+        ("gpt-4o", "", True),
+    ],
+)
+def test_an_expected_name_and_its_wildcards(expected, answered, fits):
+    assert is_expected(expected, answered) is fits
 
 
 @pytest.mark.parametrize(

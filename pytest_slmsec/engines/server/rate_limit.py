@@ -1,0 +1,66 @@
+"""Waiting for a server that asks to wait: a limit of requests or tokens a minute (429 with Retry-After)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+TOLD_FROM_S = 5.0
+"""Shorter waits are not worth a line."""
+
+
+class RateLimit:
+    """Holds back all requests to one server until the time that it named; used inside one event loop.
+
+    Attributes:
+        notices: one line for each wait that is worth telling, oldest first.
+        answered: requests that the server has answered so far.
+    """
+
+    def __init__(self, place: str) -> None:
+        self._place = place
+        self._open_at = 0.0
+        self.notices: list[str] = []
+        self.answered = 0
+
+    async def opened(self) -> None:
+        """Sleep until requests may be sent; another request may prolong the wait meanwhile."""
+        while True:
+            left = self._open_at - time.monotonic()
+            if left <= 0:
+                return
+            await asyncio.sleep(left)
+
+    def hold(self, wait_s: float, why: str) -> None:
+        """Send nothing for `wait_s` seconds. `why`: what the server answered."""
+        until = time.monotonic() + wait_s
+        longer = until - self._open_at > TOLD_FROM_S  # several requests meet the same limit at once
+        self._open_at = max(until, self._open_at)
+        if wait_s >= TOLD_FROM_S and longer:
+            self.notices.append(f"{self._place} {why}; waiting {wait_s:.0f} s, as it asks")
+
+
+class Patience:
+    """How long one request has waited because the server asked it to.
+
+    The time counts from the last answer that the server gave to anybody: a limit that lets some requests through is
+    waited for as long as it does.
+    """
+
+    def __init__(self, limit: RateLimit, longest_wait_s: float) -> None:
+        self._limit, self._longest_wait_s = limit, longest_wait_s
+        self._answered, self._waited_s = limit.answered, 0.0
+
+    def progressed(self) -> bool:
+        """Whether the server has answered any request since the last call; the time waited is then forgotten."""
+        if self._limit.answered == self._answered:
+            return False
+        self._answered, self._waited_s = self._limit.answered, 0.0
+        return True
+
+    def allows(self, wait_s: float) -> bool:
+        """Whether to wait so many seconds more; they are counted if so."""
+        if self._waited_s + wait_s > self._longest_wait_s:
+            return False
+        self._waited_s += wait_s
+        return True
