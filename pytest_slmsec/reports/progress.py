@@ -65,12 +65,13 @@ class TerminalProgress:
         self._show(DRAW_EVERY_S)
 
     def stop(self) -> None:
-        """Wipe the moving line."""
+        """Wipe the moving line, and show notices that came late."""
         reporter = self._reporter()
         if reporter is not None and self._drawn:
             with self._lifted():
                 reporter.write("\r" + " " * self._drawn + "\r", flush=True)
             self._drawn = 0
+        self._show_notices()
 
     def _show(self, draw_every_s: float) -> None:
         reporter, now = self._reporter(), time.monotonic()

@@ -9,6 +9,8 @@ import time
 import pytest
 from faultserver import FaultServer, prompt_of
 
+from pytest_slmsec.engines.server import rate_limit
+
 SECRET = "sk-test-4f9a8b7c6d5e"
 CONFTEST = """
 from free_engine import FreeEngine
@@ -195,7 +197,7 @@ def test_the_address_may_stand_in_the_environment_or_the_configuration(suite, se
 
 @pytest.mark.parametrize("prefetch", [(), ("--slmsec-no-prefetch",)], ids=["in the background", "while pytest waits"])
 def test_a_limit_a_minute_is_waited_for_and_said(suite, server, monkeypatch, prefetch):
-    monkeypatch.setattr("pytest_slmsec.engines.server.rate_limit.TOLD_FROM_S", 0.1)
+    monkeypatch.setattr(rate_limit, "TOLD_FROM_S", 0.1)
     limit = (429, {"Retry-After": "0.3"}, "limit of requests a minute")
     server.fault = lambda path, body, n: limit if "ports 9 " in str(body) and n == 1 else None
     result = run(suite, server, "-k", "ports", "--slmsec-longest-wait=5", "--slmsec-window=4", *prefetch)
