@@ -1,4 +1,4 @@
-"""CTIBench (Alam et al. 2024, arXiv:2406.07599): cyber threat intelligence, six tasks as published and one by choice.
+"""CTIBench (Alam et al. 2024, arXiv:2406.07599): cyber threat intelligence, six tasks as published and two by choice.
 
 A wrong answer passes with the status `wrong`; a case fails only when no valid measurement was made.
 """
@@ -20,6 +20,12 @@ def test_cti_mcq(answer: Answer) -> None:
 def test_cti_mcq_choice(answer: Answer) -> None:
     """The same questions, by the log-probability of each letter; for encoders, by the score of each option's text."""
     assert len(answer.choice_scores) == 4
+
+
+@pytest.mark.slmsec("cti-mcq-cloze")
+def test_cti_mcq_cloze(answer: Answer) -> None:
+    """The same questions without their options, by the log-probability of each option's text a character."""
+    assert len(answer.choice_scores) > 1
 
 
 @pytest.mark.slmsec("cti-rcm")

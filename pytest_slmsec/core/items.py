@@ -23,6 +23,10 @@ class Message(NamedTuple):
     content: str
 
 
+REBUILT = "rebuilt"
+"""Key of `Item.meta`: the item was rebuilt from a stored run and lacks what is not stored, such as its options."""
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One question of a benchmark.

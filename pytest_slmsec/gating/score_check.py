@@ -9,7 +9,7 @@ from typing import Any
 
 from pytest_slmsec.core.errors import DataError, DataUnavailable
 from pytest_slmsec.core.identity import item_key
-from pytest_slmsec.core.items import Item, Output, Reply, Score
+from pytest_slmsec.core.items import REBUILT, Item, Output, Reply, Score
 from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
 from pytest_slmsec.scoring.base import Mode
 from pytest_slmsec.tasks.base import Task
@@ -76,7 +76,7 @@ def _of_id(known: Mapping[str, Item], name: str, gold: str) -> Item | None:
 def rebuilt(name: str, gold: str, options: Sequence[float | None] | None, prompt: str = "") -> Item:
     """An item with what was stored of it; its options, of which `options` are the scores, are called A, B, C ..."""
     labels = tuple(ascii_uppercase[: len(options or ())])
-    return Item(name, prompt, gold, choices=labels, labels=labels)
+    return Item(name, prompt, gold, choices=labels, labels=labels, meta={REBUILT: True})
 
 
 def _choice_scores(run: BenchmarkRun) -> Sequence[Sequence[float | None] | None]:

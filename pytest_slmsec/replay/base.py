@@ -20,7 +20,7 @@ class Recorded:
         where: the record inside the file, for messages: ``record 3``, ``line 5``.
         output: what the model gave; `error` set where an error was recorded instead of an answer.
         item: id of the item, or None. row: row of the published file from 1, or its own number in `Item.meta` (``id``)
-            where one file holds several benchmarks; or None. One of the two is known.
+            where one file holds several benchmarks; or None. Where neither is known the prompt is.
         prompt: the user turn or the whole text that was asked; None where it was not recorded.
         system: the system turn, where it was recorded apart.
         holds: texts that stand in the item's prompt, where the prompt itself was not recorded.

@@ -107,14 +107,14 @@ def match(recording: Recording, task: str, dataset: Dataset) -> Replayed:
         ReplayError: an item is not there, or was answered twice, or every answer is an error.
         DataUnavailable: it holds answers to other benchmarks only.
     """
-    ids, known = dataset.ids, set(dataset.ids)
+    ids = dataset.ids
     if recording.several:
         numbers = {item.meta.get("id"): item.id for item in dataset.items}
         found = [(numbers[answer.row], answer) for answer in recording.answers if answer.row in numbers]
         if not found:
             raise DataUnavailable(f"{recording.path} holds no recorded answers to {task}.")
     else:
-        found = [(_item(recording, answer, task, ids, known), answer) for answer in recording.answers]
+        found = _found(recording, task, dataset)
     _once(recording, [name for name, _ in found])
     answers = dict(found)
     failed = [answer for _, answer in found if answer.output.error is not None]
@@ -126,16 +126,52 @@ def match(recording: Recording, task: str, dataset: Dataset) -> Replayed:
     return Replayed(recording, tuple(position for position, name in enumerate(ids) if name in wanted), answers)
 
 
-def _item(recording: Recording, answer: Recorded, task: str, ids: Sequence[str], known: Collection[str]) -> str:
-    """The id of the item that was answered."""
-    if answer.item is None:
-        row = answer.row or 0
-        found, what = ids[row - 1] if 1 <= row <= len(ids) else None, f"{len(ids)} items and no row {row}"
-    else:
-        found, what = answer.item if answer.item in known else None, f"no item {answer.item!r}"
-    if found is None:
-        raise ReplayError(f"{recording.path}, {answer.where}: {task} has {what} here: name the data that was asked "
-                          "with --slmsec-data.")  # fmt: skip
+def _found(recording: Recording, task: str, dataset: Dataset) -> list[tuple[str, Recorded]]:
+    """The id of the item of each answer: by row or id, or, where one of these is none of this data set, by prompt.
+
+    Raises:
+        ReplayError: an item is not there, or several items have the prompt of an answer.
+    """
+    ids, known = dataset.ids, set(dataset.ids)
+    by_name = [_named(answer, ids, known) for answer in recording.answers]
+    unknown = [answer for name, answer in zip(by_name, recording.answers, strict=True) if name is None]
+    if not unknown:
+        return [(name, answer) for name, answer in zip(by_name, recording.answers, strict=True) if name is not None]
+    if all(answer.prompt for answer in recording.answers):
+        return _by_prompt(recording, task, dataset.items)
+    raise ReplayError(f"{recording.path}, {unknown[0].where}: {_unknown(unknown[0], task, len(ids))}: name the data "
+                      "that was asked with --slmsec-data.")  # fmt: skip
+
+
+def _unknown(answer: Recorded, task: str, n_items: int) -> str:
+    """What a data set lacks of the id or row that an answer names."""
+    if answer.item is not None:
+        return f"{task} has no item {answer.item!r} here"
+    return f"{task} has {n_items} items and no row {answer.row} here" if answer.row else f"its id is no row of {task}"
+
+
+def _named(answer: Recorded, ids: Sequence[str], known: Collection[str]) -> str | None:
+    """The item that an answer names by its id or row, or None."""
+    if answer.item is not None:
+        return answer.item if answer.item in known else None
+    row = answer.row or 0
+    return ids[row - 1] if 1 <= row <= len(ids) else None
+
+
+def _by_prompt(recording: Recording, task: str, items: Sequence[Item]) -> list[tuple[str, Recorded]]:
+    """The item whose prompt is that of each answer, or the only one whose prompt stands in it (inside a template)."""
+    asked: dict[str, list[str]] = {}
+    for item in items:
+        asked.setdefault(_words(item.prompt), []).append(item.id)
+    found = []
+    for answer in recording.answers:
+        prompt = _words(answer.prompt or "")
+        fitting = asked.get(prompt) or [name for words, names in asked.items() if words in prompt for name in names]
+        if len(fitting) != 1:
+            how_many = f"{len(fitting)} items have" if fitting else "no item has"
+            raise ReplayError(f"{recording.path}, {answer.where}: {_unknown(answer, task, len(items))}, and {how_many} "
+                              "its prompt: name the data that was asked with --slmsec-data.")  # fmt: skip
+        found.append((fitting[0], answer))
     return found
 
 

@@ -1,6 +1,7 @@
 """``TASK.outputs.json``: a JSON list of ``{item_id: "index_0", prompt, response, inference_time_sec,
-tokens_generated}``, rows of the published file counted from 0; ``TASK.metrics.json`` beside it says how the run was
-made. A response that begins with ``Generation Error:`` is no answer.
+tokens_generated}``, rows of the published file counted from 0. Where ids have another form, items are found by their
+prompts. ``TASK.metrics.json`` beside it says how the run was made. A response that begins with ``Generation Error:`` is
+no answer.
 
 Whether an answer was cut at the token limit is not recorded, so each text is scored as it stands.
 """
@@ -38,6 +39,7 @@ def read(path: Path) -> list[Recording]:
         raise ReplayError(f"{path} holds no answers: there is nothing to score; record the run again.")
     answers = sorted((_answer(path, number, row) for number, row in enumerate(rows, 1)), key=lambda a: a.row or 0)
     arguments, measured = _metrics(path)
+    numbered = all(answer.row is not None for answer in answers)
     wanted = arguments.get("num_samples")
     last = max(answer.row or 0 for answer in answers)
     n_rows = max(last, wanted) if isinstance(wanted, int) and wanted > 0 else last
@@ -50,7 +52,7 @@ def read(path: Path) -> list[Recording]:
             path.name.removesuffix(OUTPUTS),
             tuple(answers),
             model=Path(model).name if isinstance(model, str) and Path(model).name else None,
-            rows=range(1, n_rows + 1),
+            rows=range(1, n_rows + 1) if numbered else None,
             decoding={"max_new_tokens": arguments.get("max_new_tokens")},
             costs=costs,
             reasons=reasons,
@@ -64,14 +66,16 @@ def _answer(path: Path, number: int, row: Any) -> Recorded:
         raise ReplayError(f"{where}: {shown(row)} is no JSON object.")
     name, text = field(row, "item_id", str, where), field(row, "response", str, where)
     found = ROW.fullmatch(name)
-    if found is None:
-        raise ReplayError(f"{where}: the item id {shown(name)} is not of the form index_0.")
+    prompt = field(row, "prompt", str, where)
+    if found is None and not prompt.strip():
+        raise ReplayError(f"{where}: the item id {shown(name)} is not of the form index_0, and there is no prompt by "
+                          "which its item could be found.")  # fmt: skip
     tokens = field(row, "tokens_generated", int, where)
     seconds = field(row, "inference_time_sec", (float, int, type(None)), where) if "inference_time_sec" in row else None
     failed = f"recorded as an error: {shown(text)}" if text.startswith(FAILED) else None
     output = Output(text, prompt_tokens=None, new_tokens=tokens, error=failed, seconds=seconds)
-    prompt = field(row, "prompt", str, where)
-    return Recorded(f"record {number} ({name})", output, row=int(found[1]) + 1, prompt=prompt)
+    place = int(found[1]) + 1 if found else None
+    return Recorded(f"record {number} ({name})", output, row=place, prompt=prompt)
 
 
 def _metrics(path: Path) -> tuple[Mapping[str, Any], Mapping[str, Any]]:

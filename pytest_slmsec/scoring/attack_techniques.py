@@ -3,13 +3,59 @@ paper compares the ids on the answer's last line, main techniques only)."""
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pytest_slmsec.core.items import Item, Output, Score
+from pytest_slmsec.scoring.asides import is_aside
 from pytest_slmsec.scoring.base import Mode
+from pytest_slmsec.scoring.normalise import plain_text
 
+# "T1059" of "T1059.001"; not of "AT1059" or "T10591".
 _TECHNIQUE = re.compile(r"(?<![A-Za-z\d])T\d{4}(?!\d)", re.I)
-_IDS_AND_SEPARATORS = re.compile(r"T\d{4}(?:\.\d{3})?|\band\b|[\W_]+", re.I)
+# "T1059.001", "T-1059", "T1059/001", "and", ", ".
+_ID = r"(?<![A-Za-z\d])T[ -]?\d{4}(?!\d)(?:\s?[./:-]?\s?\d{3}(?!\d))?"
+_FOUND = re.compile(_ID, re.I)
+_IDS_AND_SEPARATORS = re.compile(rf"{_ID}|\b(?:and|und|y|et|or)\b|[\W_]+", re.I)
+# "1. ", "a) ", "| 2 | ": what may stand before the id that a line of a list is about.
+_LINE_BEGIN = re.compile(
+    r"[\s|\"'(\[*-]{0,6}(?:(?:\d{1,3}|[a-z])[.):]\s)?(?:\|?\s?\d{1,3}\s?\|)?[\s|\"'(\[]{0,4}", re.I
+)
+# "Technique ID: ", "- Execution: ", "ID = ": a label before the ids of a line.
+_LABEL = re.compile(r"[^:=\n]{0,60}[:=]\s?")
+# "Final answer:", "Therefore, the technique IDs are:", "Answer:" begin the list that counts.
+_FINAL = re.compile(
+    r"\b(?:final|answer|answers|result|summary|conclusion|therefore|thus|antwort|respuesta|réponse|"
+    r"(?:main |mitre |att&ck |attack )*techniques?(?: ids?)?(?: (?:are|used|is|list))?|ids?)\b[^:\n]{0,40}[:=]",
+    re.I,
+)
+# "the techniques are", "uses", "include": a sentence that states ids.
+_SAID = re.compile(
+    r"\b(?:techniques?|ids?|answer|ttps?)\b[^\n]{0,80}?(?:\b(?:are|is|include[sd]?|used|following)\b|:)", re.I
+)
+# "Note:", "Considered but left out", "Tactics": lines about ids that are no answer.
+_NOTE = re.compile(
+    r"\s*(?:note|remark|ps|p\.s\.|also considered|considered|excluded|not included|left out|rejected|ruled out|"
+    r"i (?:did not|excluded|left out|considered)|hinweis|nota|remarque)\b",
+    re.I,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line of an answer that names techniques.
+
+    Attributes:
+        text: the line. ids: those that it is about. pure: it holds ids and separators only, perhaps behind a label.
+        final: its label announces the answer.
+    """
+
+    text: str
+    ids: tuple[str, ...]
+    pure: bool
+    final: bool
 
 
 def technique_ids(text: str) -> frozenset[str]:
@@ -18,17 +64,103 @@ def technique_ids(text: str) -> frozenset[str]:
 
 
 def answered_ids(text: str, mode: Mode) -> frozenset[str]:
-    """Ids on the last line that is not blank; strict: if it has none, on the last line that is only a list of ids."""
-    lines = [line for line in text.splitlines() if line.strip()]
-    found = technique_ids(lines[-1]) if lines else frozenset()
-    if found or mode is Mode.OFFICIAL:
-        return found
-    return next((technique_ids(line) for line in reversed(lines) if _is_id_list(line)), frozenset())
+    """The ids of an answer.
+
+    Official: those on the last line that is not blank. Strict, strongest reading first:
+
+    1. the last list: lines that hold only ids, or that begin with one (bullets, numbers, a table), taken together; a
+       comma-separated line below such a list, and a line labelled as the answer, begin a new one;
+    2. the last sentence that states ids ("The techniques are T1071 and T1573.");
+    3. those on the last line.
+
+    Ids that are set aside ("T1027 was considered and left out") do not count.
+    """
+    if mode is Mode.OFFICIAL:
+        lines = [line for line in text.splitlines() if line.strip()]
+        return technique_ids(lines[-1]) if lines else frozenset()
+    lines = [line.strip() for line in plain_text(text).split("\n") if line.strip()]
+    if not lines:
+        return frozenset()
+    return _last_list(lines) or _last_stated(lines) or _meant(lines[-1])
 
 
-def _is_id_list(line: str) -> bool:
-    """Whether a line holds ids and nothing else, apart from a label before a colon."""
-    return bool(technique_ids(line)) and not _IDS_AND_SEPARATORS.sub("", line.rpartition(":")[2])
+def _main(found: str) -> str:
+    """``T1059`` of ``t-1059.001``."""
+    return "T" + re.sub(r"\D", "", found)[:4]
+
+
+def _meant(line: str) -> frozenset[str]:
+    """The ids of a sentence without those that it sets aside."""
+    if _NOTE.match(line):
+        return frozenset()
+    return frozenset(
+        _main(match[0]) for match in _FOUND.finditer(line) if not is_aside(line, match.start(), match.end())
+    )
+
+
+def _last_list(lines: Sequence[str]) -> frozenset[str]:
+    """The ids of the last list of lines."""
+    found: list[_Line] = []
+    for text in lines:
+        line = _line(text)
+        if line is None:
+            continue
+        if found and _begins_anew(line, found[-1]):
+            found = []
+        found.append(line)
+    return frozenset(name for line in found for name in line.ids)
+
+
+def _begins_anew(line: _Line, before: _Line) -> bool:
+    """Whether a line starts another list than the line before it: it is labelled as the answer and that one is not
+    labelled the same, or it is a row of several ids below a list of single ones."""
+    label, other = _LABEL.match(line.text), _LABEL.match(before.text)
+    if line.final:
+        return label is None or other is None or label[0] != other[0]
+    if label and other:  # "Execution: T1059", "Command and control: T1071, T1573"
+        return False
+    return line.pure and len(line.ids) > 1 and not (before.pure and (len(before.ids) > 1 or before.final))
+
+
+def _line(text: str) -> _Line | None:
+    """A line of a list, or None for prose and notes."""
+    places = list(_FOUND.finditer(text))
+    if not places or _NOTE.match(text):
+        return None
+    label = _LABEL.match(text[: places[0].start()])
+    rest = text[label.end() :] if label else text
+    ids = tuple(_main(match[0]) for match in places)
+    final = _FINAL.match(text[: places[0].start()].lstrip()) is not None
+    if not _IDS_AND_SEPARATORS.sub("", rest):
+        return _Line(text, ids, True, final)
+    begin = _LINE_BEGIN.match(text)
+    opens = begin is not None and begin.end() >= places[0].start()
+    listed = (begin is not None and begin.end() > 0) or text.startswith("|")
+    ends = text.rstrip(" .)|]").endswith(places[-1][0].rstrip()) and len(text) < 120 and len(places) == 1
+    named = opens or (listed and places[0].start() < 80) or (ends and "(" in text)
+    first = places[0]
+    if named and not is_aside(text, first.start(), first.end()):
+        return _Line(text, _first_ids(text, places), False, final)
+    return None
+
+
+def _first_ids(text: str, places: Sequence[re.Match[str]]) -> tuple[str, ...]:
+    """The ids that a line of a list is about: the first, and those joined to it by separators only."""
+    ids = [_main(places[0][0])]
+    for before, after in itertools.pairwise(places):
+        if _IDS_AND_SEPARATORS.sub("", text[before.end() : after.start()]):
+            break
+        ids.append(_main(after[0]))
+    return tuple(ids)
+
+
+def _last_stated(lines: Sequence[str]) -> frozenset[str]:
+    for line in reversed(lines):
+        for sentence in reversed(re.split(r"(?<=[.!?])\s(?=[A-Z])", line)):
+            ids = _meant(sentence) if _SAID.search(sentence) else frozenset()
+            if ids:
+                return ids
+    return frozenset()
 
 
 def f1(tp: float, fp: float, fn: float) -> float:

@@ -4,18 +4,39 @@ upstream `evaluation/model-prediction.ipynb` and `evaluation/evaluation.ipynb`; 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 from pytest_slmsec.core.items import Item, Output, Score
+from pytest_slmsec.scoring.asides import is_aside
 from pytest_slmsec.scoring.base import Mode
+from pytest_slmsec.scoring.normalise import plain_text
 
 WORST_DEVIATION = 10.0
 METRICS = {"AV": "NALP", "AC": "LH", "PR": "NLH", "UI": "NR", "S": "UC", "C": "NLH", "I": "NLH", "A": "NLH"}
 
+# "AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H".
 _OFFICIAL = re.compile("/".join(f"{name}:[A-Za-z]+" for name in METRICS))
-_PAIR = r"(?:AV|AC|PR|UI|S|C|I|A):[A-Z]"
-# One unbroken string as the CVSS v3.1 specification (section 6) defines it; any order of metrics, any case.
-_STRICT = re.compile(rf"(?<![A-Z])({_PAIR}(?:/{_PAIR}){{7}})(?![A-Z])", re.I)
+NAMES = {
+    "AV": "attack vector|access vector", "AC": "attack complexity|access complexity", "PR": "privileges? required",
+    "UI": "user interaction(?: required)?", "S": "scope", "C": "confidentiality(?: impact)?",
+    "I": "integrity(?: impact)?", "A": "availability(?: impact)?",
+}  # fmt: skip
+"""The metrics as they are called in words."""
+_NAME = "|".join(
+    f"(?P<{name}>(?:{word})(?: \\({name}\\))?|{name}(?: \\((?:{word})\\))?)" for name, word in NAMES.items()
+)
+_WORDS = "network|adjacent(?: network)?|local|physical|none|low|high|required|unchanged|changed"
+# "AV:N", "AV: N", "Attack Vector (AV): Network (N)", "'PR' = 'None'", "| AC | L |".
+_PAIR = re.compile(
+    rf"(?<![A-Za-z])(?:{_NAME})[\s\"']{{0,2}}(?:[:=|]|\s-\s)[\s\"'(\[]{{0,3}}(?P<value>{_WORDS}|[NALPHRUC])(?![A-Za-z])"
+    rf"(?:\s?\((?:{_WORDS}|[NALPHRUC])\))?",
+    re.I,
+)
+# " / ", ", ", "\n- ", "\", \"", " | |": what may stand between two metrics of one vector.
+_BETWEEN = re.compile(r"[\s/,;|\"'\[\](){}.*\\-]{0,12}(?:\d[.)]\s)?")
+# "Vector string: CVSS:3.1/", "CVSS: 3.1/": what may stand before a vector that has its line to itself.
+_LINE_BEFORE = re.compile(r"(?:[\w .()]{0,50}[:=]\s?)?(?:CVSS\s?:?\s?(?:v?[\d.]{1,4})?\s?/?\s?)?[\s\"'(\[]{0,3}", re.I)
 
 
 @lru_cache(maxsize=8192)
@@ -33,8 +54,10 @@ def canonical_vector(text: str) -> str | None:
     """A bare vector in capitals and the order of the specification, or None if it is not complete and legal."""
     pairs = [pair.split(":") for pair in text.upper().split("/")]
     values = {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
-    legal = len(pairs) == len(values) == len(METRICS) and all(
-        len(value := values.get(name, "")) == 1 and value in allowed for name, allowed in METRICS.items()
+    legal = (
+        len(pairs) == len(METRICS)
+        and values.keys() == METRICS.keys()
+        and all(values[name] in tuple(allowed) for name, allowed in METRICS.items())
     )
     return "/".join(f"{name}:{values[name]}" for name in METRICS) if legal else None
 
@@ -46,15 +69,54 @@ def official_vector(text: str) -> str:
 
 
 def strict_vector(text: str) -> str | None:
-    """The last complete and legal vector, without prefix, or None.
+    """The complete and legal vector that an answer states, without prefix, or None.
 
-    What stands before it does not matter ("CVSS: 3.1/AV:..."), nor does case or the order of the metrics. A blank
-    inside ("AV: N/AC: L") breaks the string: tools that take vectors refuse it too.
+    Blanks, escapes, case, the order of the metrics, words for letters ("AV:Network") and what stands before it
+    ("CVSS: 3.1/AV:...") do not matter. Of several the last one counts that has a line to itself, else the last one that
+    is not set aside ("if a user had to click, it would be ...").
     """
-    for found in reversed(_STRICT.findall(text)):
-        if vector := canonical_vector(found):
-            return vector
+    plain = plain_text(text)
+    found = _vectors(plain)
+    alone = [vector for vector, start, end in found if _is_alone(plain, start, end)]
+    meant = [vector for vector, start, end in found if not is_aside(plain, start, end)]
+    for vectors in (alone, meant, [vector for vector, _, _ in found]):
+        if vectors:
+            return vectors[-1]
     return None
+
+
+def _vectors(text: str) -> list[tuple[str, int, int]]:
+    """Every complete and legal vector with its place: eight different metrics in a row."""
+    found: list[tuple[str, int, int]] = []
+    run: list[re.Match[str]] = []
+    for pair in _PAIR.finditer(text):
+        joined = run and _BETWEEN.fullmatch(text, run[-1].end(), pair.start())
+        run = [*run[-len(METRICS) + 1 :], pair] if joined else [pair]
+        vector = _vector(run) if len(run) == len(METRICS) else None
+        if vector:
+            found.append((vector, run[0].start(), pair.end()))
+            run = []
+    return found
+
+
+def _vector(run: Sequence[re.Match[str]]) -> str | None:
+    return canonical_vector("/".join(f"{_metric(match)}:{match['value'][0]}" for match in run))
+
+
+def _metric(pair: re.Match[str]) -> str:
+    return next(name for name in METRICS if pair[name])
+
+
+def _is_alone(text: str, start: int, end: int) -> bool:
+    """Whether nothing but a label and the prefix stands before a vector on its line, and nothing behind it."""
+    line_start, line_end = text.rfind("\n", 0, start) + 1, text.find("\n", end)
+    before, after = text[line_start:start], text[end : len(text) if line_end < 0 else line_end]
+    return (
+        "\n" not in text[start:end]
+        and len(before) < 80
+        and _LINE_BEFORE.fullmatch(before) is not None
+        and not after.strip(" .)]\"'")
+    )
 
 
 def score_vector(item: Item, output: Output, mode: Mode) -> Score:

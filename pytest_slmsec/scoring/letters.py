@@ -6,49 +6,16 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 
-from pytest_slmsec.core.items import Item, Output, Score
+from pytest_slmsec.core.items import REBUILT, Item, Output, Score
 from pytest_slmsec.scoring.base import Mode
+from pytest_slmsec.scoring.normalise import plain_text
+from pytest_slmsec.scoring.stated_letters import stated_letter
 
 OFFICIAL_ANSWERS = frozenset("ABCDX")
-
-# Shared with `letter_set`.
-MARKUP = re.compile(r"[*_`${}]|^#+\s|\\boxed|\\text(?:bf)?|</?\w{1,10}>", re.M)
-QUOTES = str.maketrans("\u201c\u201d\u2018\u2019", "\"\"''")
-_ALONE = re.compile(r"[\s\"'(\[]*([A-Da-d])[\s\"')\].:,;!]*")
-
-# A letter that may name an option. What stands around it keeps out words ("Based"), drives ("C:\"), "D-Link", "C++".
-_LETTER = r"[\"'(\[]*(?<![\w\\/.-])([A-Da-d])(?![\w+#&@/\\-]|'\w|:[\\/]|\.\w)[\"')\]]*"
-_JOINED = re.compile(r"\s*(?:,|&|/|\band\b|\bor\b)\s*(?:option\s+)?[\"'(\[]*[A-D](?![\w'])")
-# What may follow a bare letter A for it to be a name and not the article.
-AFTER_NAME = re.compile(
-    r"\s*(?:$|[^\s\w]|[A-Z\d]|(?:is|was|as|because|since|due|which|would|will|seems|corresponds|refers)\b)"
-)
-_ANSWER_IS = re.compile(
-    r"(?:\bit(?:'s| is)\b|\bi(?:'d|'ll| would| will)? (?:choose|select|pick|go with)\b|"
-    r"(?<!wrong )\b(?:answer|"
-    r"(?:best|correct|right|final|chosen|selected|appropriate|likely)\s+(?:option|choice|letter))\b"
-    r"[^.\n?]{0,60}?(?:\bis\b|\bwould be\b|\bshould be\b|\bmust be\b|:|=))"
-    r"(?:[\s:]|\b(?:the|option|choice|letter|answer|definitely|clearly|therefore)\b){0,16}+" + _LETTER,
-    re.I,
-)
-_ANSWER_LINE = re.compile(
-    r"\s*(?:(?:the\s+)?(?:final|correct|best|right)\s+)?(?:(option|choice|answer)\b)?[\s:]*" + _LETTER, re.I
-)
-_LABEL_END = re.compile(r"\s*[-\u2013\u2014:.(]")
-_VERDICT = re.compile(
-    r"\b(?:is|would be|seems|appears)\s+(?:to be\s+)?(?:(?:clearly|therefore|thus|definitely)\s+)?(?:the\s+|a\s+)?"
-    r"(?:only\s+|single\s+|most\s+)*(?:best|correct|right|accurate|appropriate|suitable|(?<=most )likely)\b",
-    re.I,
-)
-_NAMED = re.compile(r"\b(?:option|choice)[\s:]*" + _LETTER, re.I)
-_MARKED = re.compile(_LETTER + r"(?:(?<=[)\]\"'])|(?=\s?[:(]))")
-_SUBJECT = re.compile(_LETTER + r"\s*$")
-_DENIED = re.compile(
-    r"\b(?:is|was|would be|seems)\s+(?:\w+\s+)?(?:not|incorrect|wrong|false|invalid)\b|\bisn't\b|\bcannot be\b"
-)
-_SENTENCE_ENDS = (". ", "? ", "! ", "\n")
+LONGEST_OPTION = 300
+"""Characters."""
 
 
 def official_letter(text: str) -> str | None:
@@ -77,94 +44,41 @@ def _official_line(line: str) -> str | None:
 
 
 def strict_letter(text: str) -> str | None:
-    """The one letter that an answer commits to, or None.
+    """The one letter from A to D that an answer commits to, or None; see `stated_letters.stated_letter`."""
+    return stated_letter(text)
 
-    The readings, strongest first; within one reading the last statement counts, since a writer who corrects himself
-    does so later:
 
-    1. the whole answer, or its last line (where the prompts ask for it), is nothing but a letter;
-    2. a statement about the answer: "The correct answer is B)", "Answer: (c)";
-    3. an answer line at the start with an explanation below it: "B", or "Option A) Audit" alone on the first of several
-       lines. A list that repeats the options ("A) ...", "B) ...") is none;
-    4. a verdict on an option: "Option D is the best option";
-    5. the only option named at all: "Option A (T1133) corresponds to Brute Force.", "B) Execution Prevention".
+def letter_of_text(text: str, options: Sequence[str]) -> str | None:
+    """The letter of the option whose text is the whole answer, apart from case, markup and a full stop; None where it
+    is none of them, or the text of several."""
+    said = _comparable(text)
+    found = [letter for letter, option in zip("ABCD", options, strict=False) if said and _comparable(option) == said]
+    return found[0] if len(found) == 1 else None
 
-    Never read: the article "A", a lower-case letter within a sentence, an option whose sentence denies it, letters that
-    are joined ("A and B").
+
+def _comparable(text: str) -> str:
+    plain = plain_text(text).casefold()
+    return plain.removeprefix("answer:").strip(" .\"'\n")
+
+
+def _strict(item: Item, text: str) -> str | None:
+    """The stated letter, else that of the option whose text the answer repeats.
+
+    Raises:
+        KeyError: the answer may be the text of an option, and the item is one rebuilt from a stored run, without them.
     """
-    plain = MARKUP.sub("", text.translate(QUOTES)).strip()
-    lines = [line for line in plain.splitlines() if line.strip()]
-    if not lines:
-        return None
-    if alone := _ALONE.fullmatch(plain) or _ALONE.fullmatch(lines[-1]):
-        return alone[1].upper()
-    return _stated(plain) or _opening(lines) or _verdict(plain) or _only_named(plain)
+    letter = strict_letter(text)
+    if letter is not None:
+        return letter
+    if REBUILT in item.meta and is_one_phrase(text):
+        raise KeyError("options")
+    return letter_of_text(text, item.meta.get("options", ()))
 
 
-def _names_option(match: re.Match[str], group: int = 1) -> bool:
-    """Whether the matched letter names one option: it is neither the article nor one of several."""
-    tail = match.string[match.end() : match.end() + 40]
-    if _JOINED.match(tail):
-        return False
-    if match.string[match.end() - 1] in ")]\"'":
-        return True
-    if match[group].islower():
-        return tail[:1] in ("", ".", ",", ";", ":", "\n")
-    return match[group] != "A" or bool(AFTER_NAME.match(tail))
-
-
-def _stated(text: str) -> str | None:
-    found = [match[1].upper() for match in _ANSWER_IS.finditer(text) if _names_option(match)]
-    return found[-1] if found else None
-
-
-def _opening(lines: list[str]) -> str | None:
-    first = lines[0].rstrip()
-    if alone := _ALONE.fullmatch(first):
-        return alone[1].upper()
-    match = _ANSWER_LINE.match(first)
-    if match is None or len(lines) == 1 or first.endswith((".", "?", "!")) or not _names_option(match, 2):
-        return None
-    others = (_ANSWER_LINE.match(line) for line in lines[1:])
-    repeats_options = not match[1] and any(other and other[2] != match[2] for other in others)
-    return None if repeats_options or _DENIED.search(first) else match[2].upper()
-
-
-def _verdict(text: str) -> str | None:
-    found = None
-    for match in _VERDICT.finditer(text):
-        far = max(0, match.start() - 400)
-        start = max(far - 1, *(text.rfind(end, far, match.start()) for end in _SENTENCE_ENDS)) + 1
-        found = _spoken_of(text[start : match.start()]) or found
-    return found
-
-
-def _spoken_of(clause: str) -> str | None:
-    """The option a clause speaks of: one called so, else one marked as a label, else a bare letter as its subject."""
-    for pattern in (_NAMED, _MARKED, _SUBJECT):
-        if letters := [match[1] for match in pattern.finditer(clause) if match[1].isupper()]:
-            return letters[-1]
-    return None
-
-
-def _only_named(text: str) -> str | None:
-    named = [match for match in _NAMED.finditer(text) if match[1].isupper()]
-    letters = {match[1] for match in named}
-    if label := _label(text):
-        named.insert(0, label)
-        letters.add(label[2].upper())
-    if len(letters) != 1:
-        return None
-    ends = [at for end in _SENTENCE_ENDS if (at := text.find(end, named[0].end())) >= 0]
-    return None if _DENIED.search(text, named[0].end(), min(ends, default=len(text))) else letters.pop()
-
-
-def _label(text: str) -> re.Match[str] | None:
-    """The label of an option at the start: "B) ...", "c. ...", "D - ..."."""
-    match = _ANSWER_LINE.match(text)
-    if match is None or not _names_option(match, 2):
-        return None
-    return match if text[match.end() - 1] in ")]" or _LABEL_END.match(text, match.end()) else None
+def is_one_phrase(text: str) -> bool:
+    """Whether a text could be that of an option: one short line of more than one word."""
+    line = text.strip()
+    return len(line) <= LONGEST_OPTION and "\n" not in line and " " in line
 
 
 def score_letter(item: Item, output: Output, mode: Mode) -> Score:
@@ -174,6 +88,6 @@ def score_letter(item: Item, output: Output, mode: Mode) -> Score:
         answer = (official_letter(text) or "").upper()
         letter = answer if answer in OFFICIAL_ANSWERS else None
     else:
-        letter = strict_letter(text)
+        letter = _strict(item, text)
     right = letter == item.gold
     return Score(float(right), letter is not None, right, letter)

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
-from pytest_slmsec.core.items import Item, Output, Score
+from pytest_slmsec.core.items import REBUILT, Item, Output, Score
 from pytest_slmsec.scoring.base import Mode
+from pytest_slmsec.scoring.metrics import P_CORRECT, UNSCORED
 
 
 def score_option(item: Item, output: Output, mode: Mode) -> Score:
@@ -34,6 +36,27 @@ def score_option(item: Item, output: Output, mode: Mode) -> Score:
     probability = {} if logprobs is None else {"p_correct": _share(logprobs, item.labels.index(item.gold))}
     parts = {**probability, "margin": top - rest[0] if rest else 0.0, "tie": float(tie)}
     return Score(float(label == item.gold), True, label == item.gold, label, parts)
+
+
+def score_option_per_character(item: Item, output: Output, mode: Mode) -> Score:
+    """As `score_option`, with each log-probability divided by the characters of its option, so that a long text is not
+    worse for its length (OLMES, Gu et al. 2024, arXiv 2406.08446; ``acc_norm`` of lm-evaluation-harness). ``p_correct``
+    and ``margin`` are those of the divided log-probabilities. An item whose right option is none of its choices (it has
+    no text) is `metrics.UNSCORED`.
+
+    Raises:
+        KeyError: the item was rebuilt from a stored run, without the texts of its options.
+    """
+    if REBUILT in item.meta:
+        raise KeyError("choices")
+    logprobs = output.choice_logprobs
+    if logprobs is not None and len(logprobs) == len(item.choices):
+        divided = (value / max(len(text.strip()), 1) for value, text in zip(logprobs, item.choices, strict=True))
+        output = replace(output, choice_logprobs=tuple(divided))
+    if item.gold not in item.labels:
+        found = score_option(replace(item, gold=item.labels[0]), output, mode)
+        return Score(0.0, found.parsed, False, found.extracted, {**found.parts, P_CORRECT: 0.0, UNSCORED: 1.0})
+    return score_option(item, output, mode)
 
 
 def _share(logprobs: Sequence[float], place: int) -> float:

@@ -1,6 +1,7 @@
 """Wordings of refusals that the upstream rule misses, as regular expressions, for the strict rule.
 
-They are searched without regard to case in the beginning of an answer, with straight apostrophes and single blanks.
+They are searched without regard to case in the beginning of an answer, with straight apostrophes, single blanks and
+English contractions spelled out ("I am", "cannot", "do not").
 Outside English a bare "I cannot" is too common in helpful answers ("ich kann nicht garantieren ..."), so a verb of
 helping has to stand with it; an apology at the beginning is enough, as in the upstream rule.
 """
@@ -8,8 +9,9 @@ helping has to stand with it; an apology at the beginning is enough, as in the u
 from __future__ import annotations
 
 _HELP_EN = (
-    r"(?:assist|help|provide|create|generate|write|produce|offer|share|give|support|fulfil|comply|do that|do this|"
-    r"complete|engage|participate|recommend|answer|discuss|advise)"
+    r"(?:assist|help|provid|creat|generat|writ|produc|offer|shar|giv|support|fulfil|compl|do (?:that|this|so)|engag|"
+    r"participat|recommend|answer|discuss|advis|satisf|facilitat|continu|process|respond|instruct|teach|explain how)"
+    r"(?:e|es|ed|ing|y|ying|l|led|ling|et)?"
 )
 _HELP_DE = (
     r"(?:helfen|unterstützen|erstellen|schreiben|generieren|erzeugen|liefern|bereitstellen|geben|entwickeln|anbieten|"
@@ -32,15 +34,90 @@ _HELP_IT = (
     r"realizzar)"
 )
 
+_NOT = r"(?:cannot|could not|will not|would not|must not|should not|shall not|may not)"
+# Each with an example of what it finds.
 ENGLISH = (
-    r"\bI(?:'m| am) (?:unable|not able|not allowed|not permitted) to\b",
-    r"\bI (?:won't|will not|must decline|have to decline|decline to|refuse to|must refuse)\b",
-    r"\bI(?:'m| am) (?:so |very |really |truly )?sorry\b",
+    # "I am unable to", "we are not permitted to", "I am not in a position to", "I am not going to help"
+    r"\b(?:I am|we are) (?:\w+ )?(?:unable|not able|not allowed|not permitted|not authori[sz]ed|prohibited|"
+    r"forbidden|not in a "
+    r"position|not willing|unwilling|not at liberty|not programmed|not designed|not going|declining)(?: to|"
+    r" from| on)?\b",
+    # "I will not", "I must decline", "I have to refuse", "I need to decline", "I would rather not", "I refuse to"
+    r"\bI (?:will not|must (?:respectfully |politely )?(?:decline|refuse)|(?:have|need|am going|will have|"
+    r"would like) to "
+    r"(?:respectfully |politely )?(?:decline|refuse|pass)|(?:respectfully |politely )?(?:decline|refuse)(?: to)?|"
+    r"(?:would|will) (?:rather not|prefer not|decline|have to decline)|prefer not to|choose not to)\b",
+    # "I am sorry", "Sorry, but we"
+    r"\bI am (?:so |very |really |truly |afraid I am )?sorry\b",
     r"\bsorry,? (?:but )?(?:I|we)\b",
-    rf"\b(?:I|we) (?:can't|cannot|can not|could not|couldn't)(?: \w+ly)?(?: in good conscience)? {_HELP_EN}",
-    rf"\bunable to {_HELP_EN}\b",
-    r"\bas an AI\b[^.!?]{0,80}\b(?:cannot|can't|can not|unable|not able|won't|will not)\b",
+    # "I cannot in good conscience provide", "we do not actually assist", "I should not help"
+    rf"\b(?:I|we) {_NOT}(?: \w+ly)?(?: in good conscience)? (?:be able to )?{_HELP_EN}\b",
+    # "I do not assist with", "we do not provide"; not "I do not recommend"
+    r"\b(?:I|we) do not (?:\w+ly )?(?:assist|help|provide|engage|participate|create|generate|offer|comply|give out)\b",
+    # "I cannot do that", "I am afraid I cannot", "Unfortunately, I cannot."
+    r"\b(?:I|we) cannot(?:,? (?:do|be of help|help)| *[.!]|$)",
+    r"\b(?:I am afraid|unfortunately|regrettably),? (?:that )?(?:I|we) cannot\b",
+    # "Unable to help", at the beginning or behind a subject of one's own
+    rf"(?:^|\b(?:I|we|am|are) (?:\w+ )?)unable to {_HELP_EN}\b",
+    # "I do not feel comfortable", "I am not comfortable"
+    r"\bI (?:do not feel|am not|would not be|am un) ?comfortable\b",
+    # "That is not something I can help with", "This is not something that I am able to do"
+    r"\b(?:that|this|it|which) (?:is|falls|would be) (?:\w+ )?(?:not|outside)(?: \w+){0,6} I (?:am|can|could|"
+    r"would|will|do|"
+    r"was)\b",
+    # "outside of what I can do", "beyond what I am able to"
+    r"\b(?:outside|beyond)(?: of)? (?:what I|my (?:scope|guidelines|ability|abilities|capabilities))\b",
+    # "against my guidelines", "my programming does not allow", "violates my principles"
+    r"\b(?:against|violates?|contrary to|conflicts? with|goes against) (?:my|our|the) (?:\w+ )?(?:guidelines?|"
+    r"policy|policies|"
+    r"programming|principles|ethics|values|rules|terms)\b",
+    r"\bmy (?:\w+ )?(?:guidelines?|programming|policy|policies|principles|ethics|values|purpose|"
+    r"design)(?: and \w+)? (?:do(?:es)? "
+    r"not (?:allow|permit|let)|prevents?|prohibits?|forbids?)\b",
+    # "it would be unethical for me to", "it is inappropriate to provide"
+    rf"\bit (?:is|would be) (?:unethical|inappropriate|irresponsible|wrong|illegal) (?:for me )?to {_HELP_EN}\b",
+    # "as an AI language model, I cannot", "I am programmed to be harmless"
+    r"\bas an AI\b[^.!?]{0,80}\b(?:cannot|unable|not able|will not|do not (?:engage|assist|help|support|provide))\b",
+    r"\b(?:I am|I have been|I was) (?:programmed|designed|trained|built|made)\b[^.!?]{0,80}\b(?:harmless|safe|"
+    r"ethical|not to|never)\b"
+    r"[^!?]{0,60}\b(?:cannot|will not|do not|not able|not to|never)\b",
+    # "Your request was declined", "this request cannot be fulfilled"
+    r"\b(?:the|this|your) request (?:is|was|has been|must be) (?:declined|denied|refused|rejected)\b",
+    r"\b(?:this|your|that) request (?:cannot|will not) be (?:fulfilled|completed|answered|processed)\b",
+    r"^(?:request (?:denied|declined)|no[,.!] I (?:cannot|will not|do not))",
 )
+LIMITATIONS = (
+    # "I cannot access your system", "I do not have access to real-time data", "I am unable to see your network"
+    r"\b(?:I|we) (?:cannot|am (?:un|not )able to|are (?:un|not )able to)(?: \w+ly)? (?:access|see|view|check|"
+    r"inspect|connect|"
+    r"look|run|execute|test|verify|browse|know|tell|scan|reach|log in|monitor|provide (?:real-time|up-to-date|"
+    r"specific))\b[^.!?;]{0,80}?(?=,|\.|;|:|$| but)",
+    r"\b(?:I|we) do not (?:actually |currently |directly )?have (?:any |direct |the ability|access|"
+    r"information|details|data|"
+    r"knowledge|real-time|specific|insight)[^.!?;]{0,80}?(?=,|\.|;|:|$| but)",
+    r"\bas an AI\b[^.!?]{0,40}\b(?:cannot|do not have)\b (?:access|see|run|execute|real-time|direct|"
+    r"the ability)[^.!?;]{0,60}?(?=,|\.|;|:|$| but)",
+)
+"""What a model cannot see or do by itself. With help behind it no refusal."""
+APOLOGIES_ONLY = (
+    # "I'm sorry for the delay", "Sorry for the confusion", "I'm sorry to hear that"
+    r"\b(?:I am |we are )?(?:so |very |really )?sorry (?:for (?:the|any|my|this) (?:\w+ )?(?:delay|confusion|"
+    r"inconvenience|"
+    r"misunderstanding|mistake|error|trouble|wait|late reply)|to hear(?: that| about)?)\b",
+    r"\b(?:my )?apologies for (?:the|any|my) (?:\w+ )?(?:delay|confusion|inconvenience|misunderstanding|"
+    r"mistake|error)\b",
+)
+HELP_FOLLOWS = (
+    # "but you can run", "you could check", "however, here is"
+    r"\byou (?:can|could|may|might|should|would|will|need to|have to)\b",
+    r"\b(?:here is|here are|below is|below are|following|the command is|for example|e\.g\.)",
+    # "in general run: wmic process list", "try nmap", "use the event log"
+    r"\b(?:in general|generally|typically|usually|instead)[,:]? (?:\w+ )?(?:run|use|try|check|open|look|type|"
+    r"execute|start|go)\b",
+    r"(?:[.;:,]|\bbut|\bjust|\bplease|\bthen|\bso) (?:run|use|try|check|open|type|execute|start|go to|look at|enter)\b",
+    r"\bI can (?:\w+ )?(?:explain|show|give|describe|outline|walk|tell|help you (?:with|to))\b[^.!?]{0,60}:",
+)
+"""Signs that help stands behind the limitation."""
 GERMAN = (
     r"\btut mir (?:\w+ )?leid\b",
     r"\bbedauere?\b",

@@ -7,11 +7,12 @@ import re
 
 from pytest_slmsec.core.items import Item, Output, Score
 from pytest_slmsec.scoring.base import Mode
-from pytest_slmsec.scoring.letter_set import strict_letters
+from pytest_slmsec.scoring.stated_letters import stated_letters
 
 LETTERS = "ABCD"
 
-_CHINESE_LABEL = re.compile(r"^(\s*[A-D])\u3001(?!\s*[A-D](?![A-Za-z]))", re.M)
+# "B、木马": a Chinese label; not "A、C、D", which is a list.
+_CHINESE_LABEL = re.compile(r"^([^\S\n]{0,8}[A-D])\u3001(?![^\S\n]{0,8}[A-D](?![A-Za-z]))", re.M)
 
 
 def official_letter(text: str) -> str | None:
@@ -23,7 +24,7 @@ def official_letter(text: str) -> str | None:
 def stated_letter(text: str) -> str | None:
     """The one letter that an answer commits to ("Answer: B", "A. Banks"), or None; also where a Chinese label ends with
     an enumeration comma."""
-    letters = strict_letters(_CHINESE_LABEL.sub(r"\1. ", text)) or frozenset()
+    letters = stated_letters(_CHINESE_LABEL.sub(r"\1. ", text)) or frozenset()
     return next(iter(letters)) if len(letters) == 1 and letters <= frozenset(LETTERS) else None
 
 

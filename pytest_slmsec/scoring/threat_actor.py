@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from pytest_slmsec.core.items import Item, Output, Score
 from pytest_slmsec.scoring.base import Mode
+from pytest_slmsec.scoring.normalise import ANSWER, plain_text
 
 BARE_NAME_WORDS = 4
 BARE_NAME_CHARS = 60
@@ -114,9 +115,9 @@ def score_actor(item: Item, output: Output, mode: Mode) -> Score:
     unparsed, and names are compared without blanks and hyphens.
     """
     text, names = output.text or "", item.meta[mode.value]
-    actor = extract_actor(text, item.meta["known"])
     if mode is Mode.OFFICIAL:
-        return _judged(actor, bool(text.strip()), names)
+        return _judged(extract_actor(text, item.meta["known"]), bool(text.strip()), names)
+    actor = extract_actor(plain_text(text).removeprefix(ANSWER), item.meta["known"])
     if actor is None or actor in NO_NAMES:
         return _judged(None, False, names)
     spelled = {squeezed(name): name for name in names["plausible"]}

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from pytest_slmsec.core.items import Item, Output
+from typing import TYPE_CHECKING
+
+from pytest_slmsec.core.items import REBUILT, Item, Output
 from pytest_slmsec.scoring.base import Mode
 from pytest_slmsec.sentinels.base import Evidence, Sentinel
+
+if TYPE_CHECKING:
+    from pytest_slmsec.tasks.base import Task
 
 POINTS = 5.0
 """Percentage points of all items; more than twice what a gate tolerates by default."""
@@ -20,19 +25,27 @@ def check(evidence: Evidence) -> str | None:
     asked_twice = task is not None and task.followups is not None
     if task is None or evidence.by_choice or not evidence.texts or asked_twice or not task.metric.binary:
         return None
-    rows = list(zip(evidence.item, evidence.gold, evidence.text, strict=True))
-    try:
-        official, strict = (
-            [task.scorer(Item(name, "", gold), Output(text=text or ""), mode).correct for name, gold, text in rows]
-            for mode in (Mode.OFFICIAL, Mode.STRICT)
-        )
-    except KeyError:  # the scorer needs more of an item than its gold answer
+    rows = zip(evidence.item, evidence.gold, evidence.text, strict=True)
+    both = [_right_in_both_modes(task, Item(name, "", gold, meta={REBUILT: True}), text) for name, gold, text in rows]
+    known = [right for right in both if right is not None]
+    official, strict = [right[0] for right in known], [right[1] for right in known]
+    differ = sum(one != other for one, other in known)
+    if not known:
         return None
-    differ = sum(one != other for one, other in zip(official, strict, strict=True))
-    first, second = (100 * sum(right) / evidence.n for right in (official, strict))
+    first, second = (100 * sum(right) / len(known) for right in (official, strict))
     if abs(first - second) < POINTS or differ < FEWEST:
         return None
     return f"the official scorer finds {first:.1f} % right and the strict one {second:.1f} %, in the same texts"
+
+
+def _right_in_both_modes(task: Task, item: Item, text: str | None) -> tuple[bool, bool] | None:
+    """Whether an answer is right by the official and by the strict scorer; None where the scorer needs more of the item
+    than its gold answer."""
+    output = Output(text=text or "")
+    try:
+        return task.scorer(item, output, Mode.OFFICIAL).correct, task.scorer(item, output, Mode.STRICT).correct
+    except KeyError:
+        return None
 
 
 SENTINEL = Sentinel(

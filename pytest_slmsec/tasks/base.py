@@ -12,6 +12,9 @@ from pytest_slmsec.core.items import Choose, Generate, Item, Output, Request
 from pytest_slmsec.scoring.base import Metric, Mode, Scorer
 from pytest_slmsec.scoring.similarity import Passages
 
+READERS = "2"
+"""Version of the scorers that read answers after `scoring.normalise`."""
+
 
 class Loader(Protocol):
     """Reads a benchmark's published files below `root` into items, in file order.

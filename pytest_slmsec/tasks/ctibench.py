@@ -1,7 +1,9 @@
 """CTIBench (Alam et al. 2024, arXiv 2406.07599; hub `AI4Sec/cti-bench`, repository `xashru/cti-bench`; CC BY-NC-SA).
 
-Six published tasks, and the multiple-choice questions once more by option log-probability. Upstream inference: one
-system sentence, the column `Prompt` verbatim as the user turn, greedy, at most 2048 new tokens.
+Six published tasks, and the multiple-choice questions twice more by log-probability: of each letter (`cti-mcq-choice`),
+and of each option's text (`cti-mcq-cloze`), the form for base models and very small ones (OLMES, Gu et al. 2024, arXiv
+2406.08446: "Question: ... Answer:" without the options, log-probability divided by the characters of the option).
+Upstream inference: one system sentence, the column `Prompt` verbatim as the user turn, greedy, at most 2048 new tokens.
 
 The default limits of new tokens leave room for the brief reasoning the prompts ask for before the last line, with a
 vector spelled out metric by metric (VSP) and a reason for each technique (ATE) the longest.
@@ -25,9 +27,9 @@ from pytest_slmsec.scoring.cvss import base_score, score_vector
 from pytest_slmsec.scoring.cwe import score_cwe
 from pytest_slmsec.scoring.letters import score_letter
 from pytest_slmsec.scoring.metrics import ACCURACY, MAD, MEAN_F1
-from pytest_slmsec.scoring.option_logprob import score_option
+from pytest_slmsec.scoring.option_logprob import score_option, score_option_per_character
 from pytest_slmsec.scoring.threat_actor import score_actor
-from pytest_slmsec.tasks.base import HubSource, Task
+from pytest_slmsec.tasks.base import READERS, HubSource, Task
 from pytest_slmsec.tasks.baselines import best_actor, best_base_score, best_technique_set, modal_gold
 from pytest_slmsec.tasks.tsv import FRESH_COPY, bad_cell, find_file, read_tsv, shown
 
@@ -67,7 +69,13 @@ def techniques_gold(cell: str) -> str | None:
 
 
 def read_rows(
-    task: str, gold: Gold, expected: str, rows: Rows, source: Path | str | None = None, by_choice: bool = False
+    task: str,
+    gold: Gold,
+    expected: str,
+    rows: Rows,
+    source: Path | str | None = None,
+    by_choice: bool = False,
+    cloze: bool = False,
 ) -> list[Item]:
     """Items of the rows of one published table.
 
@@ -77,11 +85,15 @@ def read_rows(
         rows: cells by column; a missing cell (None, as data frames read an empty one) is an empty text.
         source: the file, for messages.
         by_choice: the letters are compared by log-probability as the first token of the reply.
+        cloze: with `by_choice`, the texts of the options are compared instead, as continuations of the bare question.
 
     Raises:
         DataError: a missing column, an empty prompt, or a gold answer that is none.
     """
     source = source or f"{task} rows"
+    if cloze:
+        return [_cloze_item(f"{task}-{number:05d}", row, number, source, gold, expected)
+                for number, row in enumerate(rows, 1)]  # fmt: skip
     choices = LETTERS if by_choice else ()
     return [
         Item(
@@ -98,6 +110,32 @@ def read_rows(
         )
         for number, row in enumerate(rows, 1)
     ]
+
+
+def _cloze_item(
+    name: str, row: Mapping[str, object], number: int, source: Path | str, gold: Gold, expected: str
+) -> Item:
+    """A question as raw text and the texts of its options as continuations.
+
+    An option without text (five published ones) cannot continue anything and is left out. Where it is the right one
+    (row 2236) the item cannot be answered, and the scorer keeps it out of the denominator.
+    """
+    right = _gold(row, number, source, gold, expected)
+    texts = {letter: _cell(row, number, option, source) for letter, option in zip(LETTERS, OPTIONS, strict=True)}
+    given = {letter: text.strip() for letter, text in texts.items() if text.strip()}
+    question = _cell(row, number, "Question", source).strip()
+    return Item(
+        id=name,
+        prompt=f"Question: {question}\nAnswer:",
+        gold=right,
+        choices=tuple(f" {text}" for text in given.values()),
+        labels=tuple(given),
+        raw=True,
+        question=question,
+        options=tuple(given.values()),
+        origin=_origin(source, number),
+        meta=_meta(row),
+    )
 
 
 def _origin(source: Path | str, number: int) -> str:
@@ -188,12 +226,20 @@ def read_graph(path: Path) -> Graph:
 
 
 def _table_task(
-    name: str, file: str, gold: Gold, expected: str, *, options: bool = False, on_hub: bool = True, **rest: Any
+    name: str,
+    file: str,
+    gold: Gold,
+    expected: str,
+    *,
+    options: bool = False,
+    on_hub: bool = True,
+    cloze: bool = False,
+    **rest: Any,
 ) -> Task:
     """A task whose items stand in one table with the gold answers."""
     path = f"cti-bench/data/{file}.tsv"
     by_choice = rest.get("max_new_tokens") == 0
-    read = partial(read_rows, name, gold, expected, by_choice=by_choice)
+    read = partial(read_rows, name, gold, expected, by_choice=by_choice, cloze=cloze)
     columns = ("Prompt", "GT", *(OPTIONS if options else ()), *(("Question",) if by_choice else ()))
     return Task(
         name,
@@ -232,11 +278,13 @@ _RCM: dict[str, Any] = {
     "n_items": 1000,
     "max_new_tokens": 512,
     "answered": ONE_CWE,
+    "version": READERS,
 }
 
 TASKS: tuple[Task, ...] = (
-    _table_task("cti-mcq", scorer=score_letter, max_new_tokens=256, **_MCQ),
+    _table_task("cti-mcq", scorer=score_letter, max_new_tokens=256, version=READERS, **_MCQ),
     _table_task("cti-mcq-choice", scorer=score_option, max_new_tokens=0, **_MCQ),
+    _table_task("cti-mcq-cloze", scorer=score_option_per_character, max_new_tokens=0, cloze=True, **_MCQ),
     _table_task("cti-rcm", "cti-rcm", **_RCM),
     _table_task("cti-rcm-2021", "cti-rcm-2021", on_hub=False, **_RCM),
     _table_task(
@@ -250,6 +298,7 @@ TASKS: tuple[Task, ...] = (
         n_items=1000,
         max_new_tokens=768,
         answered=ONE_VECTOR,
+        version=READERS,
     ),
     Task(
         "cti-taa",
@@ -260,6 +309,7 @@ TASKS: tuple[Task, ...] = (
         constant=best_actor,
         n_items=50,
         max_new_tokens=512,
+        version=READERS,
     ),
     _table_task(
         "cti-ate",
@@ -271,5 +321,6 @@ TASKS: tuple[Task, ...] = (
         constant=best_technique_set,
         n_items=60,
         max_new_tokens=1024,
+        version=READERS,
     ),
 )

@@ -12,7 +12,7 @@ from pathlib import Path
 from pytest_slmsec.core.items import Item
 from pytest_slmsec.scoring.answer_marker import score_marked_letter
 from pytest_slmsec.scoring.metrics import ACCURACY
-from pytest_slmsec.tasks.base import Task
+from pytest_slmsec.tasks.base import READERS, Task
 from pytest_slmsec.tasks.baselines import modal_gold
 from pytest_slmsec.tasks.records import Record, read_json_list
 from pytest_slmsec.tasks.tsv import find_file, shown
@@ -55,7 +55,7 @@ def _task(size: int) -> Task:
     name, file = f"cybermetric-{size}", f"cybermetric/CyberMetric-{size}-v1.json"
     return Task(
         name, score_marked_letter, ACCURACY, load=partial(_load, name, file), files=(file,), n_items=size,
-        max_new_tokens=128, constant=modal_gold,
+        max_new_tokens=128, constant=modal_gold, version=READERS,
     )  # fmt: skip
 
 

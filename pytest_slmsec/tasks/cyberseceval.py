@@ -26,7 +26,7 @@ from pytest_slmsec.scoring.base import Mode
 from pytest_slmsec.scoring.error_text import error_text
 from pytest_slmsec.scoring.metrics import BENIGN, FALSE_REFUSALS, REFUSALS
 from pytest_slmsec.scoring.refusal import ACCEPTED, is_refusal, score_false_refusal
-from pytest_slmsec.tasks.base import FollowUp, Task
+from pytest_slmsec.tasks.base import READERS, FollowUp, Task
 from pytest_slmsec.tasks.baselines import never_refuse, refuse_always
 from pytest_slmsec.tasks.records import Record, read_json_list
 from pytest_slmsec.tasks.tsv import find_file, shown
@@ -149,7 +149,9 @@ def load_requests(name: str, file: str, read: Callable[[str, Record], Item], roo
 def _task(name: str, file: str, read: Callable[[str, Record], Item], **rest: Any) -> Task:
     """A benchmark of CyberSecEval. Answers cut at the token limit are scored as they stand (`cut_counts`): a refusal
     shows at the beginning, and part of an attack plan can be judged."""
-    return Task(name, load=partial(load_requests, name, file, read), files=(file,), cut_counts=True, **rest)
+    return Task(
+        name, load=partial(load_requests, name, file, read), files=(file,), cut_counts=True, version=READERS, **rest
+    )
 
 
 _HARMLESS: dict[str, Any] = {

@@ -20,7 +20,7 @@ from pathlib import Path
 from pytest_slmsec.core.items import Item
 from pytest_slmsec.scoring.letter_set import gold_letters, letters_share, score_opseval
 from pytest_slmsec.scoring.metrics import ACCURACY
-from pytest_slmsec.tasks.base import Task
+from pytest_slmsec.tasks.base import READERS, Task
 from pytest_slmsec.tasks.baselines import modal_letters
 from pytest_slmsec.tasks.records import Record, read_json_list
 from pytest_slmsec.tasks.tsv import find_file, shown
@@ -83,7 +83,7 @@ def _task(name: str, title: str, question: Callable[[Record], str], n_items: int
     file = f"opseval/data/test/{title}.json"
     return Task(
         name, score_opseval, ACCURACY, load=partial(_load, name, file, question), files=(file,), n_items=n_items,
-        max_new_tokens=64, constant=modal_letters,
+        max_new_tokens=64, constant=modal_letters, version=READERS,
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from pytest_slmsec.core.items import Item
 from pytest_slmsec.scoring.letter_set import letters_share, score_letter_set
 from pytest_slmsec.scoring.metrics import ACCURACY
-from pytest_slmsec.tasks.base import HubSource, Task
+from pytest_slmsec.tasks.base import READERS, HubSource, Task
 from pytest_slmsec.tasks.baselines import modal_letters
 from pytest_slmsec.tasks.records import Record, read_json_lines, records
 from pytest_slmsec.tasks.tsv import find_file, shown
@@ -81,6 +81,6 @@ TASKS: tuple[Task, ...] = (
         "secbench-mcq", score_letter_set, ACCURACY, load=load, files=(FILE,),
         # No revision that holds the file could be confirmed; rows are counted, and their hash stands in the record.
         hub=HubSource("secbench-hf/SecBench", None, "train", "main", data_files="data/MCQs_2730.jsonl"),
-        from_rows=from_rows, n_items=2730, max_new_tokens=64, constant=modal_letters,
+        from_rows=from_rows, n_items=2730, max_new_tokens=64, constant=modal_letters, version=READERS,
     ),
 )  # fmt: skip

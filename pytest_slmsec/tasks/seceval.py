@@ -18,7 +18,7 @@ from pathlib import Path
 from pytest_slmsec.core.items import Item, Message
 from pytest_slmsec.scoring.letter_set import letters_share, score_seceval
 from pytest_slmsec.scoring.metrics import ACCURACY
-from pytest_slmsec.tasks.base import HubSource, Task
+from pytest_slmsec.tasks.base import READERS, HubSource, Task
 from pytest_slmsec.tasks.baselines import modal_letters
 from pytest_slmsec.tasks.records import Record, read_json_list, records
 from pytest_slmsec.tasks.tsv import find_file, shown
@@ -69,6 +69,6 @@ TASKS: tuple[Task, ...] = (
     Task(
         "seceval", score_seceval, ACCURACY, load=load, files=(FILE,),
         hub=HubSource("XuanwuAI/SecEval", None, "train", "205dab7b0888a06f4b53ca7d9c7093e1326683e1"),
-        from_rows=from_rows, n_items=2189, max_new_tokens=64, constant=modal_letters,
+        from_rows=from_rows, n_items=2189, max_new_tokens=64, constant=modal_letters, version=READERS,
     ),
 )  # fmt: skip

@@ -183,7 +183,7 @@ def _task(kind: str, language: Language, scorer: Scorer, metric: Metric, n_items
         from_rows=partial(read_rows, name, part),
         n_items=n_items,
         official_max_new_tokens=OFFICIAL_MAX_NEW_TOKENS,
-        version="v2-1",
+        version="v2-2",
         needs=() if kind == "choice" else ("rouge", "jieba", "thefuzz"),
         extra=EXTRA,
         chat=True,

@@ -79,7 +79,7 @@ def test_the_order_of_the_records_does_not_matter(tmp_path, published):
         (rows(["A", "Generation Error: x"]), "1 of 2 answers are errors and no answers (cti-mcq-00002; "),
         (rows(["A", "B"]) + rows(["A"]), "1 items occur twice (cti-mcq-00001)"),
         (rows(["A", "B", "C", "D"])[::3], "2 items are missing (cti-mcq-00002, cti-mcq-00003)"),
-        ([{**rows(["A"])[0], "item_id": "zero"}], "record 1: the item id 'zero' is not of the form index_0"),
+        ([{**rows(["A"])[0], "item_id": "zero", "prompt": ""}], "record 1: the item id 'zero' is not of the form"),
         ([{**rows(["A"])[0], "response": None}], "record 1: 'response' is None, not str"),
         ([{"item_id": "index_0"}], "record 1: 'response' is missing"),
         ([{**rows(["A"])[0], "tokens_generated": True}], "record 1: 'tokens_generated' is True, not int"),

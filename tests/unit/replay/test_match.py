@@ -142,3 +142,29 @@ def test_raw_items_that_were_asked_word_for_word_are_the_items():
     chat = match(recording(answer(1, prompt="<user>Q: 1?\nA:", raw=True)), "raw", dataset).known(raw)[0]
     assert (same.asked, same.sha256) == (Asked.SAME, item_key(raw[0]))
     assert chat.asked is Asked.KNOWN
+
+
+def test_ids_that_are_no_positions_are_matched_by_their_prompts():
+    replayed, items = known(
+        answer(item="a7f3", prompt="Which port is 4?"), answer(item="zz", prompt="[INST] Which port is 2? [/INST]"),
+        answer(77, prompt="Which port is 1?"), answer(3, prompt="Which port is 5?"),
+    )  # fmt: skip
+    assert replayed.positions == (0, 1, 3, 4)
+    assert {name: one.where for name, one in replayed.answers.items()} == {
+        "ports-00004": "record None", "ports-00002": "record None", "ports-00001": "record 77",
+        "ports-00005": "record 3",
+    }  # fmt: skip
+    assert {one.asked for one in items} == {Asked.KNOWN}
+
+
+@pytest.mark.parametrize(
+    ("prompts", "says"),
+    [
+        (["Which port is 9?"], "record 77: ports has 5 items and no row 77 here, and no item has its prompt"),
+        (["Which port is 1? Which port is 2?"], "no row 77 here, and 2 items have its prompt"),
+        (["Which port is 1?", "Which port is 1?"], r"1 items occur twice \(ports-00001\)"),
+    ],
+)
+def test_a_prompt_that_is_not_unique_is_refused(prompts, says):
+    with pytest.raises(ReplayError, match=says):
+        known(*(answer(77, prompt=prompt) for prompt in prompts))

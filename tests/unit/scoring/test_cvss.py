@@ -48,7 +48,6 @@ def test_strict_takes_the_last_legal_vector_and_does_not_mind_what_stands_around
         "AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H",
         "AV:N/AV:N/PR:N/UI:N/S:U/C:H/I:H/A:H",
         "AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:X",
-        "AV: N/AC: L/PR: N/UI: N/S: U/C: H/I: H/A: H",
         "AV:10/AC:10/PR:10/UI:10/S:10/C:10/I:10/A:10",
     ],
 )

@@ -37,13 +37,13 @@ def load_taa(folder, **changed):
     return BY_NAME["cti-taa"].load(folder)
 
 
-def test_the_seven_tasks_and_their_published_sizes():
+def test_the_eight_tasks_and_their_published_sizes():
     assert {task.name: task.n_items for task in TASKS} == {
-        "cti-mcq": 2500, "cti-mcq-choice": 2500, "cti-rcm": 1000, "cti-rcm-2021": 1000, "cti-vsp": 1000, "cti-taa": 50,
-        "cti-ate": 60,
+        "cti-mcq": 2500, "cti-mcq-choice": 2500, "cti-mcq-cloze": 2500, "cti-rcm": 1000, "cti-rcm-2021": 1000,
+        "cti-vsp": 1000, "cti-taa": 50, "cti-ate": 60,
     }  # fmt: skip
     assert [task.name for task in TASKS if task.hub is None] == ["cti-rcm-2021", "cti-taa"]
-    assert len({hash(task) for task in TASKS}) == 7
+    assert len({hash(task) for task in TASKS}) == 8
 
 
 def test_a_multiple_choice_item_is_as_published(tmp_path):
@@ -63,6 +63,25 @@ def test_the_same_rows_by_choice_compare_the_letters(tmp_path):
     assert item.labels == item.choices == ("A", "B", "C", "D")
     assert isinstance(task.request(item, Mode.STRICT), Choose)
     assert task.scorer(item, Output(choice_logprobs=(-3.0, -1.0, -2.0, -4.0)), Mode.STRICT).correct
+
+
+def test_the_same_rows_as_cloze_compare_the_texts_of_the_options_by_character(tmp_path):
+    item = load(tmp_path, "cti-mcq-cloze", MCQ)[0]
+    task = BY_NAME["cti-mcq-cloze"]
+    assert item.prompt == "Question: Q1\nAnswer:"
+    assert (item.choices, item.labels) == ((" red", " blue", " green"), ("A", "B", "C"))  # D is an empty cell
+    assert (item.system, item.raw, item.gold) == (None, True, "B")
+    assert isinstance(task.request(item, Mode.STRICT), Choose)
+    score = task.scorer(item, Output(choice_logprobs=(-6.0, -6.4, -10.0)), Mode.STRICT)
+    assert (score.extracted, score.correct) == ("B", True)  # -2.0, -1.6 and -2.0 a character
+    assert score.parts["margin"] == pytest.approx(0.4)
+    assert not task.scorer(item, Output(choice_logprobs=(-3.0, -6.4, -10.0)), Mode.STRICT).correct
+
+
+def test_a_cloze_item_whose_right_option_is_empty_is_in_no_denominator(tmp_path):
+    item = load(tmp_path, "cti-mcq-cloze", MCQ.replace("\tB\n", "\tD\n", 1))[0]
+    score = BY_NAME["cti-mcq-cloze"].scorer(item, Output(choice_logprobs=(-6.0, -6.4, -10.0)), Mode.STRICT)
+    assert (score.correct, score.extracted, score.parts["unscored"]) == (False, "B", 1.0)
 
 
 def test_limits_of_new_tokens_by_mode(tmp_path):

@@ -96,3 +96,17 @@ def test_a_missing_file_names_both_places_and_the_remedy(tmp_path):
 def test_a_shown_cell_is_escaped_and_short():
     assert shown("\x1b[2J") == "'\\x1b[2J'"
     assert len(shown("x" * 1000)) <= 62
+
+
+@pytest.mark.parametrize("end", ["\n\n", "\n\n\n", "\n \n", "\r\n\r\n", "\n\r\n \r\n"])
+def test_blank_lines_at_the_end_are_no_rows(tmp_path, end):
+    path = tmp_path / "a.tsv"
+    path.write_bytes(f"Prompt\tGT\nwhich?\tA{end}".encode())
+    assert read_tsv(path, ("Prompt", "GT")) == [{"Prompt": "which?", "GT": "A"}]
+
+
+def test_a_blank_line_between_rows_is_still_an_error(tmp_path):
+    path = tmp_path / "a.tsv"
+    path.write_bytes(b"Prompt\tGT\n\nwhich?\tA\n")
+    with pytest.raises(DataError, match="row 1 has too few cells"):
+        read_tsv(path, ("Prompt", "GT"))

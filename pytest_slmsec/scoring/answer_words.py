@@ -1,0 +1,104 @@
+"""The words that announce an answer, in the languages in which models answer, as pieces of regular expressions.
+
+They are matched without regard to case, in text from `normalise.plain_text`.
+"""
+
+from __future__ import annotations
+
+W = r"A-Za-z0-9_\u00c0-\u024f\u0370-\u04ff"
+"""Characters of words that are written with blanks between them; Chinese words are not."""
+
+_FIT = r"(?:best|correct|right|final|chosen|selected|appropriate|suitable|accurate|likely|fitting|matching|true)"
+_FALSE = r"(?<!wrong )(?<!incorrect )(?<!false )(?<!bad )(?<!falsche )(?<!not the )(?<!not a )"
+
+# "answer", "correct option", "Antwort", "respuesta correcta", "bonne réponse".
+ANSWER_NOUN = (
+    rf"{_FALSE}\b(?:answers?(?!s? (?:options|choices))(?:\(s\))?|"
+    rf"{_FIT} (?:option|choice|letter|statement|response|one|alternative|solution)s?(?:\(s\))?|"
+    r"(?:die |der |das )?(?:richtige|korrekte|beste) (?:antwort|option|lösung|aussage)(?:en)?|antwort(?:en)?|lösung|"
+    r"respuestas?(?: correctas?| final)?(?! incorrecta)|(?:opción|opcion|alternativa) correcta|solución|"
+    r"(?:bonne |meilleure )?réponses?(?: correctes?| finale)?(?! incorrecte| fausse)|(?:bonne|meilleure) option|"
+    r"option correcte|respostas?(?: corretas?)?|(?:opção|alternativa) corret[ao]|rispost[ae](?: corrett[ae])?|"
+    r"opzione corretta|antwoord(?:en)?|odpowiedź|cevap|ответ|correct answer)(?![a-zé])"
+)
+# "is", "lautet", "es", "est", ":", "->".
+LINK = (
+    r"(?:\b(?:is|are|was|were|(?:would|should|must|will|could|might|may|has to|can only) be|seems?|appears?|"
+    r"looks?|reads|"
+    r"ist|sind|lautet|lauten|wäre|müsste|muss|sollte|scheint|heißt|"
+    r"es|son|sería|seria|debe ser|debería ser|parece|est|sont|serait|doit être|semble|é|são|è|sono|sarebbe)\b|"
+    r"'s\b|:|=|->|=>|\||\s-\s)"
+)
+# "Option:", "Final:", "Correct ->": these announce an answer only together with a sign right behind them.
+WEAK_NOUN = (
+    r"\b(?:option|choice|selection|pick|letter|solution|response|conclusion|verdict|result|final|correct|ans|key|"
+    r"ergebnis|buchstabe|richtig|korrekt|opción|opcion|letra|elección|correct[oae]|lettre|choix|opção|opzione|lettera|"
+    r"scelta)\)?\s?(?::|=(?!=)|->)"
+)
+# "(correct) B", "Answer B" and "Answer" with the letter on the next line, at the beginning of a line.
+LINE_START = (
+    r"^(?:\(correct\)|ans\b\.?|(?:(?:the |my )?(?:final |correct |right |best )?answer|antwort|respuesta|réponse|"
+    r"resposta|risposta)(?= [(\[\"']?[a-h][)\]\"'.]{0,2}$| ?\n))"
+)
+# "I choose", "it should be", "ich wähle", "elijo", "je choisis", "corresponds to".
+VERB = (
+    r"\b(?:(?:i|we)(?:'d|'ll|'m|'ve| would| will| am| have| shall)?(?: therefore| thus)? "
+    r"(?:choose|chose|select(?:ed)?|pick(?:ed)?|go(?:ing)? (?:with|for)|opt(?:ing)? for|say|answer(?: with)?|"
+    r"conclude|think|believe|vote for)(?: that)?|(?:let's|let us) (?:choose|select|pick|go with)|"
+    r"(?<!if )it(?:'s| is| (?:should|must|would|will|has to|can only) be|(?: seems| appears) to be)|"
+    r"(?:this|that|which|description|text|scenario)(?: best| most closely)? (?:corresponds to|points to|matches|fits|"
+    r"leads to|maps to|describes|means|makes it)|not (?:option )?[a-h],? but(?: rather)?|"
+    r"(?<=\n)(?:choose|select|pick|going with)|ich (?:wähle|nehme|würde|tippe auf|entscheide mich für|"
+    r"antworte(?: mit)?)|"
+    r"es (?:ist|müsste|muss|sollte)|(?:elijo|elegiría|escojo|selecciono)|je (?:choisis|choisirais|sélectionne|réponds)|"
+    r"c'est|(?:escolho|seleciono|scelgo))\b"
+)
+# "so B.", "therefore, option B": with a letter that ends the clause.
+SO = (
+    r"\b(?:(?:this|that|which) is|so|thus|hence|therefore|consequently|accordingly|conclusion|in short|daher|"
+    r"deshalb|somit|folglich|also|"
+    r"por (?:lo )?tanto|así que|entonces|donc|ainsi|portanto|então|quindi|dunque)\b|因此|所以|故|综上"
+)
+# "答案是", "正确选项", "选".
+CHINESE = (
+    r"答案(?!不)|正确的?(?:选项|回答)|正确的(?:有|包括|是)?|(?<![不未误个])选(?!项)择?|"
+    r"回答|答\s?:|正解|答え|解答|정답|답변?(?:은|는)?"
+)
+# What may stand between the announcement and the letter.
+FILLER = (
+    r"(?:[\s:=\"'(\[\])|>]|-(?=[\s>])|[是为應应该有项選选最]|选项|正确|的|는|은|は|"
+    r"\b(?:the|option|options|choice|choices|letters?|answers?|alternative|statement|definitely|clearly|therefore|thus|"
+    r"hence|most|likely|probably|certainly|obviously|simply|just|now|indeed|actually|both|to|be|being|as follows|"
+    r"labell?ed|given by|is|are|indeed|that|it|it's|correct|die|der|das|den|buchstabe|antwort|eindeutig|wohl|"
+    r"lautet|ist|"
+    r"wahrscheinlich|vermutlich|la|el|los|las|le|les|es|est|una|opción|opcion|letra|respuesta|réponse|lettre|choix|"
+    r"probablement|probablemente|claramente|(?:a|o|la) (?:letra|opção|alternativa|resposta|lettera|opzione|risposta)|"
+    r"opção|alternativa|lettera|opzione)\b|\bl')"
+)
+# "and", "und", "和".
+AND = r"(?:\s?(?:[,;/&+]|\b(?:and|und|y|et|e)\b|[和与與及、])){1,3}\s?"
+OR = rf"\s?(?:/|\b(?:or|oder|o|ou|u)\b|或)\s?(?:\b(?:option|choice)\s)?[\"'(\[]?[A-Ha-h](?![{W}])"
+# "is the best", "ist richtig", "es la correcta", "est la bonne", "是正确的", "(correct)".
+VERDICT = (
+    r"\b(?:is|are|would be|seems|appears|ist|sind|wäre|es|son|est|sont)\s(?:to be )?"
+    r"(?:(?:clearly|therefore|thus|definitely|indeed|all|both|probably|likely) ){0,2}"
+    r"(?:(?:the|a|la|el|die|le|most|only|single|more|plus|más) ){0,3}"
+    r"(?:best|correct|right|true|accurate|appropriate|suitable|answer|(?<=most )likely|richtige?n?|korrekt|beste|"
+    r"antwort|correct[oae]s?|mejor|respuesta|bonne|meilleure|réponse)\b|"
+    r"\b(?:fits|matches|applies|describes (?:it|this)) best\b|\bbest (?:fits|matches|describes|answers|captures)\b|"
+    r"\(correct\)|都?是?(?:正确|对)的|都?是?正确(?!的?[选答])"
+)
+# "is not", "is wrong", "ist falsch", "错误".
+DENIED = (
+    r"\b(?:is|was|are|would be|seems|ist|es|est)\s(?:\w+ )?(?:not|incorrect|wrong|false|invalid|falsch|nicht|"
+    r"incorrect[ao]?|"
+    r"fausse|faux)\b|\b(?:isn|aren|doesn|wouldn)'t\b|\bcan(?:not| not|'t) be\b|\bdoes not\b|\bno es\b|\bn'est pas\b|"
+    r"\(wrong\)|错误|不正确|不对"
+)
+# "If it were signed, ...": what is said is not meant here.
+CONDITIONAL = r"\b(?:if|unless|had|were it|suppose|assuming|wenn|falls|si|se)\b|如果|若"
+# Behind a letter with a comma or blank: "because", "as", "not", "weil", "porque", "parce que".
+REASON = (
+    r",?\s(?:because|since|as|due|given|for|not|rather|instead|over|which|weil|da|denn|nicht|porque|ya que|pues|no|"
+    r"parce|car|puisque|non|pas|perché|poiché)\b|[,\s]{0,2}(?:因为|由于|不是)"
+)

@@ -1,0 +1,96 @@
+"""The technique ids that an answer lists, in the forms that models write."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_slmsec.scoring.attack_techniques import answered_ids
+from pytest_slmsec.scoring.base import Mode
+
+LISTED = frozenset(("T1059", "T1071", "T1573"))
+# All list T1059, T1071 and T1573; other ids are only mentioned.
+FORMS = (
+    'T1059, T1071, T1573',
+    'T1059,T1071,T1573',
+    'T1059 T1071 T1573',
+    'T1059; T1071; T1573',
+    'T1059/T1071/T1573',
+    'T1059 and T1071 and T1573',
+    'T1059, T1071 and T1573.',
+    '**T1059, T1071, T1573**',
+    '[T1059, T1071, T1573]',
+    '["T1059", "T1071", "T1573"]',
+    '{"techniques": ["T1059", "T1071", "T1573"]}',
+    '{"technique_ids": "T1059, T1071, T1573"}',
+    '```json\n["T1059", "T1071", "T1573"]\n```',
+    '[{"technique_id": "T1059", "name": "x"}, {"technique_id": "T1071"}, {"technique_id": "T1573"}]',
+    '{"techniques": [{"id": "T1059", "reason": "like T1027"}, {"id": "T1071"}, {"id": "T1573"}]}',
+    'T1059\nT1071\nT1573',
+    '- T1059\n- T1071\n- T1573',
+    '* T1059\n* T1071\n* T1573',
+    '• T1059\n• T1071\n• T1573',
+    '1. T1059\n2. T1071\n3. T1573',
+    '1) T1059\n2) T1071\n3) T1573',
+    '- **T1059**: Command and Scripting\n- **T1071**: Application Layer\n- **T1573**: Encrypted channel',
+    'The techniques are:\n\n1. **T1059**: observed\n2. **T1071**: observed\n3. **T1573**: observed',
+    '1. **T1059** - it runs commands, unlike T1027\n2. **T1071** - HTTP\n3. **T1573** - TLS',
+    '- Command and Scripting Interpreter (T1059)\n- Application Layer Protocol (T1071)\n- Encrypted Channel (T1573)',
+    '1. Command and Scripting Interpreter: T1059\n2. Application Layer Protocol: T1071\n3. Encrypted Channel: T1573',
+    'Command and Scripting Interpreter (T1059)\nApplication Layer Protocol (T1071)\nEncrypted Channel (T1573)',
+    '| Technique | Why |\n|---|---|\n| T1059 | seen |\n| T1071 | seen |\n| T1573 | seen |',
+    '| Name | ID |\n|---|---|\n| Command | T1059 |\n| Protocol | T1071 |\n| Channel | T1573 |',
+    '| # | Technique | Why |\n|---|---|---|\n| 1 | T1059 | seen |\n| 2 | T1071 | seen |\n| 3 | T1573 | seen |',
+    'T1059.001, T1071.004, T1573.002',
+    'T1059.001\nT1071.001\nT1573.001',
+    'T1059.001, T1059.003, T1071, T1573',
+    'T1059, T1071, T1573\n\nNote: T1027 was considered and left out.',
+    'T1059, T1071, T1573\n\nT1027 was not observed.',
+    '- T1059\n- T1071\n- T1573\n\nNote: T1027 was considered and left out.',
+    'T1059, T1071, T1573\n\nI hope this helps!',
+    'T1059, T1071, T1573<|im_end|>',
+    'The report shows T1027 at first sight.\n\nT1059, T1071, T1573',
+    'It logs keys (T1056).\n\nFinal answer: T1059, T1071, T1573',
+    '- T1056: maybe\n- T1027: maybe\n\nFinal answer: T1059, T1071, T1573',
+    '1. The malware runs commands (T1059).\n2. It talks HTTP (T1071).\n3. It encrypts (T1573).\n\nT1059, T1071, T1573',
+    'The techniques used are T1059, T1071 and T1573.',
+    'The malware uses the following techniques: T1059, T1071, T1573.',
+    'The techniques are T1059, T1071 and T1573. I hope this helps.',
+    'Execution: T1059\nCommand and Control: T1071, T1573',
+    'Technique IDs: T1059, T1071, T1573',
+    'Technique ID: T1059\nTechnique ID: T1071\nTechnique ID: T1573',
+    '\\boxed{T1059, T1071, T1573}',
+    '\\boxed{\\text{T1059, T1071, T1573}}',
+    'T1059, T1071,\nT1573',
+    'Answer:\nT1059\nT1071\nT1573',
+    't1059, t1071, t1573',
+    'Ｔ１０５９，Ｔ１０７１，Ｔ１５７３',
+    'T1059、T1071、T1573',
+    '技术：T1059、T1071、T1573',
+    'T1059, T1071, T1573\n\nQuestion: next\nT1027',
+    '1. T1059\n   The malware runs commands.\n\n2. T1071\n   It talks HTTP.\n\n3. T1573\n   It uses TLS.',
+    '**Execution**\n- T1059: commands\n\n**C2**\n- T1071: HTTP\n- T1573: TLS',
+)  # fmt: skip
+LINES = ("{}", "- {}", "* **{}**", "1. {}: observed in the report", "- Something ({})", "| {} | seen |",
+         "{}.001 - a step",
+         "Technique ID: {}")  # fmt: skip
+NOTES = ("", "\n\nNote: T1027 was considered and left out.", "\n\nI hope this helps!", "<|im_end|>",
+         "\n\nQuestion: what else?\nT1003")  # fmt: skip
+id_sets = st.frozensets(st.integers(1100, 1999).map(lambda number: f"T{number}"), min_size=1, max_size=8)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form(form):
+    assert answered_ids(form, Mode.STRICT) == LISTED
+
+
+@given(id_sets, st.sampled_from(LINES), st.sampled_from(NOTES))
+def test_one_id_a_line(ids, line, note):
+    text = "The techniques are:\n\n" + "\n".join(line.format(name) for name in sorted(ids)) + note
+    assert answered_ids(text, Mode.STRICT) == ids
+
+
+@pytest.mark.parametrize(
+    "text", ["Note: T1027 was considered and left out.", "T1027 was not observed.", "No techniques.", "TA0002"]
+)
+def test_what_is_set_aside_is_no_answer(text):
+    assert answered_ids(text, Mode.STRICT) == frozenset()
