@@ -20,7 +20,7 @@ class FaultServer:
     Attributes:
         model: what it calls itself. faults: of (path, body, how often this body came) -> a fault, or None:
             ``status`` or (status, headers), ``hang``, ``html``, ``drop``, ``cut``, ``invalid``, ``list``; or a
-            dict, which is merged into the answer; or a callable, which changes it.
+            dict, which is merged into the answer; or a callable, which changes it (bytes are sent as they are).
         answer: text of an answer, of (path, body). asked: all bodies, in order. headers: of the last request.
         most_at_once: highest number of requests that were in work together.
     """
@@ -105,7 +105,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         value = self.value(body)
         value = fault(value) if callable(fault) else {**value, **(fault if isinstance(fault, dict) else {})}
-        self.send(json.dumps(value).encode(), cut=fault == "cut")
+        self.send(value if isinstance(value, bytes) else json.dumps(value).encode(), cut=fault == "cut")
 
     def send(self, content, status=200, headers=None, cut=False):
         self.send_response(status)

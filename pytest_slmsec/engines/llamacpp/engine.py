@@ -34,7 +34,7 @@ from pytest_slmsec.engines.decoding.answering import Answering, Tally, chosen_ou
 from pytest_slmsec.engines.decoding.choice_scoring import ChoiceScores, combine_token_scores, score_tokens
 from pytest_slmsec.engines.llamacpp.context import BF16, F16, F32, Context, LlamaModel, Logits
 from pytest_slmsec.engines.llamacpp.gguf_file import GgufFile, read_gguf, shards
-from pytest_slmsec.engines.llamacpp.library import import_llama, kernel, n_threads, system_info
+from pytest_slmsec.engines.llamacpp.library import import_llama, kernel, n_threads, require_llama, system_info
 from pytest_slmsec.engines.llamacpp.probe import check_loads
 from pytest_slmsec.engines.llamacpp.vocabulary import GgufTokenizer, check_tokens
 from pytest_slmsec.engines.prompting.batching import continuation_rows
@@ -84,11 +84,12 @@ def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> LlamaCpp
         raise ModelError(f"{directory} has no *.gguf file: name one, or a directory that holds one.")
     if spec.quant in DTYPES:
         raise UsageError(f"{spec.name}: the weights of a GGUF file are as they are stored: leave out -{spec.quant}.")
-    gpu = _pick_gpu(settings.device)
+    require_llama()
     parts = shards(path)
     files = [read_gguf(part) for part in parts]
     file = files[0]
     check_loads(path)
+    gpu = _pick_gpu(settings.device)
     began = time.perf_counter()
     model = LlamaModel(path, gpu)
     load_s = time.perf_counter() - began

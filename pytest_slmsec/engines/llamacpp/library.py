@@ -10,12 +10,15 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+from pytest_slmsec.core.errors import ModelError
 from pytest_slmsec.core.extras import require
 from pytest_slmsec.engines.common.quiet import quiet
 
 ERROR, CONTINUED = 4, 5
 """ggml's log levels (``ggml.h``)."""
 LINES_KEPT = 20
+REASON_CHARS = 200
+REBUILD = "pip install --force-reinstall --no-deps --no-cache-dir --no-binary llama-cpp-python llama-cpp-python"
 BACKEND = re.compile(r"(\w+) : ")
 FEATURE = re.compile(r"(\w+) = 1\b")
 SOURCE = re.compile(r"^[\w:~<>]+: ")
@@ -33,16 +36,32 @@ def import_gguf() -> Any:
     return gguf
 
 
+def require_llama() -> None:
+    """Check that llama_cpp is installed, without importing it.
+
+    Raises:
+        MissingExtraError: it is not.
+    """
+    require("A GGUF model", "gguf", "llama_cpp")
+
+
 @cache
 def import_llama() -> Any:
     """The package llama_cpp, with its library initialised.
 
     Raises:
-        MissingExtraError: it is not installed.
+        MissingExtraError: it is not installed. ModelError: the system cannot load it.
     """
-    require("A GGUF model", "gguf", "llama_cpp")
-    with quiet():
-        import llama_cpp
+    require_llama()
+    try:
+        with quiet():
+            import llama_cpp
+    except (OSError, RuntimeError) as error:  # llama_cpp wraps what the system's loader says
+        why = " ".join(str(error).split())[:REASON_CHARS].rstrip(".")
+        raise ModelError(
+            f"llama.cpp, as it is installed here, cannot be loaded ({why}): it was built for another processor or "
+            f"system, or a library that it needs is missing; build it on this machine with `{REBUILD}`."
+        ) from error
     _LOG.attach(llama_cpp)
     llama_cpp.llama_backend_init()
     return llama_cpp

@@ -8,20 +8,30 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 from pytest_slmsec.core.errors import ModelError, SlmsecError
+from pytest_slmsec.engines.llamacpp.library import REBUILD
 
 MODULE = "pytest_slmsec.engines.llamacpp.probe"
 REFUSED = 3
+ILLEGAL_INSTRUCTION = (-signal.SIGILL, 0xC000001D)
+"""Exit statuses of a process that met an instruction which its processor does not have: on POSIX and on Windows."""
+OTHER_PROCESSOR = (
+    "llama.cpp, as it is installed here, was built for another processor (it uses an instruction that this one lacks): "
+    f"build it on this machine with `{REBUILD}`, or for any processor with CMAKE_ARGS=-DGGML_NATIVE=OFF set."
+)
 ASSERTION = re.compile(r"[\w.-]+:\d+: (GGML_ASSERT\(.*?\) failed|.+)")
 TEXT = "One text, two tokens"
 
 
 def check_loads(path: Path) -> None:
     """Load the file in another process and compute with it.
+
+    It comes before llama.cpp is started in this process, since a build for another processor ends the process.
 
     Raises:
         ModelError: the file does not load, or llama.cpp ends the process.
@@ -32,6 +42,8 @@ def check_loads(path: Path) -> None:
         return
     if done.returncode == REFUSED:
         raise ModelError(done.stdout.decode("utf-8", "replace").strip())
+    if done.returncode in ILLEGAL_INSTRUCTION:
+        raise ModelError(OTHER_PROCESSOR)
     raise ModelError(f"{path} ends llama.cpp ({_last_words(done)}): fetch or make it again.")
 
 

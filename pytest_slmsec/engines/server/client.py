@@ -24,6 +24,7 @@ from pytest_slmsec.engines.common.settings import ServerSettings
 from pytest_slmsec.engines.server.address import Address, Key
 from pytest_slmsec.engines.server.environment import check_certificates, proxy_for, untrusted_remedy, unusable
 from pytest_slmsec.engines.server.error_answers import error_in, message_in
+from pytest_slmsec.engines.server.event_stream import CutOff, is_stream, whole_answer
 from pytest_slmsec.engines.server.rate_limit import Patience, RateLimit
 
 LONGEST_QUOTE = 200
@@ -204,7 +205,9 @@ class Client:
         if response.status_code >= 300:
             return self._failed(response.status_code, self._said(response), _retry_after(response))
         try:
-            value = json.loads(response.content)
+            value = _json(response)
+        except CutOff:
+            return _Failure("broke the stream of its answer off")
         except (ValueError, RecursionError):
             return _Failure(f"answered {_kind(response)} instead of JSON", rarely=True)
         if not isinstance(value, dict):
@@ -249,6 +252,17 @@ class Client:
         """One printable line. The key is removed before the text is shortened, so that no part of it remains."""
         clean = "".join(char if char.isprintable() else " " for char in self._key.removed(text))
         return " ".join(clean.split())[:LONGEST_QUOTE].rstrip(".")
+
+
+def _json(response: httpx2.Response) -> Any:
+    """The JSON of a response, also if it came as a stream of pieces.
+
+    Raises:
+        ValueError: it is no JSON. CutOff: the stream ended before the answer did.
+    """
+    if is_stream(response.headers.get("content-type", ""), response.content):
+        return whole_answer(response.content)
+    return json.loads(response.content)
 
 
 def _kind(response: httpx2.Response) -> str:

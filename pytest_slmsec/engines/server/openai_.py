@@ -38,6 +38,8 @@ MOST_STOPS = 4
 CHAT, COMPLETIONS = "/chat/completions", "/completions"
 NEW_LIMIT = "max_completion_tokens"
 OPTIONAL = ("seed", "temperature")
+STREAMING: Mapping[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
+"""For servers that refuse to answer at once."""
 THOUGHT_FIELDS = ("reasoning_content", "reasoning", "thinking")
 """Where servers put the model's reasoning: vLLM, SGLang, llama.cpp and DeepSeek; newer vLLM, OpenRouter and Groq; and
 some proxies of Ollama."""
@@ -58,7 +60,8 @@ class OpenAI:
     @property
     def parameters(self) -> Mapping[str, Any]:
         """The name of the token limit and the parameters of greedy decoding; ``not taken`` for those refused."""
-        return {"limit": self._limit, **{name: self._fixed.get(name, "not taken") for name in OPTIONAL}}
+        streaming = {"stream": True} if "stream" in self._fixed else {}
+        return {"limit": self._limit, **{name: self._fixed.get(name, "not taken") for name in OPTIONAL}, **streaming}
 
     async def list_models(self) -> list[ListedModel] | None:
         """``GET /models``."""
@@ -84,7 +87,7 @@ class OpenAI:
 
     async def generate_adapting(self, ask: TextRequest) -> TextAnswer:
         """As `generate`; if a refusal names a parameter, the request is repeated without it."""
-        for _ in range(len(OPTIONAL) + 1):
+        for _ in range(len(OPTIONAL) + len(STREAMING) + 1):
             try:
                 return await self.generate(ask)
             except RequestRefused as error:
@@ -95,6 +98,9 @@ class OpenAI:
     def _drop_refused(self, said: str) -> bool:
         if self._limit != NEW_LIMIT and NEW_LIMIT in said:
             self._limit = NEW_LIMIT
+            return True
+        if "stream" not in self._fixed and re.search(r"\bstream(?:ing)?\b", said, re.IGNORECASE):
+            self._fixed |= STREAMING
             return True
         named = next((name for name in self._fixed if re.search(rf"\b{name}\b", said)), None)
         return named is not None and self._fixed.pop(named, None) is not None
