@@ -1,4 +1,4 @@
-"""Every code block of README.md and docs/ is run: test files with tinysec, command lines up to collection."""
+"""Every code block of README, docs/ and examples/ is run: test files with tinysec, command lines up to collection."""
 
 import json
 import re
@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "examples").rglob("*.md")),
+]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -59,7 +64,8 @@ def recorded_runs(home):
 @pytest.mark.parametrize("line", lines("pytest"))
 def test_a_pytest_line_collects(pytester, monkeypatch, line):
     home = pytester.path
-    shutil.copytree(ROOT / "benchmarks", home / "benchmarks", ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in ("benchmarks", "examples"):
+        shutil.copytree(ROOT / folder, home / folder, ignore=shutil.ignore_patterns("__pycache__"))
     for folder in ("my-model", "cti", "data"):
         shutil.copytree(ROOT / "fixtures" / "data", home / folder)
     recorded_runs(home)
