@@ -11,6 +11,7 @@ from pytest_slmsec.core.models import DTYPES, ModelSpec, Registry, parse_model
 from pytest_slmsec.core.paths import cache_dir
 from pytest_slmsec.core.wrap import wrapped
 from pytest_slmsec.engines.common.checkpoint import MANIFEST
+from pytest_slmsec.engines.common.loading import package_file
 from pytest_slmsec.quantize.manifest import CACHE_SUBDIR, package_version
 from pytest_slmsec.quantize.registry import QUANTIZERS, Quantizer
 from pytest_slmsec.tasks.registry import tasks
@@ -64,6 +65,8 @@ def here(spec: ModelSpec) -> str:
         return "yes"
     if spec.source == "server":
         return "server"
+    if spec.source == "package":
+        return "missing" if package_file(spec) is None else "yes"
     if spec.source == "hub":
         return "yes" if is_downloaded(spec) else "-"
     return "yes" if Path(spec.location).exists() else "missing"
@@ -180,5 +183,7 @@ def _revision(spec: ModelSpec) -> str:
 def _location(spec: ModelSpec) -> str:
     if spec.source == "server":
         return f"{spec.location} at {spec.base_url or '--slmsec-base-url'}"
+    if spec.source == "package":
+        return f"package:{spec.location}/{spec.file}"
     where = f"hf:{spec.location}" if spec.source == "hub" else spec.location
     return where + (f"::{spec.file}" if spec.file else "")

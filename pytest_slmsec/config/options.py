@@ -19,6 +19,7 @@ WRONG = ("pass", "xfail", "fail")
 SENTINELS = ("warn", "fail", "off")
 PROMPTS = ("published", "chat")
 ADAPTER_MODES = ("live", "merged")
+ADAPTER_BASES = ("named", "same")
 THINKING_MODES = ("auto", "on", "off")
 RULE = "rule"
 """Value of ``--slmsec-judge`` with which no model grades answers."""
@@ -147,6 +148,12 @@ ADAPTER = Option(
     "merged into their weights.",
     {"choices": ADAPTER_MODES},
 )
+ADAPTER_BASE = Option(
+    "slmsec-adapter-base",
+    "named (default): an adapter is loaded over a hub model only where it names that model as its base. same: you say "
+    "that the base it names has the same weights under another id (unsloth/NAME-bnb-4bit for org/NAME).",
+    {"choices": ADAPTER_BASES},
+)
 JUDGE = Option(
     "slmsec-judge",
     "Who judges answers that no rule can score (mitre): rule (default: refusals only, offline), or a model, named as "
@@ -228,6 +235,7 @@ RUN_OPTIONS = (
     PACKING,
     FRAGILE,
     ADAPTER,
+    ADAPTER_BASE,
     STOP_WHEN_ANSWERED,
     DEVICE,
     DTYPE,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_slmsec.config.files import load_config
 from pytest_slmsec.config.options import (
+    ADAPTER_BASES,
     ADAPTER_MODES,
     API_KEY_ENV,
     BASE_URL,
@@ -128,6 +129,7 @@ def read_settings(given: Mapping[str, Any], root: Path, extra_models: Mapping[st
             dtype=_one_of("dtype", chosen["dtype"] or "auto", ("auto", *DTYPES)),
             rescore_fragile=_one_of("fragile", chosen["fragile"] or "flag", ("flag", "rescore")) == "rescore",
             merge_adapter=_one_of("adapter", chosen["adapter"] or ADAPTER_MODES[0], ADAPTER_MODES) == "merged",
+            adapter_base_same=_one_of("adapter-base", chosen["adapter-base"] or "named", ADAPTER_BASES) == "same",
         ),
         journal=root / (chosen["journal"] or ".slmsec/journal.jsonl"),
         resume=bool(chosen["resume"]),

@@ -2,7 +2,8 @@
 ``replay:PATH[::NAME]`` for recorded answers.
 
 `base` is a name of the registry (`models.toml`, or ``[tool.slmsec.models.NAME]``), a local directory, or
-``hf:org/name[@revision]``, or a GGUF file: a local one, or ``hf:org/name[@revision]::FILE.gguf``. `quant` is a
+``hf:org/name[@revision]``, or a GGUF file: a local one, ``hf:org/name[@revision]::FILE.gguf``, or
+``package:NAME/FILE.gguf``, a file of an installed Python package. `quant` is a
 quantisation or a dtype. `adapter` is a local directory,
 ``hf:org/name[@revision]``, or a name of the registry whose entry has an adapter: that one.
 """
@@ -25,11 +26,14 @@ from pytest_slmsec.core.paths import PACKAGE, fixtures_dir
 
 FIXTURE_PREFIX = "fixture:"
 HUB_PREFIX = "hf:"
+PACKAGE_PREFIX = "package:"
 REPLAY_PREFIX = "replay:"
 SERVERS = ("openai", "ollama")
 """Prefixes of models behind a server: ``openai:NAME``, ``ollama:NAME``."""
 MEMBER = "::"
 GGUF = ".gguf"
+GGUF_MAGIC = b"GGUF"
+"""What every GGUF file begins with, whatever its name: a blob of Ollama is called ``sha256-...``."""
 MOST_PARTS = 64
 NEAR, MOST_NEAR = 0.5, 4
 """Least similarity of a proposed name (ratio of difflib), and the largest number of proposals."""
@@ -59,12 +63,14 @@ class ModelSpec:
     Attributes:
         name: as written on the command line; what tables and ids show. Recorded answers go by a short name.
         base, quant: parts of the name. adapter: its last part, or that of the registry's entry.
-        source: ``path`` (a directory), ``hub``, ``replay`` (recorded answers), or ``server``.
-        location: the directory or GGUF file, the hub id, the file or folder of recorded answers, or the server's own
+        source: ``path`` (a directory), ``hub``, ``package`` (a Python package), ``replay`` (recorded answers), or
+            ``server``.
+        location: the directory or GGUF file, the hub id, the name of the package, the file or folder of
+            recorded answers, or the server's own
             name for it.
         member: which of several models in a file of recorded answers.
         revision: hub revision, a commit or a branch, or None for the newest.
-        file: the GGUF file of a hub model, where it is one.
+        file: the GGUF file of a hub model, where it is one, or of a package.
         engine: the back end that loads it unquantised.
         gptq_group_size: columns that share a scale when GPTQ is made of it.
         context_tokens: prompt plus answer, where the registry knows it.
@@ -81,7 +87,7 @@ class ModelSpec:
     base: str
     quant: str | None = None
     adapter: Adapter | None = None
-    source: Literal["path", "hub", "replay", "server"] = "hub"
+    source: Literal["path", "hub", "package", "replay", "server"] = "hub"
     location: str = ""
     member: str | None = None
     revision: str | None = None
@@ -149,7 +155,20 @@ def split_names(values: Iterable[str]) -> list[str]:
 
 def is_place(path: Path) -> bool:
     """Whether a path is a directory or a GGUF file, so that it may hold a model."""
-    return path.is_dir() or (path.suffix == GGUF and path.is_file())
+    return path.is_dir() or is_gguf(path)
+
+
+def is_gguf(path: Path) -> bool:
+    """Whether a file is in GGUF by its content, or claims to be by its name."""
+    if not path.is_file():
+        return False
+    if path.suffix == GGUF:
+        return True
+    try:
+        with path.open("rb") as file:
+            return file.read(len(GGUF_MAGIC)) == GGUF_MAGIC
+    except OSError:
+        return False  # a file that cannot be read is no model
 
 
 def parse_model(name: str, registry: Registry, quants: Collection[str], option: str = "--model") -> ModelSpec:
@@ -258,7 +277,7 @@ def _longer(spec: ModelSpec, parts: int) -> ModelSpec:
 def _resolve_base(base: str, registry: Registry) -> ModelSpec | None:
     if (entry := registry.get(base)) is not None:
         return _registered(base, entry)
-    if base.startswith(HUB_PREFIX):
+    if base.startswith((HUB_PREFIX, PACKAGE_PREFIX)):
         return _place(ModelSpec(base, base, location=base))
     if base and (os.sep in base or base.startswith(".") or is_place(Path(base))):
         path = Path(base).expanduser()
@@ -298,6 +317,12 @@ def _place(spec: ModelSpec) -> ModelSpec:
         hub_id, revision = _hub_place(place, f"{spec.name}: a hub model")
         wanted = _gguf_name(spec, file or spec.file)
         return replace(spec, source="hub", location=hub_id, revision=revision or spec.revision, file=wanted)
+    if location.startswith(PACKAGE_PREFIX):
+        package, _, inside = location.removeprefix(PACKAGE_PREFIX).partition("/")
+        wanted = _gguf_name(spec, inside)
+        if not package or wanted is None:
+            raise UsageError(f"{spec.name}: a model in a Python package is written 'package:NAME/FILE.gguf'.")
+        return replace(spec, source="package", location=package, file=wanted)
     path = Path(location).expanduser() / (_gguf_name(spec, spec.file) or "")
     return replace(spec, source="path", location=str(path), file=None)
 
@@ -327,6 +352,8 @@ def _unknown(name: str, stem: str, registry: Registry, known: Collection[str], o
         near = _either(f"{base}-{one}" for one in _nearest(quant, known))
         hint = f" (did you mean {near}?)" if near else ""
         return f"{option}={name}: {quant!r} is no known quantisation{hint}; known: {', '.join(known)}."
+    if Path(stem).is_file():
+        return f"{option}={name}: {stem} is a file, but no GGUF file (it does not begin with {GGUF_MAGIC.decode()})."
     if os.sep in stem or stem.startswith("."):
         return (
             f"{option}={name}: there is no directory {stem}; name one with config.json and *.safetensors in it, or a "

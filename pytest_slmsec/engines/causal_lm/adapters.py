@@ -5,6 +5,7 @@ LoRA: Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021 (arX
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -18,7 +19,8 @@ from safetensors import safe_open
 from pytest_slmsec.core.errors import ModelError
 from pytest_slmsec.core.extras import require
 from pytest_slmsec.core.identity import sha256_json
-from pytest_slmsec.core.models import ModelSpec
+from pytest_slmsec.core.models import HUB_ID, ModelSpec
+from pytest_slmsec.engines.causal_lm.added_tokens import add_tokens, resize, stored_rows
 from pytest_slmsec.engines.common.base import EngineInfo
 from pytest_slmsec.engines.common.checkpoint import (
     PICKLE_SUFFIXES,
@@ -28,7 +30,13 @@ from pytest_slmsec.engines.common.checkpoint import (
     tensor_dtypes,
 )
 from pytest_slmsec.engines.common.digests import weights_sha256
-from pytest_slmsec.engines.common.loading import first_line, load_tokenizer, locate_adapter, template_sha256
+from pytest_slmsec.engines.common.loading import (
+    first_line,
+    load_tokenizer,
+    locate_adapter,
+    template_sha256,
+    tokenizer_sha256,
+)
 from pytest_slmsec.engines.common.quiet import quiet
 from pytest_slmsec.engines.common.settings import EngineSettings
 
@@ -123,9 +131,10 @@ def with_adapter(
         return model, info
     peft = import_peft()
     files = read_adapter(locate_adapter(spec, settings))
-    check_base(files, spec, settings)
+    named_same = check_base(files, spec, settings, checkpoint)
     began = time.perf_counter()
     config = _config(peft, files)
+    tokens, rows = _add_tokens(model, tokenizer, files)
     adapted = _load(peft, model, config, files)
     kernel = info.kernel
     if settings.merge_adapter:
@@ -135,11 +144,13 @@ def with_adapter(
         kernel = f"{kernel}+{lora_layers(model)}"
     load_s = None if info.load_s is None else info.load_s + time.perf_counter() - began
     own_template = _take_template(tokenizer, files)
+    extra_rows = {"added_tokens": tokens, "added_rows": rows} if tokens or rows else {}
     mode, digest = "merged" if settings.merge_adapter else "live", files.sha256(settings.cache_dir)
     facts = {
         "name": spec.adapter.name, "mode": mode, "sha256": digest, "base_sha256": info.weights_sha256,
         "made_for": files.config.get("base_model_name_or_path"), "rank": config.r, "alpha": config.lora_alpha,
-        "own_template": own_template, "peft": peft.__version__,
+        "own_template": own_template, "peft": peft.__version__, **extra_rows,
+        **({"base_said_to_be_the_same": True} if named_same else {}),
     }  # fmt: skip
     return model.eval(), replace(
         info,
@@ -147,32 +158,54 @@ def with_adapter(
         load_s=load_s,
         model_bytes=(info.model_bytes or 0) + files.weights.stat().st_size,
         weights_sha256=sha256_json([info.weights_sha256, digest, mode]),
+        tokenizer_sha256=tokenizer_sha256(tokenizer),
         template_sha256=template_sha256(tokenizer),
         extra={**info.extra, "adapter": facts},
     )
 
 
-def check_base(files: AdapterFiles, spec: ModelSpec, settings: EngineSettings) -> None:
-    """Refuse an adapter that says it was made for another base. Local copies go by any name: there, weights are
-    compared where the directory that the adapter names is there, and else its tensors must fit.
+def check_base(files: AdapterFiles, spec: ModelSpec, settings: EngineSettings, checkpoint: Checkpoint) -> bool:
+    """Refuse an adapter that says it was made for another base.
+
+    The adapter names a hub model (``org/name``, ``org/name@revision``) or a directory. A directory that is still there
+    is compared by its weights. A hub base must be the one that is named, unless the user says that both have the same
+    weights. A local base goes by any name; the adapter's tensors must fit it.
+
+    Returns:
+        Whether the bases have different names and the user said that they are the same.
 
     Raises:
-        ModelError: naming both.
+        ModelError: naming both bases.
     """
     named = files.config.get("base_model_name_or_path")
     if not isinstance(named, str) or not named:
-        return
-    if spec.source == "hub":
-        if named.casefold() != spec.location.casefold() and not Path(named).expanduser().is_absolute():
+        return False
+    hub_id = named.partition("@")[0]
+    if spec.source == "hub" and hub_id.casefold() == spec.location.casefold():
+        return False
+    directory = _named_directory(named, files.directory)
+    if directory is not None:
+        if _other_weights(directory, checkpoint.directory, settings.cache_dir):
             raise ModelError(
-                f"{files.directory} is an adapter for {named}, not for {spec.location}: name that base; or, where both "
-                "hold the same weights, a local directory with them."
+                f"{files.directory} is an adapter for the model in {named}, whose weights are not those in "
+                f"{spec.location}: name the base that it was made for."
             )
-    elif _other_weights(Path(named).expanduser(), Path(spec.location), settings.cache_dir):
-        raise ModelError(
-            f"{files.directory} is an adapter for the model in {named}, whose weights are not those in "
-            f"{spec.location}: name the base that it was made for."
-        )
+        return False
+    if spec.source != "hub" or not (HUB_ID.fullmatch(hub_id) or os.sep not in hub_id):
+        return False
+    if settings.adapter_base_same:
+        return True
+    raise ModelError(
+        f"{files.directory} is an adapter for {named}, not for {spec.location}: name that base; or, where both have "
+        "the same weights, say so with --slmsec-adapter-base=same."
+    )
+
+
+def _named_directory(named: str, adapter: Path) -> Path | None:
+    """The directory that an adapter names as its base, relative to the working directory or to the adapter; None where
+    it is gone, or a hub id is named."""
+    places = (Path(named).expanduser(), adapter / named)
+    return next((place for place in places if (place / "config.json").is_file()), None)
 
 
 def _other_weights(named: Path, own: Path, cache_dir: Path) -> bool:
@@ -283,6 +316,26 @@ def lora_layers(model: Any) -> str:
     """The classes of the adapter's layers, most frequent first."""
     counts = Counter(type(module).__name__ for module in model.modules() if hasattr(module, "lora_A"))
     return "+".join(f"peft.lora.{name}" for name, _ in counts.most_common())
+
+
+def _add_tokens(model: Any, tokenizer: Any, files: AdapterFiles) -> tuple[list[str], int]:
+    """Give model and tokenizer the tokens that the adapter was trained with.
+
+    Returns:
+        The tokens added to the tokenizer, and the number of rows added to the embedding.
+
+    Raises:
+        ModelError: they do not fit the base.
+    """
+    stored = stored_rows(model, files.shapes)
+    added_rows = 0 if stored is None else resize(model, files.directory, stored)
+    if not (files.directory / TOKENIZER).is_file():
+        return [], added_rows
+    rows = model.get_input_embeddings().num_embeddings
+    try:
+        return add_tokens(tokenizer, load_tokenizer(files.directory), rows), added_rows
+    except ModelError as error:
+        raise ModelError(f"{files.directory}: {error}") from error
 
 
 def _take_template(tokenizer: Any, files: AdapterFiles) -> bool:

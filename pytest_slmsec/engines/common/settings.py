@@ -67,6 +67,8 @@ class EngineSettings:
             batches.
         rescore_fragile: score again in fp32 what hangs on numeric noise.
         merge_adapter: add a LoRA adapter to the weights, instead of computing it beside them.
+        adapter_base_same: the base that an adapter names has the same weights as the one it is loaded over, says the
+            user.
         offline: never ask the Hugging Face hub; what it downloaded before is still used.
         cache_dir: where quantised models and the digests of large files are kept; made on first use.
         progress: called with each step of a quantisation, or None.
@@ -82,6 +84,7 @@ class EngineSettings:
     packing: bool = True
     rescore_fragile: bool = False
     merge_adapter: bool = False
+    adapter_base_same: bool = False
     offline: bool = False
     cache_dir: Path = field(default_factory=paths.cache_dir)
     progress: Progress | None = None

