@@ -123,6 +123,7 @@ def generate(network: Network, rows: Sequence[Row], ends: Collection[int]) -> Ge
     live = list(rows)
     while any(row.running for row in live):
         live = _compacted(live, state)
+        state.rest([index for index, row in enumerate(live) if not row.running])
         fed = [row.tokens[-1] if row.running else PAD for row in live]
         tokens = torch.tensor(fed, device=network.device)[:, None]
         append_next_tokens(live, network.extend(state, tokens, last_only=True)[:, -1], ends)

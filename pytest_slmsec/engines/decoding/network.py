@@ -40,6 +40,12 @@ class DecodingState:
         self.mask = None if self.mask is None else self.mask[index]
         self.positions = self.positions[index]
 
+    def rest(self, rows: Sequence[int]) -> None:
+        """Put ended rows back to position 0. Further on, they would leave the position embeddings behind, or change the
+        rotary angles of the whole batch (`decoding.rotary`)."""
+        if rows:
+            self.positions[list(rows)] = 0
+
 
 class Network:
     """Feeds token ids to a causal language model of transformers.
