@@ -21,8 +21,8 @@ WRITING = (
     "opseval-wired-network", "opseval-oracle", "opseval-5g", "gsm8k",
 )  # fmt: skip
 CHOOSING = (
-    "cti-mcq-choice", "mmlu-computer-security", "secqa-v1", "secqa-v2", "wmdp-cyber", "arc_challenge", "hellaswag",
-    "winogrande", "mmlu_elementary_mathematics", "truthfulqa_mc2",
+    "cti-mcq-choice", "cti-mcq-cloze", "mmlu-computer-security", "secqa-v1", "secqa-v2", "wmdp-cyber", "arc_challenge",
+    "hellaswag", "winogrande", "mmlu_elementary_mathematics", "truthfulqa_mc2",
 )  # fmt: skip
 WITHOUT_ITEMS = ("cybermetric-500", "cybermetric-2000", "cybermetric-10000")
 """Larger files of the same sort as one that has items of our own."""
