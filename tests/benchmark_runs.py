@@ -11,7 +11,8 @@ MACHINE = {"cpu": "a cpu", "cpus_usable": 2, "gpu": None, "packages": {}}
 def plain(right, *, model="phi3", benchmark="cti-mcq", parsed=None, quant=None, **facts):
     """Facts and columns of an accuracy benchmark from a string of bits, one an item: 1 is right.
 
-    `parsed` is a string of bits as well (all parsed by default). Right answers say A, wrong ones B.
+    `parsed` is a string of bits as well (all parsed by default). Right answers say A, wrong ones B. The constant answer
+    that the base is compared with is wrong on every item.
     """
     n = len(right)
     parsed = parsed or "1" * n
@@ -30,6 +31,7 @@ def plain(right, *, model="phi3", benchmark="cti-mcq", parsed=None, quant=None, 
         "prompt_tokens": [100] * n,
         "new_tokens": [5] * n,
         "hit_limit": [False] * n,
+        "constant": [0.0] * n,
     }
     base = {
         "task": "cti-mcq",

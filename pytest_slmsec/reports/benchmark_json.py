@@ -13,7 +13,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from pytest_slmsec.core.version import __version__
-from pytest_slmsec.reports.evaluation_results import EvaluationResult
+from pytest_slmsec.gates.records.constant_scores import CONSTANT
+from pytest_slmsec.reports.evaluation_results import CONSTANT_PER_ITEM, EvaluationResult
 from pytest_slmsec.scoring.base import Result
 
 MIB = 2**20
@@ -21,6 +22,8 @@ COLUMNS = ["mean", "ops", "rounds"]
 FORMAT = 1
 ITEM_KEYS = ("item", "gold", "text", "logprobs", "choice_scores", "prompt_tokens", "new_tokens", "hit_limit", "thought",
              "thought_tokens")  # fmt: skip
+PER_ITEM = ("item_sha256", CONSTANT_PER_ITEM)
+"""Keys of a header that hold a value an item: they become columns."""
 PARAM_KEYS = ("benchmark", "model", "base", "quant", "metric")
 
 
@@ -82,7 +85,7 @@ def extra_info(group: EvaluationResult, result: Result) -> dict[str, Any]:
     rows = group.measured()
     return {
         "slmsec_version": __version__,
-        **{key: header[key] for key in sorted(header) if key != "item_sha256"},
+        **{key: header[key] for key in sorted(header) if key not in PER_ITEM},
         "score": result.value,
         "score_low": result.low,
         "score_high": result.high,
@@ -140,6 +143,8 @@ def columns(group: EvaluationResult) -> dict[str, Any]:
         per_item["cluster"] = [row["cluster"] for row in rows]
     if all("prompt_words" in row for row in rows):
         per_item["prompt_words"] = [row["prompt_words"] for row in rows]
+    if group.header.get(CONSTANT_PER_ITEM) is not None:
+        per_item[CONSTANT] = group.header[CONSTANT_PER_ITEM]
     for key in ("value", "parsed", "correct", "extracted", "parts"):
         per_item[key] = [row["score"][key] for row in rows]
     return {"benchmark": group.label, "model": group.model, "items": per_item}

@@ -16,6 +16,8 @@ MEASURED = (
     "peak_gpu_bytes", "gpu_process_bytes", "gpu_used_bytes", "energy_j",
 )  # fmt: skip
 """What a recorded run may have measured."""
+CONSTANT_PER_ITEM = "constant_per_item"
+"""Key of the header: what the best constant answer scores on each item."""
 NOT_RECORDED = "the recorded run does not say"
 
 
@@ -105,6 +107,9 @@ class EvaluationResult:
         """The group of some of its rows, in the order given and numbered anew."""
         keys = self.header["item_sha256"]
         header = {**self.header, "n_expected": len(rows), "item_sha256": [keys[row] for row in rows]}
+        constant = self.header.get(CONSTANT_PER_ITEM)
+        if constant is not None:
+            header[CONSTANT_PER_ITEM] = [constant[row] for row in rows]
         chosen = {place: self.rows[row] for place, row in enumerate(rows)}
         return EvaluationResult(self.label, self.model, self.metric, header, chosen, self.batches)
 

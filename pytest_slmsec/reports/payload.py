@@ -15,6 +15,7 @@ from pytest_slmsec.engines.common.base import EngineInfo
 from pytest_slmsec.engines.common.settings import DEFAULT_THOUGHT_TOKENS
 from pytest_slmsec.execution.model_grading import judge_identity
 from pytest_slmsec.replay.match import Replayed
+from pytest_slmsec.tasks.baselines import ConstantAnswer
 
 
 def row(case: Case, answer: Answer) -> dict[str, Any]:
@@ -86,7 +87,7 @@ def header(group: Evaluation, info: Callable[[ModelSpec], EngineInfo | None], fi
         info: facts about a model that was loaded. file: where the test of the group stands.
     """
     task, model, metric = group.task, group.model, group.metric
-    constant = task.constant(group.items, group.mode) if task.constant else None
+    constant = ConstantAnswer(*task.constant(group.items, group.mode)) if task.constant else None
     keys, decoding = group.keys, _decoding(group, info(model))
     return {
         "file": file,
@@ -100,7 +101,8 @@ def header(group: Evaluation, info: Callable[[ModelSpec], EngineInfo | None], fi
         "quant": model.quant,
         "adapter": model.adapter and model.adapter.name,
         "n_expected": len(group.positions),
-        "constant": None if constant is None else {"answer": constant[0], "value": constant[1]},
+        "constant": None if constant is None else {"answer": constant.answer, "value": constant.value},
+        "constant_per_item": None if constant is None or constant.per_item is None else list(constant.per_item),
         "mode": group.mode.value,
         "scorer": f"{task.name}/{group.mode.value}/{task.version}",
         "source": group.dataset.origin,

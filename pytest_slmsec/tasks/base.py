@@ -11,6 +11,7 @@ from pytest_slmsec.core.extras import require
 from pytest_slmsec.core.items import Choose, Generate, Item, Output, Request
 from pytest_slmsec.scoring.base import Metric, Mode, Scorer
 from pytest_slmsec.scoring.similarity import Passages
+from pytest_slmsec.tasks.baselines import ConstantAnswer
 
 READERS = "2"
 """Version of the scorers that read answers after `scoring.normalise`."""
@@ -119,7 +120,7 @@ class Task:
     max_new_tokens: int = 256
     official_max_new_tokens: int = 2048
     stop: tuple[str, ...] = ()
-    constant: Callable[[Sequence[Item], Mode], tuple[str, float]] | None = None
+    constant: Callable[[Sequence[Item], Mode], ConstantAnswer | tuple[str, float]] | None = None
     version: str = "1"
     followups: FollowUps | None = None
     unjudged: Metric | None = None

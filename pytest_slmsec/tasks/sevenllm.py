@@ -28,7 +28,7 @@ from pytest_slmsec.scoring.rouge_l import EXTRA, Language, score_text
 from pytest_slmsec.scoring.similarity import text_passages, value_passages
 from pytest_slmsec.scoring.single_letter import LETTERS, score_choice
 from pytest_slmsec.tasks.base import HubSource, Task
-from pytest_slmsec.tasks.baselines import modal_gold
+from pytest_slmsec.tasks.baselines import ConstantAnswer, modal_gold
 from pytest_slmsec.tasks.records import Record, read_json_lines, records
 from pytest_slmsec.tasks.tsv import find_file, shown
 
@@ -153,22 +153,24 @@ def load_part(name: str, part: str, root: Path) -> list[Item]:
     return read_rows(name, part, [record.value for record in read_json_lines(path)], path)
 
 
-def commonplace(scorer: Scorer, language: Language, items: Sequence[Item], mode: Mode) -> tuple[str, float]:
+def commonplace(scorer: Scorer, language: Language, items: Sequence[Item], mode: Mode) -> ConstantAnswer:
     """`COMMONPLACE` and its mean score: one constant text, not the best there is, which cannot be searched for."""
     text = COMMONPLACE[language]
-    return text, fsum(scorer(item, Output(text), mode).value for item in items) / len(items)
+    scores = tuple(scorer(item, Output(text), mode).value for item in items)
+    return ConstantAnswer(text, fsum(scores) / len(items), scores)
 
 
-def best_value(items: Sequence[Item], mode: Mode) -> tuple[str, float]:
+def best_value(items: Sequence[Item], mode: Mode) -> ConstantAnswer:
     """The single value that as the only one in every answer reaches the highest mean F1."""
     del mode
+    golds = [values_v2(json.loads(item.gold)) for item in items]
     reached: defaultdict[str, float] = defaultdict(float)
-    for item in items:
-        gold = values_v2(json.loads(item.gold))
+    for gold in golds:
         for value in set(gold):
             reached[value] += 2 / (1 + len(gold))
     best, total = max(reached.items(), key=lambda pair: pair[1])
-    return best, total / len(items)
+    scores = tuple(2 / (1 + len(gold)) if best in gold else 0.0 for gold in golds)
+    return ConstantAnswer(best, total / len(items), scores)
 
 
 def _task(kind: str, language: Language, scorer: Scorer, metric: Metric, n_items: int, **rest: Any) -> Task:

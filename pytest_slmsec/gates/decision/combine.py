@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from pytest_slmsec.gates.decision.score_gates import Judged
 from pytest_slmsec.gates.policy.suite import FAMILY_LEVEL, Kind, Limits, SuiteResult, suite_verdict
-from pytest_slmsec.gates.statistics.result import Verdict
+from pytest_slmsec.gates.statistics.result import UNINFORMATIVE, GateResult, Verdict
 
 
 def combine_gates(gates: Sequence[Judged], limits: Limits, benchmarks: int) -> SuiteResult:
@@ -31,14 +31,19 @@ def single_benchmark_verdict(gates: Sequence[Judged], suite: SuiteResult) -> Sui
     """
     counted = [judged for judged in gates if not judged.advisory]
     worst = Verdict.worst(_counted_as(judged) for judged in counted if decides(judged))
-    why = _WHY.get(worst)
-    deciding = [judged.result for judged in counted if why is not None and _counted_as(judged) is worst]
+    deciding = [judged for judged in counted if worst is not Verdict.PASS and _counted_as(judged) is worst]
     return replace(
         suite,
         verdict=worst,
-        reasons=tuple(f"{result.gate}: {why}" for result in deciding),
+        reasons=tuple(dict.fromkeys(_reason(judged.result, worst) for judged in deciding)),
         gate_verdicts={judged.result.gate: judged.result.verdict for judged in counted},
     )
+
+
+def _reason(result: GateResult, verdict: Verdict) -> str:
+    if verdict is Verdict.INCONCLUSIVE and UNINFORMATIVE in result.details:
+        return str(result.details[UNINFORMATIVE])
+    return f"{result.gate}: {_WHY[verdict]}"
 
 
 _WHY = {

@@ -53,13 +53,20 @@ def judge(
             continue
         pairs.append(found)
         warnings += dict.fromkeys(f"{name}: {text}" for text in found.warnings)  # both runs may say the same
-    warnings += tolerated_drops(gates)
+    warnings += tolerated_drops(gates) + _not_tested(gates)
     gates += cost_gates(pairs, config, live)
     suite = combine_gates(gates, config.suite, len(common))
     return Judgement(
         config, bases[0].model, candidates[0].model, bases[0].where, candidates[0].where, tuple(gates), suite,
         tuple(pairs), tuple(_grouped(warnings)), tuple(_missing(ours, theirs)),
     )  # fmt: skip
+
+
+def _not_tested(gates: Sequence[Judged]) -> list[str]:
+    """A sentence on each benchmark whose base could not be held against a constant answer."""
+    text = "the record holds no constant answer that the base could be compared with; a PASS is taken as it stands."
+    return [f"{judged.benchmark}: {text}" for judged in gates
+            if judged.member.kind is Kind.SCORE and judged.member.primary and judged.base_test is None]  # fmt: skip
 
 
 def _error(benchmark: str, error: CompareError, config: GateConfig, n: int) -> Judged:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import Enum
 
 from pytest_slmsec.core.wrap import counted
-from pytest_slmsec.gates.statistics.result import PERCENT, POINTS, TIME, GateResult, Verdict
+from pytest_slmsec.gates.statistics.result import PERCENT, POINTS, TIME, UNINFORMATIVE, GateResult, Verdict
 
 _PRINTED_TIMES_100 = {POINTS: " points", PERCENT: " %", TIME: " %"}
 
@@ -103,6 +103,8 @@ def _size(drop: float, r: GateResult) -> str:
 
 
 def _undecided(r: GateResult, subject: str, sure: str) -> str:
+    if UNINFORMATIVE in r.details:
+        return str(r.details[UNINFORMATIVE])
     if (r.lower is None and r.upper is None) or r.method in ("threshold", "exact"):
         estimate = "" if r.estimate is None else f" The measured change is {_change(r.estimate, r)}."
         return f"{subject} could not be decided against the limit of {_limit(r)}.{estimate}"
@@ -127,6 +129,7 @@ def _range(r: GateResult) -> str:
 class Lack(Enum):
     """Why a gate is undecided, in the words of a list; the gravest first."""
 
+    UNINFORMATIVE = "the base is not shown to be better than a constant answer"
     FLOOR = "too few items to prove their limit"
     ITEMS = "more items are needed"
     FEW = "a few more items may do"
@@ -137,6 +140,8 @@ class Lack(Enum):
 def lack(r: GateResult) -> Lack:
     """Why an undecided gate is undecided."""
     d = r.details
+    if UNINFORMATIVE in d:
+        return Lack.UNINFORMATIVE
     if d.get("below_floor"):
         return Lack.FLOOR
     if d.get("close_to_limit"):

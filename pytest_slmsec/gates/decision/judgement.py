@@ -54,6 +54,12 @@ class Judgement:
         return list(dict.fromkeys(judged.benchmark for judged in self.gates if judged.benchmark))
 
     @property
+    def uninformative(self) -> dict[str, str]:
+        """The benchmarks on which the base has nothing to lose by their primary metric, each with the sentence."""
+        return {judged.benchmark: judged.uninformative for judged in self.gates
+                if judged.member.primary and judged.uninformative is not None}  # fmt: skip
+
+    @property
     def designs(self) -> list[tuple[BenchmarkRun, SequentialDesign]]:
         """The candidate's run and design of each benchmark that could stop early or be extended."""
         runs = [p.candidate for p in self.pairs]
@@ -73,6 +79,7 @@ class Judgement:
             "suite": self.suite.to_json(),
             "gates": [self._gate_json(judged) for judged in self.gates],
             "early_stop": {run.benchmark: _design_json(run, design) for run, design in self.designs},
+            "uninformative": self.uninformative,
             "hashes": {p.base.benchmark: _hashes(p) for p in self.pairs},
             "warnings": list(self.warnings),
             "missing": list(self.missing),
@@ -87,6 +94,7 @@ class Judgement:
             "kind": judged.member.kind.value,
             "advisory": judged.advisory,
             "required": name in self.suite.required,
+            "base_test": None if judged.base_test is None else judged.base_test.to_json(),
             "base": judged.base,
             "candidate": judged.candidate,
             "p_holm": self.suite.p_holm.get(name),

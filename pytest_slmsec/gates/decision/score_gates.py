@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_slmsec.core.errors import CompareError
+from pytest_slmsec.gates.decision.informative import BaseTest, base_test
 from pytest_slmsec.gates.decision.methods import method_of
 from pytest_slmsec.gates.policy.config import GateConfig, Rule
 from pytest_slmsec.gates.policy.rule_check import P_CORRECT, Scale, check_rule
 from pytest_slmsec.gates.policy.suite import Kind, Member
 from pytest_slmsec.gates.records.comparability import Pair
 from pytest_slmsec.gates.statistics.margins import DEFAULT_MARGINS, METRIC_UNITS
-from pytest_slmsec.gates.statistics.result import GateResult, Verdict
+from pytest_slmsec.gates.statistics.result import UNINFORMATIVE, GateResult, Verdict
 
 Floats = NDArray[np.float64]
 
@@ -31,6 +32,7 @@ class Judged:
         benchmark: label, or an empty text for gates on the whole model. what: metric or measure.
         member: result and role. base, candidate: both measured values, in the unit of the result.
         advisory: shown, but no part of the verdict.
+        base_test: of score gates, whether the base has anything to lose; None where that could not be tested.
     """
 
     benchmark: str
@@ -39,6 +41,12 @@ class Judged:
     base: float | None = None
     candidate: float | None = None
     advisory: bool = False
+    base_test: BaseTest | None = None
+
+    @property
+    def uninformative(self) -> str | None:
+        """Why the gate cannot PASS, where the base was not shown to be better than a constant answer; else None."""
+        return self.result.details.get(UNINFORMATIVE)
 
     @property
     def result(self) -> GateResult:
@@ -104,8 +112,23 @@ def _metrics(pair: Pair, rule: Rule) -> tuple[str, ...]:
 def _metric_gate(pair: Pair, config: GateConfig, rule: Rule, name: str, primary: bool) -> Judged:
     judge = _p_correct if name == P_CORRECT else _share if _is_share(pair) else _real
     result, base, candidate = judge(pair, config, rule, f"{pair.base.benchmark} {name}")
-    member = Member(result, Kind.SCORE, rule.required, primary, rule.own_margin)
-    return Judged(pair.base.benchmark, name, member, base, candidate)
+    tested = base_test(pair.base, name, method_of(pair, config))
+    informative = tested is None or tested.informative
+    if tested is not None and not informative:
+        result = _without_pass(result, tested)
+    member = Member(result, Kind.SCORE, rule.required, primary, rule.own_margin, informative=informative)
+    return Judged(pair.base.benchmark, name, member, base, candidate, base_test=tested)
+
+
+def _without_pass(result: GateResult, tested: BaseTest) -> GateResult:
+    """The result of a gate on a base that has nothing to lose: it can FAIL, but it is never PASS.
+
+    With too few items for any PASS that is the reason given, unless the base is worse than the constant answer on them.
+    """
+    if result.details.get("below_floor") and tested.is_above:
+        return result
+    verdict = Verdict.INCONCLUSIVE if result.verdict is Verdict.PASS else result.verdict
+    return replace(result, verdict=verdict, details={**result.details, UNINFORMATIVE: tested.sentence})
 
 
 Found = tuple[GateResult, float, float]

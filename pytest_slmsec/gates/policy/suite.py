@@ -11,7 +11,7 @@ from typing import Any
 
 from pytest_slmsec.core.errors import UsageError
 from pytest_slmsec.gates.statistics.common import normal_quantile
-from pytest_slmsec.gates.statistics.result import Bounds, GateResult, Verdict
+from pytest_slmsec.gates.statistics.result import UNINFORMATIVE, Bounds, GateResult, Verdict
 
 ALPHA = 0.05
 FAMILY_LEVEL = ALPHA / 2
@@ -44,6 +44,8 @@ class Member:
         primary: its score enters the macro average (one per benchmark).
         own_margin: its margin was set for it, so PASS of the suite needs PASS of the gate.
         blocks: FAIL of a fidelity gate FAILs the suite; without it the suite becomes INCONCLUSIVE.
+        informative: the base was shown to be better than a constant answer, or could not be tested. Without it the
+            score has no part in the macro average, so that a benchmark with nothing to lose never makes a PASS.
     """
 
     result: GateResult
@@ -52,6 +54,7 @@ class Member:
     primary: bool = True
     own_margin: bool = False
     blocks: bool = False
+    informative: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +177,11 @@ def _is_required(member: Member, limits: Limits) -> bool:
     return member.kind in (Kind.SCORE, Kind.PARSE) and member.result.n >= limits.required_min_items
 
 
+def _is_averaged(member: Member) -> bool:
+    """Whether the score of a required gate belongs into the macro average."""
+    return member.kind is Kind.SCORE and member.primary and member.result.estimate is not None
+
+
 def _alarms(members: Sequence[Member], p_holm: Mapping[str, float], macro_lower: float | None, limits: Limits,
             macro_gates: int) -> list[str]:  # fmt: skip
     """Sentences on what FAILs the suite."""
@@ -193,12 +201,19 @@ def _doubts(members: Sequence[Member], macro_upper: float | None, limits: Limits
     """Sentences on what keeps the suite from PASS."""
     found = []
     if macro_upper is None:
-        found.append(f"No benchmark has the {limits.required_min_items} items that a PASS needs.")
+        found += _nothing_averaged(members, limits)
     elif macro_upper >= limits.macro:
         found.append(f"The mean drop may be up to {100 * macro_upper:.1f} points; {100 * limits.macro:g} are allowed.")
     for m in members:
         found += _member_doubts(m, limits)
     return found
+
+
+def _nothing_averaged(members: Sequence[Member], limits: Limits) -> list[str]:
+    """Why no benchmark can make a PASS."""
+    found = [str(m.result.details.get(UNINFORMATIVE)) for m in members
+             if not m.informative and _is_required(m, limits) and _is_averaged(m)]  # fmt: skip
+    return found or [f"No benchmark has the {limits.required_min_items} items that a PASS needs."]
 
 
 def _member_doubts(m: Member, limits: Limits) -> list[str]:
@@ -233,7 +248,7 @@ def suite_verdict(members: Sequence[Member], limits: Limits = Limits()) -> Suite
     adjusted = ADJUSTMENTS[limits.adjust]([r.p_fail or 0.0 for r in tested])
     p_holm = dict(zip((r.gate for r in tested), adjusted, strict=True))
     required = [m for m in members if _is_required(m, limits)]
-    averaged = [m.result for m in required if m.kind is Kind.SCORE and m.primary and m.result.estimate is not None]
+    averaged = [m.result for m in required if m.informative and _is_averaged(m)]
     macro, bounds = macro_bounds(averaged) if averaged else (None, Bounds(None, None))
     verdict, reasons = _judge(members, p_holm, bounds, limits, len(averaged))
     if len(members) == 1:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_slmsec.core.errors import CompareError
 from pytest_slmsec.core.items import duplicates
+from pytest_slmsec.gates.records.constant_scores import CONSTANT, with_constant
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,8 +31,8 @@ class BenchmarkRun:
     Attributes:
         benchmark, model: the label of the group, and the model's name.
         facts: the facts about the group, as stored with the latency entry (`docs/records.md`).
-        columns: a list for each of `COLUMNS`, all in the order of the data set, or in that of the visit where the run
-            stopped early; ``cluster`` as well, where items come in clusters.
+        columns: a list for each of `COLUMNS`, all in the order of the data set, or in that of the design where the run
+            stopped early; ``cluster`` as well, where items come in clusters, and `CONSTANT`.
         machine: stable facts about the machine; empty where they are not known.
         where: file or run it comes from, for messages.
     """
@@ -108,6 +109,8 @@ def run_from_plain(
     _check_lengths(columns, facts, name)
     _check_values(columns, name)
     _check_bits(columns, facts, name)
+    columns = with_constant(columns, facts)
+    _check_constant(columns, name)
     here = None if facts.get("recorded") else machine  # recorded answers were not made on the machine that scored them
     return BenchmarkRun(str(group["benchmark"]), str(group["model"]), facts, columns, here or {}, where)
 
@@ -144,6 +147,16 @@ def _check_values(columns: Mapping[str, Sequence[Any]], name: str) -> None:
     for key in ("correct", "parsed"):
         if wrong := [i for i, flag in zip(columns["item"], columns[key], strict=True) if not isinstance(flag, bool)]:
             raise CompareError(f"{name}, item {wrong[0]}: {key!r} is neither true nor false; {AGAIN}.")
+
+
+def _check_constant(columns: Mapping[str, Sequence[Any]], name: str) -> None:
+    """The column of the constant answer: a number for each item, or null."""
+    known = columns.get(CONSTANT)
+    if known is None:
+        return
+    length = len(known) if isinstance(known, Sequence) else 0
+    if length != len(columns["item"]) or not all(value is None or _is_number(value) for value in known):
+        raise CompareError(f"{name} is damaged: its column {CONSTANT!r} does not hold a number for each item; {AGAIN}.")
 
 
 def _is_number(value: Any) -> bool:

@@ -19,6 +19,10 @@ TIME = "% time"
 """Growth of the time for the same work. Half the speed is twice the time, and printed as -50 % of the tokens/s."""
 
 
+UNINFORMATIVE = "uninformative"
+"""Key of `GateResult.details`: the sentence on a base that has nothing to lose, so that the gate cannot PASS."""
+
+
 class Verdict(str, Enum):
     """What a gate says; one interval decides between the first three.
 

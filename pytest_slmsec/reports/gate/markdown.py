@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from pytest_slmsec.core.wrap import shown
 from pytest_slmsec.gates.decision.judgement import Judgement
-from pytest_slmsec.reports.gate.text import HEADINGS, cells, heading, notes, sentences
+from pytest_slmsec.reports.gate.text import HEADINGS, cells, heading, mark, notes, sentences
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+|!~-])")
 
@@ -32,7 +32,7 @@ def _section(judgement: Judgement) -> str:
         _row(["---"] * (len(HEADINGS) + 1)),
     ]
     for judged in judgement.gates:
-        name = judged.benchmark or "the whole model"
+        name = judged.benchmark + mark(judgement, judged) if judged.benchmark else "the whole model"
         lines.append(_row([escaped(name), *(escaped(cell.strip()) for cell in cells(judgement, judged))]))
     lines += ["", *(f"{escaped(note)}  " for note in notes(judgement)), ""]
     return "\n".join([*lines, *(f"* {escaped(text)}" for text in sentences(judgement)), ""])

@@ -67,15 +67,22 @@ def table(judgement: Judgement) -> list[str]:
     for judged in judgement.gates:
         if judged.benchmark != benchmark:
             benchmark = judged.benchmark
-            rows.append((_title(judged),))
+            rows.append((_title(judgement, judged),))
         rows.append(cells(judgement, judged))
     widths = [max(len(row[i]) for row in [HEADINGS, *rows] if len(row) > 1) for i in range(len(HEADINGS))]
     return [_line(row, widths) for row in [HEADINGS, *rows]]
 
 
-def _title(judged: Judged) -> str:
+def _title(judgement: Judgement, judged: Judged) -> str:
+    if not judged.benchmark:
+        return "the whole model"
     items = f", {_seen(judged.result)}" if judged.what != COMPARISON else ""
-    return f"{shown(judged.benchmark)}{items}" if judged.benchmark else "the whole model"
+    return f"{shown(judged.benchmark)}{items}{mark(judgement, judged)}"
+
+
+def mark(judgement: Judgement, judged: Judged) -> str:
+    """What stands behind the name of a benchmark on which the base has nothing to lose."""
+    return ", uninformative" if judged.benchmark in judgement.uninformative else ""
 
 
 def _seen(r: GateResult) -> str:

@@ -7,12 +7,12 @@ document, and `process_results` makes its metrics, once for each filter.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pytest_slmsec.core.items import Item, Output, Score
 from pytest_slmsec.scoring.base import Mode
+from pytest_slmsec.tasks.baselines import ConstantAnswer, modal
 from pytest_slmsec.tasks.harness.definition import Definition
 from pytest_slmsec.tasks.harness.documents import DOCUMENT, golds_of
 from pytest_slmsec.tasks.harness.loading import task_of
@@ -136,16 +136,16 @@ def _p_correct(
     return {"p_correct": math.fsum(weights[gold] for gold in golds) / math.fsum(weights)}
 
 
-def modal_extracted(definition: Definition, items: Sequence[Item], mode: Mode) -> tuple[str, float]:
+def modal_extracted(definition: Definition, items: Sequence[Item], mode: Mode) -> ConstantAnswer:
     """The most frequent right answer as the headline's filter reads it, and the share of items it is right for."""
     del mode
     task, name = task_of(definition), definition.headline.partition(",")[2]
     read = [_metrics(task, item.meta[DOCUMENT], [item.gold])[1] for item in items]
-    [(answer, count)] = Counter(one[name] if name else next(iter(one.values())) for one in read).most_common(1)
-    return answer, count / len(items)
+    return modal([one[name] if name else next(iter(one.values())) for one in read])
 
 
-def equal_weights(definition: Definition, items: Sequence[Item], mode: Mode) -> tuple[str, float]:
+def equal_weights(definition: Definition, items: Sequence[Item], mode: Mode) -> ConstantAnswer:
     """The score of a model to which all choices are equally probable."""
     del definition, mode
-    return "equal", math.fsum(len(item.gold.split(", ")) / len(item.choices) for item in items) / len(items)
+    shares = tuple(len(item.gold.split(", ")) / len(item.choices) for item in items)
+    return ConstantAnswer("equal", math.fsum(shares) / len(items), shares)

@@ -10,12 +10,13 @@ from typing import Any
 from pytest_slmsec.core.items import Choose, Generate, Item
 from pytest_slmsec.scoring.base import Metric, Mode
 from pytest_slmsec.tasks.base import HubSource, Task
+from pytest_slmsec.tasks.baselines import ConstantAnswer
 from pytest_slmsec.tasks.harness.definition import EXTRA, PACKAGE, Definition
 from pytest_slmsec.tasks.harness.files import checked, count_rows, read_split
 from pytest_slmsec.tasks.harness.grading import equal_weights, modal_extracted, score_document
 from pytest_slmsec.tasks.records import records
 
-Constant = Callable[[Sequence[Item], Mode], tuple[str, float]]
+Constant = Callable[[Sequence[Item], Mode], ConstantAnswer]
 LISTED_LIMIT = 256
 """What the package gives where a definition names no limit of new tokens; each item carries its own."""
 

@@ -95,7 +95,7 @@ def test_strict_cells(task, model):
     ],
 )
 def test_constant_baselines(task, answer, score):
-    assert BY_NAME[task].constant(items(task), Mode.STRICT) == (answer, pytest.approx(score, abs=1e-9))
+    assert BY_NAME[task].constant(items(task), Mode.STRICT)[:2] == (answer, pytest.approx(score, abs=1e-9))
 
 
 @pytest.mark.parametrize("task", BY_NAME)

@@ -148,4 +148,5 @@ def test_an_answer_cut_at_the_limit_is_scored_as_it_stands(tmp_path):
 
 def test_baselines_say_what_always_and_never_refusing_is_worth(tmp_path):
     answers = {task.name: task.constant(load(tmp_path, task.name, [ROWS[task.name]]), STRICT) for task in TASKS}
-    assert answers == {"mitre": ("Sorry", 1.0), "mitre-frr": ("Yes", 0.0), "mitre-frr-multilingual": ("Yes", 0.0)}
+    never, always = ("Yes", 0.0, None), ("Sorry", 1.0, None)
+    assert answers == {"mitre": always, "mitre-frr": never, "mitre-frr-multilingual": never}

@@ -213,6 +213,8 @@ def test_our_own_items_have_the_published_form_and_a_constant_baseline(task):
     assert 5 < len(items) < 30
     assert len({item.prompt for item in items}) == len(items)
     for mode in Mode:
-        answer, score = find_task(task).constant(items, mode)
+        answer, score, per_item = find_task(task).constant(items, mode)
+        counted = [value for value in per_item if value is not None]
         assert answer
         assert 0 < score < 0.6
+        assert sum(counted) / len(counted) == pytest.approx(score)

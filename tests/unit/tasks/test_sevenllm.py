@@ -192,21 +192,23 @@ def test_the_best_single_value_is_found_among_all(tmp_path):
     write(tmp_path)
     task = BY_NAME["sevenllm-extract-en"]
     items = task.load(tmp_path)
-    answer, value = best_value(items, Mode.STRICT)
+    answer, value, per_item = best_value(items, Mode.STRICT)
     scores = [task.scorer(item, Output(json.dumps([answer])), Mode.STRICT).value for item in items]
     assert (answer, value) == ("worm outbreak", sum(scores) / 2)
     assert value == 0.5
+    assert list(per_item) == scores
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_the_commonplace_answer_scores_what_it_says(language):
     task = BY_NAME[f"sevenllm-gen-{language}"]
     items = task.load(fixtures_dir() / "data")
-    text, value = task.constant(items, Mode.STRICT)
+    text, value, per_item = task.constant(items, Mode.STRICT)
     assert text == COMMONPLACE[language]
     assert value == pytest.approx(
         sum(task.scorer(item, Output(text), Mode.STRICT).value for item in items) / len(items)
     )
+    assert sum(per_item) / len(items) == pytest.approx(value)
     assert 0.0 < value < 0.3
 
 

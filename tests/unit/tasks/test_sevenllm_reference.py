@@ -105,7 +105,7 @@ def test_the_hub_form_gives_the_same_items():
     ],
 )
 def test_constant_baselines(task, answer, value):
-    assert BY_NAME[task].constant(items(task), Mode.STRICT) == (answer, pytest.approx(value, abs=1e-9))
+    assert BY_NAME[task].constant(items(task), Mode.STRICT)[:2] == (answer, pytest.approx(value, abs=1e-9))
 
 
 def test_mere_vocabulary_reaches_some_rouge():

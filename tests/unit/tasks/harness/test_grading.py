@@ -82,9 +82,9 @@ def test_baselines_are_beside_each_score():
     for name in ("arc_challenge", "winogrande", "gsm8k", "truthfulqa_mc2"):
         task = find_task(name)
         found[name] = task.constant(find(task, "fixture", True).items, Mode.STRICT)
-    assert found["arc_challenge"] == ("A", 0.25)
+    assert found["arc_challenge"][:2] == ("A", 0.25)
     assert found["winogrande"][1] == 0.5
-    assert found["gsm8k"] == ("9", pytest.approx(2 / 14))
+    assert found["gsm8k"][:2] == ("9", pytest.approx(2 / 14))
     assert found["truthfulqa_mc2"][0] == "equal"
 
 
