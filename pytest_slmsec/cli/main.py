@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from pytest_slmsec.cli.listing import list_lines, model_lines
 from pytest_slmsec.config.files import load_config, read_gate
@@ -19,6 +19,10 @@ from pytest_slmsec.core.version import __version__
 from pytest_slmsec.core.wrap import columns, for_stderr
 from pytest_slmsec.quantize.registry import QUANTIZERS
 from pytest_slmsec.tasks.registry import tasks
+
+if TYPE_CHECKING:
+    from pytest_slmsec.gates.policy.config import GateConfig
+    from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -96,6 +100,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     plan.add_argument("--preset", help=PRESET.help, **PRESET.kwargs)
     plan.add_argument("--items", type=int, metavar="N", help="as if each benchmark had N items (default: as published)")
+    plan.add_argument(
+        "--baseline", metavar="RUN",
+        help="a stored run (file or number); also name the benchmarks on which its base is not better than a constant "
+        "answer, so that they cannot PASS (default: the baseline of [tool.slmsec.gate])",
+    )  # fmt: skip
     plan.set_defaults(run=_plan)
     return parser
 
@@ -177,8 +186,22 @@ def _plan(args: argparse.Namespace) -> int:
     if args.items is not None and args.items < 1:
         raise UsageError(f"--items={args.items}: must be a whole number of at least 1.")
     planned = [Planned(task.name, task, args.items or task.n_items) for task in tasks().values()]
-    print("\n".join(plan_table(planned, read_gate(Path.cwd(), args.preset), columns())))
+    gate = read_gate(Path.cwd(), args.preset)
+    print("\n".join(plan_table(planned, gate, columns(), _stored_bases(args.baseline, gate))))
     return 0
+
+
+def _stored_bases(name: str | None, gate: GateConfig) -> list[BenchmarkRun]:
+    """The unquantised models of the baseline that was named; of the configured one, where it has been written."""
+    from pytest_slmsec.gates.records.comparisons import LIVE
+    from pytest_slmsec.gates.records.saved_runs import read_runs, stored_path
+
+    if name is None:
+        name = gate.baseline
+        if name is None or name.startswith(LIVE) or not Path(name).expanduser().exists():
+            return []
+    runs = read_runs(stored_path(name, Path.cwd()))
+    return [run for run in runs if run.facts["quant"] is None] or runs
 
 
 def _compare(args: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,7 @@ from pytest_slmsec.reports.evaluation_results import EvaluationResults
 
 if TYPE_CHECKING:
     from pytest_slmsec.gates.decision.judgement import Judgement
+    from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
     from pytest_slmsec.gating.kl_gate import Distances
 
 PREFIX = "slmsec-gate::"
@@ -113,10 +114,15 @@ class Gating:
         counts = Counter((case.evaluation.label, case.evaluation.task, case.evaluation.model) for case in cases)
         planned = {label: Planned(label, task, n) for (label, task, _), n in counts.items()}
         if plan:
-            return plan_table(list(planned.values()), gate, width)
+            return plan_table(list(planned.values()), gate, width, self._stored_bases(planned))
         if self._config.get_verbosity() < 0:
             return []
         return [line for text in remarks(list(planned.values()), gate) for line in wrapped(text, width)]
+
+    def _stored_bases(self, labels: Collection[str]) -> list[BenchmarkRun]:
+        """What is stored of the bases on some benchmarks, each once."""
+        runs = [run for comparison in self.comparisons for run in comparison.stored_runs if run.benchmark in labels]
+        return list({(run.model, run.benchmark): run for run in runs}.values())
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Remember why benchmarks were not measured at all, and whether a test judged by itself."""

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_slmsec.gates.decision.methods import Method
+from pytest_slmsec.gates.decision.methods import Method, clusters_of
+from pytest_slmsec.gates.policy.config import GateConfig
 from pytest_slmsec.gates.policy.rule_check import P_CORRECT
 from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
 from pytest_slmsec.gates.records.constant_scores import CONSTANT
@@ -101,6 +102,19 @@ def base_test(run: BenchmarkRun, metric: str, method: Method) -> BaseTest | None
     advantage = scores[0] - scores[1] if up else scores[1] - scores[0]
     return BaseTest(run.benchmark, metric, _named(run), *scores, advantage, lower, lower is not None and lower > 0,
                     is_share=scale == 1)  # fmt: skip
+
+
+def uninformative(runs: Sequence[BenchmarkRun], config: GateConfig) -> list[str]:
+    """The sentences on stored bases that have nothing to lose, by the metric that decides; for a plan."""
+    found = []
+    for run in runs:
+        rule = config.rule(run.benchmark, str(run.facts.get("task", run.benchmark)))
+        own = P_CORRECT if run.facts["by_choice"] and run.part(P_CORRECT) is not None else str(run.facts["metric"])
+        metric = own if rule.metrics is None else rule.metrics[0]
+        tested = base_test(run, metric, Method(config, run.n, clusters=clusters_of(run)))
+        if tested is not None and not tested.informative:
+            found.append(f"{run.model}: {tested.sentence}")
+    return found
 
 
 def _against_chance(run: BenchmarkRun, method: Method) -> BaseTest | None:

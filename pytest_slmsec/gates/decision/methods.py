@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from pytest_slmsec.core.errors import UsageError
 from pytest_slmsec.gates.policy.config import GateConfig
+from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
 from pytest_slmsec.gates.records.comparability import Pair
 from pytest_slmsec.gates.statistics.alpha_spending import group_sequential_gate, pocock_spent
 from pytest_slmsec.gates.statistics.betting import anytime_binary_gate, anytime_real_gate, benchmark_gate, hybrid_gate
@@ -158,15 +159,13 @@ class Method:
 def method_of(pair: Pair, config: GateConfig) -> Method:
     """How a pair of runs is judged: the design and the clusters stand in what the candidate recorded."""
     design = design_of(pair.candidate.facts, pair.candidate.name)
-    return Method(config, pair.candidate.n, design, _clusters(pair))
+    return Method(config, pair.candidate.n, design, clusters_of(pair.candidate) or clusters_of(pair.base))
 
 
-def _clusters(pair: Pair) -> tuple[str, ...] | None:
-    for run in (pair.candidate, pair.base):
-        names: Sequence[Any] = run.columns.get("cluster") or ()
-        if names and all(name is not None for name in names):
-            return tuple(map(str, names))
-    return None
+def clusters_of(run: BenchmarkRun) -> tuple[str, ...] | None:
+    """The cluster (article, passage) of each item of a run; None where items are independent, or one has no name."""
+    names: Sequence[Any] = run.columns.get("cluster") or ()
+    return tuple(map(str, names)) if names and all(name is not None for name in names) else None
 
 
 def real_needs_anytime(what: str, method: str) -> str:

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pytest_slmsec.core.wrap import WIDTH, counted, folded, shown, wrapped
+from pytest_slmsec.gates.decision.informative import uninformative
 from pytest_slmsec.gates.policy.config import GateConfig, Rule
 from pytest_slmsec.gates.policy.rule_check import P_CORRECT
+from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
 from pytest_slmsec.gates.statistics.margins import DEFAULT_MARGINS
 from pytest_slmsec.gates.statistics.paired_binary import floor_items
 from pytest_slmsec.gates.statistics.power import (
@@ -126,8 +128,14 @@ def _too_small(planned: Sequence[Planned], config: GateConfig) -> list[Planned]:
     return [one for one in planned if one.n < one.floor(config)]
 
 
-def plan_table(planned: Sequence[Planned], config: GateConfig, width: int = WIDTH) -> list[str]:
-    """A line a benchmark, and what the columns mean, wrapped to `width`."""
+def plan_table(
+    planned: Sequence[Planned], config: GateConfig, width: int = WIDTH, bases: Sequence[BenchmarkRun] = ()
+) -> list[str]:
+    """A line a benchmark, and what the columns mean, wrapped to `width`.
+
+    Args:
+        bases: stored runs of the base; those that have nothing to lose are named below the table.
+    """
     rows = [HEADINGS, *(_row(one, config) for one in planned)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(HEADINGS))]
     gap = "  " if sum(widths) + 2 * (len(widths) - 1) <= width else " "
@@ -136,7 +144,9 @@ def plan_table(planned: Sequence[Planned], config: GateConfig, width: int = WIDT
         for row in rows
     ]
     explained = [line for text in legend(config) for line in wrapped(text, width)]
-    return [f"what the gate can show, preset {config.preset_name}", "", *lines, "", *explained]
+    nothing_to_lose = [line for text in uninformative(bases, config) for line in wrapped(shown(text), width)]
+    title = f"what the gate can show, preset {config.preset_name}"
+    return [title, "", *lines, "", *explained, *([""] if nothing_to_lose else []), *nothing_to_lose]
 
 
 def _row(one: Planned, config: GateConfig) -> tuple[str, ...]:

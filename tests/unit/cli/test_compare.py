@@ -96,3 +96,19 @@ def test_a_plan_of_the_published_benchmarks(here, capsys):
     assert "what the gate can show, preset pr" in found
     assert re.search(r"cti-mcq +100 +3 pt +2\.6 pt", found)
     assert main(["plan", "--items=0"]) == 2
+
+
+def test_a_plan_with_a_stored_run_names_bases_that_have_nothing_to_lose(here, capsys):
+    facts, group = plain("100" * 100)
+    group["items"]["constant"] = [0.0, 1.0, 0.0] * 100
+    (here / "weak.json").write_text(json.dumps(content((facts, group), plain(RIGHT, benchmark="cti-rcm"))))
+    assert main(["plan", "--baseline=weak.json"]) == 0
+    found = " ".join(capsys.readouterr().out.split())
+    assert "phi3: cti-mcq is uninformative: the base (accuracy 33.3 %)" in found
+    assert "cti-rcm is uninformative" not in found
+    (here / "slmsec.toml").write_text('[gate]\nbaseline = "weak.json"\n')
+    assert main(["plan"]) == 0
+    assert "cti-mcq is uninformative" in " ".join(capsys.readouterr().out.split())
+    (here / "slmsec.toml").write_text('[gate]\nbaseline = "not-yet.json"\n')
+    assert main(["plan"]) == 0
+    assert main(["plan", "--baseline=none.json"]) == 2
