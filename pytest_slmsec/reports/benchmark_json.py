@@ -6,7 +6,7 @@ and a contract test runs its own `compare` command on what is written here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from importlib import import_module
 from types import SimpleNamespace
@@ -36,11 +36,35 @@ def add_entries(session: Any, groups: Sequence[EvaluationResult]) -> None:
     """
     if not session.benchmarks and not session.config.getoption("benchmark_columns"):
         session.columns = COLUMNS
+    session.compare_fail = [UnchangedZero(check) for check in session.compare_fail or ()]
     for group in groups:
         named = group if group.complete else _named_part(group)
         result = named.result() if named is not None else None
         if named is not None and result is not None and result.value is not None:
             session.benchmarks.extend(entries(named, result, result.value))
+
+
+class UnchangedZero:
+    """A check of ``--benchmark-compare-fail`` that takes 0 before and 0 now for no change.
+
+    pytest-benchmark divides by the value before, so that an error rate of 0 in both runs is an infinite increase to it.
+    Entries that are not ours are checked as pytest-benchmark does.
+
+    Args:
+        check: pytest-benchmark's own check of one field.
+    """
+
+    def __init__(self, check: Any) -> None:
+        self._check = check
+
+    def fails(self, current: Any, compared: Mapping[str, Any]) -> str | None:
+        """The sentence on a regression, or None."""
+        field = self._check.field
+        is_ours = "slmsec_version" in (current.extra_info or {})
+        if is_ours and current[field] == compared[field] == 0:
+            return None
+        found: str | None = self._check.fails(current, compared)
+        return found
 
 
 def _named_part(group: EvaluationResult) -> EvaluationResult | None:

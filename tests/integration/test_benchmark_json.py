@@ -99,6 +99,35 @@ def test_compare_within_a_run(toy):
     assert result.ret == 1
 
 
+@pytest.mark.parametrize(("wrong_before", "wrong_now", "status"), [(0, 0, 0), (0, 10, 1), (10, 10, 0), (10, 0, 0)])
+def test_an_error_rate_of_zero_before_and_now_is_no_regression(toy, wrong_before, wrong_now, status):
+    path = toy.pytester.path / "test_ports.py"
+    (toy.pytester.path / "test_hashes.py").unlink()
+    suite = path.read_text()
+    for wrong, args in ((wrong_before, ()), (wrong_now, ("--benchmark-compare", "--benchmark-compare-fail=mean:900%"))):
+        path.write_text(suite.replace("n % 3", f"n > {wrong}"))
+        result = toy.run("--benchmark-autosave", *args, models=("alpha",), subprocess=True)
+    assert result.ret == status
+    assert ("error_rate[alpha] (0001_" in result.stdout.str() + result.stderr.str()) or not status
+
+
+def test_a_zero_of_another_plugin_is_left_to_pytest_benchmark():
+    from types import SimpleNamespace
+
+    from pytest_benchmark.utils import PercentageRegressionCheck
+
+    from pytest_slmsec.reports.benchmark_json import UnchangedZero
+
+    class Entry(SimpleNamespace):
+        def __getitem__(self, field):
+            return getattr(self, field)
+
+    check = UnchangedZero(PercentageRegressionCheck("mean", 5.0))
+    assert check.fails(Entry(mean=0.0, extra_info={"slmsec_version": "0"}), {"mean": 0.0}) is None
+    assert "inf > 5" in check.fails(Entry(mean=0.0, extra_info={}), {"mean": 0.0})
+    assert "inf > 5" in check.fails(Entry(mean=1.0, extra_info={"slmsec_version": "0"}), {"mean": 0.0})
+
+
 def test_benchmark_only_runs_our_cases(toy):
     toy.pytester.makepyfile(test_other="def test_plain():\n    pass\n")
     result = toy.run("--benchmark-only", models=("alpha",))

@@ -312,8 +312,9 @@ def _lost(judgement: Judgement, judged: Judged) -> list[str]:
 
 
 def _collapsed(judged: Judged) -> str:
-    answer = shown(judged.result.details["answer"])
+    answer, n = shown(judged.result.details["answer"]), judged.result.n
+    candidate, base = (round(n * (share or 0)) for share in (judged.candidate, judged.base))
     return (
-        f"On {shown(judged.benchmark)} the candidate answers {answer} in {100 * (judged.candidate or 0):.0f} of 100 "
-        f"items, the base in {100 * (judged.base or 0):.0f}: it falls back on one answer."
+        f"On {shown(judged.benchmark)} the candidate answers {answer} in {candidate:,} of {counted(n, 'item')}, "
+        f"the base in {base:,}: it falls back on one answer."
     )

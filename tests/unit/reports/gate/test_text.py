@@ -107,7 +107,14 @@ def test_a_collapse_names_the_answer():
     base, candidate = run("10" * 200), quantised("10" * 200)
     base.columns["extracted"][1::2] = ["C", "D"] * 100
     candidate.columns["extracted"][:] = ["\x1b[31mB"] * 400
-    assert "the candidate answers \\x1b[31mB in 100 of 100" in text(base, candidate)
+    assert "answers \\x1b[31mB in 400 of 400 items, the base in 0: it falls back" in unwrapped(text(base, candidate))
+
+
+def test_a_collapse_of_a_small_run_is_told_in_its_own_items():
+    base, candidate = run("10" * 5), quantised("10" * 5)
+    base.columns["extracted"][:] = list("AACDACDAAB")
+    candidate.columns["extracted"][:] = ["B"] * 10
+    assert "the candidate answers B in 10 of 10 items, the base in 1" in unwrapped(text(base, candidate))
 
 
 def test_hostile_text_is_escaped():
