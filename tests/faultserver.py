@@ -11,6 +11,8 @@ import threading
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import httpcore2  # noqa: F401 - httpx2 keeps its exceptions, and a run inside a test would unload what it imports first
+
 PATIENCE_S = 30
 
 

@@ -73,6 +73,10 @@ class RetriesExhausted(ServerError):
         self.connected, self.remedy = connected, remedy
 
 
+class WaitTooLong(RetriesExhausted):
+    """The server asks to wait longer than the settings allow, and has answered no other request meanwhile."""
+
+
 @dataclass(frozen=True, slots=True)
 class JsonAnswer:
     """A JSON object, and the wall seconds of the request that returned it; earlier attempts are not counted."""
@@ -161,7 +165,7 @@ class Client:
             else:
                 longest = f"--slmsec-longest-wait={self._settings.longest_wait_s:g}"
                 why = f"{found.why}; it asks to wait {found.wait_s:g} s, and {longest} does not allow that"
-                raise self._exhausted(replace(found, why=why), attempt)
+                raise WaitTooLong(str(self._exhausted(replace(found, why=why), attempt)))
             attempt += 1
 
     def _longest_backoff(self, attempt: int) -> float:

@@ -23,7 +23,7 @@ from pytest_slmsec.engines.prompting.chat_template import join_system
 from pytest_slmsec.engines.prompting.raw_texts import joined
 from pytest_slmsec.engines.server.address import Address, Key
 from pytest_slmsec.engines.server.choice_scoring import by_echo, by_first_token, is_lettered
-from pytest_slmsec.engines.server.client import Client, RetriesExhausted, ServerError
+from pytest_slmsec.engines.server.client import Client, RetriesExhausted, ServerError, WaitTooLong
 from pytest_slmsec.engines.server.dialect import Dialect, GenerationTiming, InvalidAnswer, TextAnswer, TextRequest
 from pytest_slmsec.engines.server.loop import LoopThread
 from pytest_slmsec.engines.server.probe import ServerFacts, probe
@@ -127,7 +127,8 @@ class ServerEngine:
             answered = await self._send(request, attempts)
         except RetriesExhausted as error:
             self._failures += 1
-            if not error.connected or attempts == 1 or self._failures >= max(FEWEST_FAILURES, self._in_flight):
+            down = not error.connected or isinstance(error, WaitTooLong)
+            if down or attempts == 1 or self._failures >= max(FEWEST_FAILURES, self._in_flight):
                 self._gone = str(error)
             return Output(error=f"{request.id}: {error}."), None
         except ServerError as error:

@@ -100,6 +100,15 @@ def test_a_limit_that_never_opens_is_given_up_after_the_longest_wait(serve):
     assert len(server.items()) == 3  # two waits of 0.2 s fit into 0.5 s
 
 
+def test_a_limit_that_never_opens_is_waited_for_once_and_not_by_every_request(serve):
+    never = (429, {"Retry-After": "0.2"})
+    server, engine = serve(on_items(lambda prompt, n: never), settings={"longest_wait_s": 0.5, "concurrency": 2})
+    errors = [output.error for output in engine.run([question(n) for n in range(40)]).outputs]
+    assert "it asks to wait 0.2 s" in errors[0]
+    assert "not asked, since the server failed before" in errors[-1]
+    assert len(server.items()) <= 3 * 3  # those in flight, and one that took the place of the first that gave up
+
+
 def test_without_retry_after_the_words_of_the_limit_say_how_long(serve):
     words = (429, {}, "Rate limit reached. Please try again in 0.02s.")
     _, output = run_one(serve, lambda prompt, n: words if n == 1 else None)
