@@ -6,16 +6,17 @@ from faultserver import prompt_of
 
 from pytest_slmsec.core.items import Choose, Generate, Message
 from pytest_slmsec.core.models import parse_model
-from pytest_slmsec.engines.common.settings import EngineSettings, ServerSettings
+from pytest_slmsec.engines.common.settings import EngineSettings, ServerSettings, ThinkingSettings
 from pytest_slmsec.quantize.load_model import make_engine
 
 QUICK = ServerSettings(timeout_s=5, attempts=4, backoff_s=0.001, longest_wait_s=0.05)
 
 
-def connect(server, name="openai:toy", notice=None, registry=None, **settings):
-    """The engine of a model on a fault server."""
+def connect(server, name="openai:toy", notice=None, registry=None, thinking=None, **settings):
+    """The engine of a model on a fault server. `thinking`: fields of `ThinkingSettings`."""
     settings = replace(QUICK, base_url=server.url, **settings)
-    return make_engine(parse_model(name, registry or {}, ()), EngineSettings(server=settings, notice=notice))
+    chosen = EngineSettings(server=settings, notice=notice, thinking=ThinkingSettings(**(thinking or {})))
+    return make_engine(parse_model(name, registry or {}, ()), chosen)
 
 
 def question(n, text="", **fields):

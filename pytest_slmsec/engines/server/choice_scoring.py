@@ -7,7 +7,14 @@ from collections.abc import Sequence
 
 from pytest_slmsec.core.items import Choose, Output
 from pytest_slmsec.engines.prompting.raw_texts import pairs
-from pytest_slmsec.engines.server.dialect import Dialect, InvalidAnswer, PromptLogprobs, TextRequest, TopLogprobs
+from pytest_slmsec.engines.server.dialect import (
+    Dialect,
+    InvalidAnswer,
+    Parameters,
+    PromptLogprobs,
+    TextRequest,
+    TopLogprobs,
+)
 
 BLANKS = " \t\r\n\u2581\u0120\u010a"
 """White space, and the characters that stand for it in tokens of SentencePiece (U+2581) and byte-level BPE."""
@@ -19,7 +26,9 @@ def is_lettered(request: Choose) -> bool:
     return all(len(letter) == 1 for letter in letters) and len({*letters}) == len(letters) and not request.contexts
 
 
-async def by_first_token(dialect: Dialect, request: Choose, top: int) -> tuple[Output, float]:
+async def by_first_token(
+    dialect: Dialect, request: Choose, top: int, parameters: Parameters | None = None
+) -> tuple[Output, float]:
     """Score one-letter options by the likeliest first tokens.
 
     The probability of a letter is the sum over all tokens that spell it, with or without a leading blank. A letter that
@@ -27,7 +36,7 @@ async def by_first_token(dialect: Dialect, request: Choose, top: int) -> tuple[O
     the output holds only a ranking (`Output.choice_scores`) and no log-probabilities.
 
     Args:
-        top: how many likeliest tokens to ask for.
+        top: how many likeliest tokens to ask for. parameters: of the request, such as those that switch thinking off.
 
     Returns:
         The output and the wall seconds of the request.
@@ -36,7 +45,8 @@ async def by_first_token(dialect: Dialect, request: Choose, top: int) -> tuple[O
         ServerError: the server did not answer, or none of the letters is among its likeliest tokens.
     """
     text = "" if not request.raw else "".join(turn.content for turn in request.messages).rstrip()
-    said = await dialect.generate(TextRequest(() if request.raw else request.messages, text, 1, (), top))
+    messages = () if request.raw else request.messages
+    said = await dialect.generate(TextRequest(messages, text, 1, (), top, parameters or {}))
     letters = [choice.strip() for choice in request.choices]
     found = letter_logprobs(said.top or (), letters)
     if all(value is None for value in found):

@@ -9,6 +9,9 @@ from typing import Any, Protocol
 from pytest_slmsec.core.items import Message
 from pytest_slmsec.engines.server.client import ServerError
 
+Parameters = dict[str, Any]
+"""Parameters of a request by name, as plain data."""
+
 TopLogprobs = tuple[tuple[str, float], ...]
 """The likeliest next tokens: pairs of token text and natural-log probability."""
 
@@ -28,6 +31,7 @@ class TextRequest:
         messages: a conversation; () if `text` is a raw prompt.
         max_new_tokens: the token limit. stop: strings that end the answer.
         top: how many of the likeliest first tokens to return with their log-probabilities; 0 for none.
+        parameters: further ones of the API, of a conversation.
     """
 
     messages: tuple[Message, ...] = ()
@@ -35,6 +39,7 @@ class TextRequest:
     max_new_tokens: int = 1
     stop: tuple[str, ...] = ()
     top: int = 0
+    parameters: Parameters = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +116,14 @@ class Dialect(Protocol):
     @property
     def parameters(self) -> Mapping[str, Any]:
         """Decoding parameters as they are sent, for the record; ``not taken`` for those that the server refused."""
+        ...
+
+    def thinking_forms(self, asked: str) -> list[Parameters]:
+        """Parameters that may switch thinking ``on`` or ``off``, in the order in which they are tried."""
+        ...
+
+    def variable_forms(self, name: str, value: Any) -> list[Parameters]:
+        """Parameters that may set a variable of the chat template; empty if the API has none for it."""
         ...
 
     async def list_models(self) -> list[ListedModel] | None:

@@ -27,6 +27,7 @@ from pytest_slmsec.engines.server.client import Client, RetriesExhausted, Server
 from pytest_slmsec.engines.server.dialect import Dialect, GenerationTiming, InvalidAnswer, TextAnswer, TextRequest
 from pytest_slmsec.engines.server.loop import LoopThread
 from pytest_slmsec.engines.server.probe import ServerFacts, probe
+from pytest_slmsec.engines.server.thinking import NO_CHOICE, SWITCHED_OFF, ServerThinking, probe_thinking
 
 BATCHES_IN_FLIGHT = 4
 """A batch holds this many times as many requests as are in flight: enough to keep all connections busy, and few enough
@@ -67,6 +68,8 @@ class ServerEngine:
             )
         if isinstance(request, Generate):
             return None
+        if not raw and facts.thinking.choice_parameters is None:
+            return NO_CHOICE
         mode = facts.raw_choice_mode if raw else facts.choice_mode
         if mode == "none":
             return "the server gives no log-probabilities" + facts.reason("raw_top" if raw else "chat_top")
@@ -94,7 +97,11 @@ class ServerEngine:
         except KeyboardInterrupt:
             raise Interrupted(_batch(requests, found, time.perf_counter() - started)) from None
         batch = _batch(requests, found, time.perf_counter() - started)
-        return replace(batch, notes=tuple(self._client.limit.notices[told:]))
+        notes = tuple(self._client.limit.notices[told:])
+        closed = self._facts.thinking.facts.get("closed_for_choices")
+        if closed and any(isinstance(request, Choose) and not request.raw for request in requests):
+            notes = (*notes, SWITCHED_OFF)
+        return replace(batch, notes=notes)
 
     def close(self) -> None:
         """Close the connections."""
@@ -147,23 +154,27 @@ class ServerEngine:
             output, seconds = await by_echo(self._dialect, request)
         else:
             top = self._facts.raw_top if request.raw else self._facts.chat_top
-            output, seconds = await by_first_token(self._dialect, request, top)
+            output, seconds = await by_first_token(self._dialect, request, top, self._facts.thinking.choice_parameters)
         self._check_whole(request, output.prompt_tokens)
         return replace(output, seconds=seconds), None
 
     async def _generated(self, request: Generate, attempts: int | None) -> tuple[Output, GenerationTiming | None]:
         messages, text = ((), joined(request)) if request.raw else (request.messages, "")
-        said = await self._dialect.generate(TextRequest(messages, text, request.max_new_tokens, request.stop), attempts)
+        thinking = ServerThinking() if request.raw else self._facts.thinking
+        sent = request.max_new_tokens + (thinking.thought_tokens or 0)
+        # While a model thinks, a stop string would end the thought; the answer is cut below.
+        stop = () if thinking.thinks else request.stop
+        asked = TextRequest(messages, text, sent, stop, parameters=thinking.parameters)
+        said = await self._dialect.generate(asked, attempts)
         if not self._facts.answers_as(self._name, said.model):
             raise InvalidAnswer(f"{self._place} answered as the model {said.model}, and before as {self._facts.model}")
         self._check_whole(request, said.prompt_tokens)
-        output = answer_of(said)
-        cut = _cut(request, output.text or "")
         if said.ending is None and not self._facts.names_endings:
-            said = replace(said, ending=_inferred_ending(request, said))
-            output = answer_of(said)
+            said = replace(said, ending=_inferred_ending(sent, said))
+        output = within_limits(answer_of(said, thinking.opened), request.max_new_tokens, thinking.thought_tokens)
+        cut = _cut(request, output.text or "")
         if cut == output.text:
-            _check_ending(request, said)
+            _check_ending(sent, said)
             return output, said.spent
         return replace(output, text=cut, hit_limit=False), said.spent
 
@@ -176,23 +187,28 @@ class ServerEngine:
                                 "raise its context length (--ctx-size, --max-model-len, num_ctx)")  # fmt: skip
 
 
-def _inferred_ending(request: Generate, said: TextAnswer) -> str | None:
+def _inferred_ending(limit: int, said: TextAnswer) -> str | None:
     """How an answer ended by its length, for servers that never say; None if it cannot be told.
 
     Without a count of tokens, a text of fewer bytes than the limit has fewer tokens, since each has a byte at least.
     """
     if said.new_tokens is not None:
-        return "length" if said.new_tokens >= request.max_new_tokens else "stop"
+        return "length" if said.new_tokens >= limit else "stop"
     written = said.text + (said.thought or "")
-    return "stop" if len(written.encode("utf-8", "replace")) < request.max_new_tokens else None
+    return "stop" if len(written.encode("utf-8", "replace")) < limit else None
 
 
-def answer_of(said: TextAnswer) -> Output:
-    """An answer without its thought, which the server sent in a field of its own or in the text."""
+def answer_of(said: TextAnswer, opened: bool = False) -> Output:
+    """An answer without its thought, which the server sent in a field of its own or in the text.
+
+    Args:
+        opened: the prompt opens the thought, and the text closes it.
+    """
     cut = said.ending == "length"
     output = Output(said.text, prompt_tokens=said.prompt_tokens, new_tokens=said.new_tokens, seconds=said.seconds,
                     hit_limit=cut, thought=said.thought)  # fmt: skip
-    found = without_thoughts(output, tokens_before=lambda at: said.thought_tokens)
+    opened = opened and said.thought is None
+    found = without_thoughts(output, opened=opened, tokens_before=lambda at: said.thought_tokens)
     return found if found.thought is None else replace(found, thought_tokens=said.thought_tokens)
 
 
@@ -212,11 +228,33 @@ class _Notices:
                 self._notice(line)
 
 
-def _check_ending(request: Generate, said: TextAnswer) -> None:
+def within_limits(output: Output, answer_tokens: int, thought_tokens: int | None) -> Output:
+    """An output cut as if thought and answer had been limited apart, which no server does.
+
+    Where the server does not count the tokens of the thought, they are estimated by its share of all characters.
+
+    Args:
+        answer_tokens, thought_tokens: the limits; None: nothing was allowed for thoughts.
+    """
+    if thought_tokens is None or not output.new_tokens or not output.text:
+        return output
+    thought, text = output.thought or "", output.text
+    thought_used = output.thought_tokens
+    if thought_used is not None and thought_used > thought_tokens:
+        return replace(output, text="", hit_limit=True)  # it would not have come to an end
+    if thought_used is None:
+        thought_used = round(output.new_tokens * len(thought) / (len(thought) + len(text)))
+    used = output.new_tokens - thought_used
+    if used <= answer_tokens:
+        return output
+    return replace(output, text=text[: len(text) * answer_tokens // used], hit_limit=True)
+
+
+def _check_ending(limit: int, said: TextAnswer) -> None:
     """Raise unless the model itself ended the answer, or the token limit that was asked for did."""
-    if said.ending == "length" and said.new_tokens is not None and said.new_tokens < request.max_new_tokens:
+    if said.ending == "length" and said.new_tokens is not None and said.new_tokens < limit:
         raise InvalidAnswer(
-            f"the server cut the answer off after {said.new_tokens} tokens, though {request.max_new_tokens} were "
+            f"the server cut the answer off after {said.new_tokens} tokens, though {limit} were "
             "allowed: its own limit is lower, or its context is full"
         )
     if said.ending is None:
@@ -292,6 +330,7 @@ def _info(spec: ModelSpec, settings: EngineSettings, place: str, dialect: Dialec
         "tells_timings": facts.timed,
         "missing": dict(facts.why),
         "parameters": dict(dialect.parameters),
+        **({"thinking": dict(facts.thinking.facts)} if facts.thinking.facts else {}),
         "concurrency": settings.server.concurrency,
     }
     return EngineInfo(
@@ -321,8 +360,12 @@ def start(
     try:
         client = loop.call(_client(address, key, settings))
         dialect = speak(client)
-        asking = probe(dialect, spec.location, address.place, spec.expected_model)
-        facts = loop.call(asking, _Notices(client, settings.notice).tell)
+        told = _Notices(client, settings.notice).tell
+        facts = loop.call(probe(dialect, spec.location, address.place, spec.expected_model), told)
+        if facts.chat:
+            context = spec.context_tokens or (facts.listed.context_tokens if facts.listed else None)
+            asking = probe_thinking(dialect, settings.thinking, address.place, bool(facts.chat_top), context)
+            facts = replace(facts, thinking=loop.call(asking, told))
         return ServerEngine(spec, settings, address.place, loop, client, dialect, facts)
     except BaseException as error:
         if client is not None:

@@ -21,6 +21,7 @@ from pytest_slmsec.engines.server.dialect import (
     GenerationTiming,
     InvalidAnswer,
     ListedModel,
+    Parameters,
     PromptLogprobs,
     TextAnswer,
     TextRequest,
@@ -37,6 +38,7 @@ DEFAULT_URL = "http://localhost:11434"
 CONTEXT_TOKENS = 8192
 """Context to ask for if the model allows it and the registry entry names none. Ollama's own default is 4096 or less."""
 NANO = 1e-9
+THINK_VARIABLES = ("enable_thinking", "thinking", "reasoning_effort")
 
 
 class Ollama:
@@ -52,6 +54,14 @@ class Ollama:
     def parameters(self) -> Mapping[str, Any]:
         """The decoding parameters of every request."""
         return {"temperature": 0, "seed": 0, "num_ctx": self._context, "truncate": False, "shift": False}
+
+    def thinking_forms(self, asked: str) -> list[Parameters]:
+        """`think`; some models know efforts only (gpt-oss)."""
+        return [{"think": True}, {"think": "medium"}] if asked == "on" else [{"think": False}]
+
+    def variable_forms(self, name: str, value: Any) -> list[Parameters]:
+        """`think` for the variables that switch thinking; Ollama passes no others to its templates."""
+        return [{"think": value}] if name in THINK_VARIABLES else []
 
     async def list_models(self) -> list[ListedModel] | None:
         """``GET /api/tags``; the context length of the model itself from ``POST /api/show``."""
@@ -85,7 +95,8 @@ class Ollama:
         top = {"logprobs": True, "top_logprobs": ask.top} if ask.top else {}
         body = {"model": self._model, "stream": False, "truncate": False, "shift": False, "options": options}
         path = "/api/chat" if ask.messages else "/api/generate"
-        return _text_answer(await self._client.post(path, {**body, **asked, **top}, attempts))
+        parameters = ask.parameters if ask.messages else {}
+        return _text_answer(await self._client.post(path, {**body, **asked, **top, **parameters}, attempts))
 
     async def generate_adapting(self, ask: TextRequest) -> TextAnswer:
         """As `generate`: Ollama ignores parameters that it does not know."""

@@ -21,6 +21,7 @@ from pytest_slmsec.engines.server.dialect import (
     GenerationTiming,
     InvalidAnswer,
     ListedModel,
+    Parameters,
     PromptLogprobs,
     TextAnswer,
     TextRequest,
@@ -36,6 +37,7 @@ from pytest_slmsec.engines.server.engine import ServerEngine, start
 MOST_STOPS = 4
 """The API refuses more stop strings. The engine cuts the answer at all of them itself."""
 CHAT, COMPLETIONS = "/chat/completions", "/completions"
+TEMPLATE_VARIABLES, EFFORT = "chat_template_kwargs", "reasoning_effort"
 NEW_LIMIT = "max_completion_tokens"
 OPTIONAL = ("seed", "temperature")
 STREAMING: Mapping[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
@@ -62,6 +64,18 @@ class OpenAI:
         """The name of the token limit and the parameters of greedy decoding; ``not taken`` for those refused."""
         streaming = {"stream": True} if "stream" in self._fixed else {}
         return {"limit": self._limit, **{name: self._fixed.get(name, "not taken") for name in OPTIONAL}, **streaming}
+
+    def thinking_forms(self, asked: str) -> list[Parameters]:
+        """vLLM, SGLang and llama.cpp pass variables to the template; OpenAI and its like know efforts; some proxies of
+        Ollama take `think`."""
+        on = asked == "on"
+        variables = {"enable_thinking": on, "thinking": on}
+        return [{TEMPLATE_VARIABLES: variables}, {EFFORT: "medium" if on else "none"}, {"think": on}]
+
+    def variable_forms(self, name: str, value: Any) -> list[Parameters]:
+        """A variable of the template, and an effort also as the parameter of that name."""
+        variable: Parameters = {TEMPLATE_VARIABLES: {name: value}}
+        return [{EFFORT: value}, variable] if name == EFFORT else [variable]
 
     async def list_models(self) -> list[ListedModel] | None:
         """``GET /models``."""
@@ -119,7 +133,7 @@ class OpenAI:
     def _chat(self, ask: TextRequest) -> dict[str, Any]:
         messages = [{"role": turn.role, "content": turn.content} for turn in ask.messages]
         top = {"logprobs": True, "top_logprobs": ask.top} if ask.top else {}
-        return {"messages": messages, self._limit: ask.max_new_tokens, **_stops(ask), **top}
+        return {"messages": messages, self._limit: ask.max_new_tokens, **_stops(ask), **top, **ask.parameters}
 
     def _raw(self, ask: TextRequest) -> dict[str, Any]:
         top = {"logprobs": ask.top} if ask.top else {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -12,6 +12,7 @@ from pytest_slmsec.core.errors import ModelError
 from pytest_slmsec.core.items import Message
 from pytest_slmsec.engines.server.client import KeyRefused, RequestRefused, RetriesExhausted, ServerError
 from pytest_slmsec.engines.server.dialect import Dialect, ListedModel, PromptLogprobs, TextAnswer, TextRequest
+from pytest_slmsec.engines.server.thinking import ServerThinking
 
 NUMBERS = "one two three four five six seven eight nine ten"
 SHORT_WORDS, LONG_WORDS = 24, 224
@@ -41,7 +42,7 @@ class ServerFacts:
         load_s: seconds it took to load the model, if it says so.
         model, fingerprint: the names of the model and of its build that it reports.
         expected: the name that the registry entry expects it to report, wildcards allowed; None without any.
-        listed: the model's entry in the server's list.
+        listed: the model's entry in the server's list. thinking: whether the model thinks, and how that is switched.
         why: pairs of an attribute that is missing and the server's message about it.
     """
 
@@ -59,6 +60,7 @@ class ServerFacts:
     fingerprint: str | None = None
     expected: str | None = None
     listed: ListedModel | None = None
+    thinking: ServerThinking = field(default_factory=ServerThinking)
     why: tuple[tuple[str, str], ...] = ()
 
     @property
