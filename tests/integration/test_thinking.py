@@ -1,6 +1,7 @@
 """Reasoning models in a test run: scored by their answers, their thoughts in record and transcript."""
 
 import json
+import shutil
 
 import pytest
 from recitingmodel import SWITCH, chain, reciting_model
@@ -28,12 +29,18 @@ def test_letters_by_choice(answer):
 """
 
 
-@pytest.fixture
-def run(pytester, monkeypatch):
-    """Runs two small benchmarks on a model that thinks "hmm, A" and answers "B"."""
-    monkeypatch.delenv("SLMSEC_DATA", raising=False)
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A model that thinks "hmm, A" and answers "B"."""
     follows = chain("<|assistant|>", "<think>", "hmm", "A", "</think>", "B")
-    reciting_model(pytester.path / "model", {**follows, "\n\n": "B"}, SWITCH)
+    return reciting_model(tmp_path_factory.mktemp("models") / "model", {**follows, "\n\n": "B"}, SWITCH)
+
+
+@pytest.fixture
+def run(model, pytester, monkeypatch):
+    """Runs two small benchmarks on the model."""
+    monkeypatch.delenv("SLMSEC_DATA", raising=False)
+    shutil.copytree(model, pytester.path / "model")
     pytester.makepyfile(test_letters=BENCHMARK)
 
     def start(*args):
@@ -82,7 +89,7 @@ def test_runs_that_differ_in_thinking_are_not_compared(run):
     same.stdout.no_fnmatch_line("*decoding differs*")
     other = run("-k", "not choice", "--slmsec-baseline=before.json", "--slmsec-thinking=off")
     assert other.ret != 0
-    other.stdout.fnmatch_lines(["*decoding differs in thinking (None and 'off')*"])
+    other.stdout.fnmatch_lines(["*cannot be compared with ./model: decoding differs in", "*thinking (None and 'off')*"])
 
 
 def test_a_resumed_run_asks_again_when_thinking_changed(run):
