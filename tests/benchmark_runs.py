@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pytest_slmsec.core.identity import sha256_text
 from pytest_slmsec.gates.records.benchmark_run import run_from_plain
+from pytest_slmsec.tasks.registry import find_task
 
+SCORER = f"cti-mcq/strict/{find_task('cti-mcq').version}"
+"""Today's scorer, by whose name stored answers are scored again."""
 MACHINE = {"cpu": "a cpu", "cpus_usable": 2, "gpu": None, "packages": {}}
 
 
@@ -41,7 +44,7 @@ def plain(right, *, model="phi3", benchmark="cti-mcq", parsed=None, quant=None, 
         "base": "phi3",
         "quant": quant,
         "mode": "strict",
-        "scorer": "cti-mcq/strict/1",
+        "scorer": SCORER,
         "source": "files",
         "decoding": {"max_new_tokens": 256, "stop": []},
         "by_choice": False,

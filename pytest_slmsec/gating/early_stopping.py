@@ -1,8 +1,9 @@
-"""When a benchmark needs no more items: the gate looks while the run goes on.
+"""Stops a benchmark while the run goes on, once the gate can decide it.
 
-Two reasons to stop share one mechanism. With ``early_stop`` a candidate is asked its items in a random order, and the
-gate looks now and then; with ``on_inconclusive = "extend"`` a sample comes first, and the other items of base and
-candidate only where it did not decide. Either way each case asks, before its window runs, whether it is still needed.
+Two features share this mechanism. With ``early_stop`` a candidate is asked its items in a random order, and the gate
+judges the pairs seen so far at interim looks. With ``on_inconclusive = "extend"`` a sample comes first, and the other
+items of base and candidate follow only where the sample does not decide. Before a case runs, `skip_reason` says whether
+it is still needed.
 """
 
 from __future__ import annotations
@@ -36,10 +37,11 @@ SUBSET = "subset"
 
 
 class EarlyStopping:
-    """Arranges the cases of a run, and says of each whether it is still needed.
+    """Puts the cases of a run into the order of their sequential designs, and skips those that are not needed.
 
     Args:
-        gate: what is tolerated. comparisons: who against whom. groups: completed by the session. settings: of the run.
+        gate: what is tolerated. comparisons: each candidate with its baseline. groups: the results so far, completed by
+            the session. settings: of the run.
     """
 
     def __init__(
@@ -62,7 +64,7 @@ class EarlyStopping:
 
     @property
     def wanted(self) -> bool:
-        """Whether the configuration, or an option with it, has any benchmark stop."""
+        """Whether the configuration or an option lets any benchmark stop before its last item."""
         rules = (Rule(), *self._gate.rules.values())
         return bool(self._comparisons) and (self.extends or any(self._gate.stops_early(rule) != OFF for rule in rules))
 
@@ -88,7 +90,8 @@ class EarlyStopping:
         self._gate = with_marks(self._gate, items)
         if not self.wanted:
             return
-        found = [(place, item, case) for place, item in enumerate(items) if (case := case_of(item)) is not None]
+        cases = [(place, item, case_of(item)) for place, item in enumerate(items)]
+        found = [(place, item, case) for place, item, case in cases if case is not None]
         members: dict[Evaluation, dict[int, tuple[int, pytest.Item]]] = {}
         for place, item, case in found:
             members.setdefault(case.evaluation, {})[case.row] = place, item
@@ -101,10 +104,10 @@ class EarlyStopping:
                 for place, row in zip(sorted(place for place, _ in rows.values()), design.item_order, strict=True):
                     items[place] = rows[row][1]
         if self._designs:
-            self._stages_apart(items, [place for place, _, _ in found])
+            self._sort_stages(items, [place for place, _, _ in found])
 
-    def _stages_apart(self, items: list[pytest.Item], places: Sequence[int]) -> None:
-        """Samples before what extends them, and bases before candidates; else nothing changes its order."""
+    def _sort_stages(self, items: list[pytest.Item], places: Sequence[int]) -> None:
+        """Sort samples before the items that extend them, and bases before candidates; the sort is stable."""
 
         def key(item: pytest.Item) -> tuple[bool, bool]:
             case = case_of(item)
@@ -124,10 +127,10 @@ class EarlyStopping:
         return design_of_evaluation(group, rule, self._gate, self._settings, is_compared)
 
     def check(self, cases: Sequence[Case]) -> None:
-        """Refuse an order that another plugin changed after all: the looks would see other items than drawn.
+        """Check that the cases run in the order of their designs: the looks must see the items that were drawn.
 
         Raises:
-            UsageError: as said.
+            UsageError: another plugin changed the order.
         """
         rows: dict[Evaluation, list[int]] = {}
         for case in cases:
@@ -145,8 +148,11 @@ class EarlyStopping:
         return 0 if design is None else design.segment(self._places[case.evaluation][case.row])
 
     def design(self, group: Evaluation) -> SequentialDesign | None:
-        """The design of a group that may stop. A base is visited like its candidates, so that the batches are the same,
-        but stops only where a sample is enough."""
+        """The design of an evaluation that may stop, or None.
+
+        A base is asked in the order of its candidates, so that the batches are the same, but it stops only where a
+        sample is enough.
+        """
         design = self._designs.get(group)
         staged = design is not None and design.method == TWO_STAGE
         return design if staged or group.model in self._candidates else None
@@ -159,7 +165,7 @@ class EarlyStopping:
         design = self.design(group) if look else None
         if design is None:
             return None
-        askers = [group] if group.model in self._candidates else self._opponents(group)
+        askers = [group] if group.model in self._candidates else self._candidates_of(group)
         verdicts = [self.verdict_at_look(one, look) for one in askers]
         if not verdicts or None in verdicts:
             return None
@@ -169,7 +175,7 @@ class EarlyStopping:
         saved = counted(design.n_total - seen, "item")
         return f"the gate decided after {seen} of {design.n_total} items: {said}; {saved} saved"
 
-    def _opponents(self, base: Evaluation) -> list[Evaluation]:
+    def _candidates_of(self, base: Evaluation) -> list[Evaluation]:
         """The groups of the candidates that are judged against a base."""
         models = {comparison.candidate for comparison in self._comparisons if comparison.live_baseline == base.model}
         return [group for group in self._designs if group.label == base.label and group.model in models]
@@ -178,7 +184,7 @@ class EarlyStopping:
         return next(k for k in range(1, look + 1) if self.verdict_at_look(group, k) is not None)
 
     def verdict_at_look(self, group: Evaluation, look: int) -> Verdict | None:
-        """What the gate says of a candidate after some looks; what it said at one it says for good."""
+        """The verdict on a candidate after some looks, or None. A verdict reached at one look is kept at later ones."""
         key = group, look
         if key not in self._settled:
             earlier = self.verdict_at_look(group, look - 1) if look > 1 else None
@@ -204,7 +210,7 @@ class EarlyStopping:
             return None  # not comparable: the end of the run says why
 
     def _base(self, group: Evaluation) -> BenchmarkRun | None:
-        """What is known of the base of a candidate by now: all of it, or its sample."""
+        """The base of a candidate as far as it is measured: all of it or its sample; None where neither is complete."""
         from pytest_slmsec.reports.gate.live_runs import live_run
 
         comparison = self._candidates[group.model]

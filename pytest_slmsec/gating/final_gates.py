@@ -154,7 +154,8 @@ class FinalGates:
             write_results(self.judgements, json_file, flips_file)
         except CompareError as error:
             yield GateReport("results", "error", str(error))
-        if (summary := os.environ.get(STEP_SUMMARY)) and self.judgements:
+        summary = os.environ.get(STEP_SUMMARY)
+        if summary and self.judgements:
             try:
                 with Path(summary).open("a", encoding="utf-8") as file:
                     file.write(markdown(self.judgements))
@@ -170,7 +171,8 @@ class FinalGates:
         refused += [f"{name} could not be judged" for name in names if name in whole and name not in verdicts]
         partial = [group for group in self._run.results if not group.complete]
         reason = self._run.option.slmsec_force
-        if stopped := [f"{group.label} on {group.model}" for group in partial if group.stopped]:
+        stopped = [f"{group.label} on {group.model}" for group in partial if group.stopped]
+        if stopped:
             text = f"The baseline was not updated: {stopped[0]} stopped early, and a base is measured whole"
             return GateReport("baseline", "failed", f'{text}; set early_stop = "off".')
         if not whole:

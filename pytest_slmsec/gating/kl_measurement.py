@@ -1,4 +1,4 @@
-"""How far the candidate's next-token distributions lie from its base's, along the base's own answers."""
+"""Measures the KL of a candidate's next-token distributions from those of its base, on the base's own answers."""
 
 from __future__ import annotations
 
@@ -91,10 +91,10 @@ def judged_distance(distance: Distance, budget: float | None, config: GateConfig
     """The gate on a distance. Without a budget it is shown only, and becomes the record."""
     mean, sound = fmean(distance.kl), distance.partition == WHOLE or isinstance(wanted.budget, Recorded)
     result = fidelity_gate(distance.kl, budget or max(mean, SMALLEST), config.alpha, gate=KL, same_partition=sound)
-    beside = (f"The likeliest token is the same in {100 * distance.same_top:.1f} % of {distance.places:,} places; the "
-              f"total variation is {fmean(distance.tv):.3f}.")  # fmt: skip
+    agreement = (f"The likeliest token is the same in {100 * distance.same_top:.1f} % of {distance.places:,} places; "
+                 f"the total variation is {fmean(distance.tv):.3f}.")  # fmt: skip
     details = {**result.details, "same_top": distance.same_top, "tv": fmean(distance.tv), "places": distance.places}
-    result = replace(result, reasons=(*result.reasons, beside), details=details)
+    result = replace(result, reasons=(*result.reasons, agreement), details=details)
     if budget is None:
         first = "It is the first one measured: accepted, it becomes the record that the next ones are held against."
         open_one = replace(result, verdict=Verdict.INCONCLUSIVE, p_fail=None, reasons=(*result.reasons, first))
@@ -143,7 +143,7 @@ def measure_kl(
 def measure_kl_to(
     kept: Sequence[tuple[Kept, Item]], candidate: ModelSpec, make_engine: Callable[[ModelSpec], Engine]
 ) -> Distance:
-    """Load a candidate and measure how far it lies from what was kept of its base; a lower bound (`gates.fidelity`).
+    """Load a candidate and measure its distance from what was kept of its base; a lower bound (`statistics.kl_bound`).
 
     Args:
         kept: distributions, each with the item that the answer is to.
@@ -155,7 +155,7 @@ def measure_kl_to(
     try:
         _must_have_logits(engine)
         found = [_along_kept(engine, one, Choose(item.id, item.messages(), (one.text,))) for one, item in kept]
-        return _together(found, PARTITION)
+        return _pooled(found, PARTITION)
     finally:
         engine.close()
 
@@ -184,7 +184,7 @@ def _kept(engine: Any, key: tuple[str, str], request: Choose) -> Kept:
     return Kept(*key, request.choices[0], _digest(row), TopK(top.indices.numpy(), top.values.numpy(), tail.numpy()))
 
 
-def _along_kept(engine: Any, kept: Kept, request: Choose) -> Along:
+def _along_kept(engine: Any, kept: Kept, request: Choose) -> AnswerDistance:
     (row,) = engine.prompts.encode([request])
     if _digest(row) != kept.tokens:
         raise EngineError(f"{request.id}: base and candidate cut the same text into different tokens.")
@@ -196,8 +196,8 @@ def _along_kept(engine: Any, kept: Kept, request: Choose) -> Along:
     own = logprobs.max(dim=-1, keepdim=True)
     listed = TopK(kept.top.ids, theirs.numpy(), tail.numpy())
     same = same_top(kept.top, TopK(own.indices.numpy(), own.values.numpy()))
-    return Along(float(coarse_kl(kept.top, listed).mean()), float(coarse_tv(kept.top, listed).mean()), int(same.sum()),
-                 len(same))  # fmt: skip
+    kl, tv = float(coarse_kl(kept.top, listed).mean()), float(coarse_tv(kept.top, listed).mean())
+    return AnswerDistance(kl, tv, int(same.sum()), len(same))
 
 
 def _digest(row: Any) -> str:
@@ -209,7 +209,7 @@ def _must_have_logits(engine: Any) -> None:
         raise EngineError(f"The distance of {engine.info.engine} cannot be measured: it gives no logits.")
 
 
-class Along(NamedTuple):
+class AnswerDistance(NamedTuple):
     """One answer: mean KL and mean total variation, places with the same likeliest token, and all places."""
 
     kl: float
@@ -218,7 +218,7 @@ class Along(NamedTuple):
     places: int
 
 
-def _together(found: Sequence[Along], partition: str) -> Distance:
+def _pooled(found: Sequence[AnswerDistance], partition: str) -> Distance:
     places = sum(one.places for one in found)
     return Distance(tuple(one.kl for one in found), tuple(one.tv for one in found),
                     sum(one.same for one in found) / places, places, partition)  # fmt: skip
@@ -232,17 +232,17 @@ def distance(base: Any, candidate: Any, requests: Sequence[Choose]) -> Distance:
     """
     for engine in (base, candidate):
         _must_have_logits(engine)
-    return _together([_along(base, candidate, request) for request in requests], WHOLE)
+    return _pooled([_along(base, candidate, request) for request in requests], WHOLE)
 
 
-def _along(base: Any, candidate: Any, request: Choose) -> Along:
+def _along(base: Any, candidate: Any, request: Choose) -> AnswerDistance:
     rows = [engine.prompts.encode([request])[0] for engine in (base, candidate)]
     if (rows[0].prompt, rows[0].choices) != (rows[1].prompt, rows[1].choices):
         raise EngineError(f"{request.id}: base and candidate cut the same text into different tokens.")
     ours, theirs = (_logprobs(engine, rows[0].prompt, rows[0].choices[0]) for engine in (base, candidate))
     kl = max(0.0, float((ours.exp() * (ours - theirs)).sum(dim=-1).mean()))
     tv = float((ours.exp() - theirs.exp()).abs().sum(dim=-1).mean()) / 2
-    return Along(kl, tv, int((ours.argmax(dim=-1) == theirs.argmax(dim=-1)).sum()), len(ours))
+    return AnswerDistance(kl, tv, int((ours.argmax(dim=-1) == theirs.argmax(dim=-1)).sum()), len(ours))
 
 
 def _logprobs(engine: Any, prompt: Sequence[int], answer: Sequence[int]) -> Any:

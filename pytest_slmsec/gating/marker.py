@@ -83,17 +83,18 @@ def scale_of(task: Task) -> Scale:
 
 
 def fits(rule: Rule, label: str, task: Task) -> None:
-    """Refuse a rule that does not fit its benchmark; where another benchmark has what it wants, name that.
+    """Check that a rule fits its benchmark.
 
     Raises:
-        UsageError: as said.
+        UsageError: it does not; names the benchmark by choice of the same items where the rule wants its metric.
     """
     try:
         check_rule(rule, label, scale_of(task))
     except UsageError as error:
-        twin = f"{task.name}-choice"
-        wants = P_CORRECT in (rule.metrics or ()) and not task.by_choice and twin in tasks()
-        raise UsageError(f"{error} Use {twin}, which asks the same items so." if wants else str(error)) from None
+        by_choice = f"{task.name}-choice"
+        wanted = P_CORRECT in (rule.metrics or ()) and not task.by_choice and by_choice in tasks()
+        remedy = f" Use {by_choice}, which asks the same items so." if wanted else ""
+        raise UsageError(f"{error}{remedy}") from None
 
 
 def with_marks(gate: GateConfig, items: Iterable[pytest.Item]) -> GateConfig:
@@ -124,7 +125,8 @@ class GateRules:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, None, None]:
         """Note the benchmarks of all tests, before any are deselected."""
         for item in items:
-            if (case := case_of(item)) is not None:
+            case = case_of(item)
+            if case is not None:
                 self._collected |= {case.evaluation.label, case.evaluation.task.name}
         yield
 
@@ -151,7 +153,7 @@ class GateRules:
             self._refused, session.shouldstop = True, str(error)
 
     def _check_process(self, gate: GateConfig, rule: Rule) -> None:
-        """A worker of xdist sees a part of the items, and so cannot say when there are enough."""
+        """Refuse early stopping in a worker of xdist: it sees only a part of the items."""
         if hasattr(self._config, "workerinput") and gate.stops_early(rule) != OFF and self._judged(gate):
             raise UsageError(ONE_PROCESS)
 
@@ -171,19 +173,22 @@ class GateRules:
             planned, rule = Planned(group.label, group.task, len(group.positions)), rule_of(item, group, gate)
             if rule == Rule():
                 others[group.label] = planned, item
-            elif (said := planned.warning(replace(gate, rules={group.label: rule}))) is not None:
-                item.warn(FeasibilityWarning(_lines(said)))
+                continue
+            own = planned.warning(replace(gate, rules={group.label: rule}))
+            if own is not None:
+                item.warn(FeasibilityWarning(_lines(own)))
         small = [(planned, item) for planned, item in others.values() if planned.n < planned.floor(gate)]
-        if (said := too_small([planned for planned, _ in small], gate)) is not None:
-            small[0][1].warn(FeasibilityWarning(_lines(said)))
+        shared = too_small([planned for planned, _ in small], gate)
+        if shared is not None:
+            small[0][1].warn(FeasibilityWarning(_lines(shared)))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self) -> bool | None:
-        """A worker looks at its first test before it sees that it should stop."""
+        """Skip the test that a worker starts before it sees that it must stop, because its rules were refused."""
         return True if self._refused else None
 
     def pytest_report_collectionfinish(self) -> list[str]:
-        """Tables that may or may not be about a benchmark."""
+        """Name the tables of which it is not known whether they are about a benchmark."""
         return [line for remark in self._remarks for line in wrapped(f"slmsec gate: {remark}", screen(self._config))]
 
 

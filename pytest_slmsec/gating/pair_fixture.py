@@ -62,7 +62,7 @@ def _params(
     config: pytest.Config, task: Task, settings: Settings, gate: GateConfig, takes_whole: TakesWhole | None
 ) -> list[Any]:
     if not settings.models or config.option.slmsec_no_gate:
-        return [_skip(NO_GATE if settings.models else NO_MODEL, "no-gate" if settings.models else "no-model")]
+        return [_skip(NO_GATE, "no-gate") if settings.models else _skip(NO_MODEL, "no-model")]
     comparisons = comparisons_of(config, settings.models, gate)
     return [_pair(comparison, task, settings, takes_whole) for comparison in comparisons] or [_skip(NO_BASE, "no-base")]
 
@@ -173,7 +173,8 @@ class SlmPair:
         from pytest_slmsec.reports.gate.test_reports import incomplete
 
         measured = self._runs.measured(group, self._item, first)
-        if (part := measured.judged) is None:
+        part = measured.judged
+        if part is None:
             raise ModelError(incomplete(measured))
         return live_run(part, machine_facts())
 

@@ -91,7 +91,8 @@ def designs_of_pairs(
     """
     found = {}
     for item in items:
-        if (pair := pair_case_of(item)) is None:
+        pair = pair_case_of(item)
+        if pair is None:
             continue
         gate = gate_config(config)
         rule = rule_of(item, pair.candidate, gate)

@@ -1,4 +1,4 @@
-"""Who is judged against whom in a run, by its options and configuration."""
+"""Which candidate of a run is judged against which baseline, by its options and configuration."""
 
 from __future__ import annotations
 

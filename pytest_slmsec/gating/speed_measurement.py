@@ -1,4 +1,4 @@
-"""Base and candidate measured in turns in one process, so that a machine that slows down slows both."""
+"""Measures the speed of base and candidate in turns in one process: a machine that slows down slows both."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ def measure_speed(
     """
     engines: dict[str, Engine] = {}
     try:
-        for arm, spec in (("A", base), ("B", candidate)):
-            engines[arm] = make_engine(spec)
+        for side, spec in (("A", base), ("B", candidate)):
+            engines[side] = make_engine(spec)
             for _ in range(WARM_UP_RUNS):
-                seconds_per_token(engines[arm], requests)
-        seconds = [[seconds_per_token(engines[arm], requests) for arm in order] for order in abba_order(rounds)]
+                seconds_per_token(engines[side], requests)
+        seconds = [[seconds_per_token(engines[side], requests) for side in order] for order in abba_order(rounds)]
     finally:
         for engine in engines.values():
             engine.close()
@@ -67,7 +67,7 @@ def measure_speed(
     result = throughput_gate(ratios.candidate_over_base, config.max_slowdown, config.alpha,
                              base_log_ratios=ratios.base_over_base, gate=SPEED)  # fmt: skip
     flat = list(zip(chain.from_iterable(abba_order(rounds)), chain.from_iterable(seconds), strict=True))
-    return Speed(result, *(1 / median(s for arm, s in flat if arm == side) for side in "AB"))
+    return Speed(result, *(1 / median(s for turn, s in flat if turn == side) for side in "AB"))
 
 
 def seconds_per_token(engine: Engine, requests: Sequence[Generate]) -> float:

@@ -175,7 +175,8 @@ def columns(group: EvaluationResult) -> dict[str, Any]:
 
 
 def _largest_batch(group: EvaluationResult) -> int | None:
-    if (recorded := group.header.get("recorded")) is not None:
+    recorded = group.header.get("recorded")
+    if recorded is not None:
         size: int | None = recorded["costs"].get("largest_batch")
         return size
     return max((batch["timing"]["items"] for batch in group.batches), default=None)

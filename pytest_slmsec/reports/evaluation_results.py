@@ -104,7 +104,7 @@ class EvaluationResult:
         return all(self.rows.get(row, {}).get("score") is not None for row in rows)
 
     def part(self, rows: Sequence[int]) -> EvaluationResult:
-        """The group of some of its rows, in the order given and numbered anew."""
+        """The result of some of its rows, in the order given and numbered from 0."""
         keys = self.header["item_sha256"]
         header = {**self.header, "n_expected": len(rows), "item_sha256": [keys[row] for row in rows]}
         constant = self.header.get(CONSTANT_PER_ITEM)
@@ -154,12 +154,16 @@ class EvaluationResult:
         marks = []
         for row in range(self.n_expected):
             score = self.rows.get(row, {}).get("score")
-            marks.append("-" if score is None else "1" if score["correct"] else "0")
+            if score is None:
+                marks.append("-")
+            else:
+                marks.append("1" if score["correct"] else "0")
         return "".join(marks)
 
     def cost(self) -> Cost:
         """Speed and memory over all batches of the group; of recorded answers what their run measured."""
-        if (recorded := self.header.get("recorded")) is not None:
+        recorded = self.header.get("recorded")
+        if recorded is not None:
             return _recorded_cost(recorded, self.measured())
         timings = [batch["timing"] for batch in self.batches]
         readings = [batch["meters"] for batch in self.batches]

@@ -29,20 +29,20 @@ def cost_gates(pairs: Sequence[Pair], config: GateConfig, live: Sequence[Judged]
 
 
 def live_speed(result: GateResult, base: float | None, candidate: float | None) -> Judged:
-    """A speed that was measured in turns; it has a say in the verdict, but no p-value from a machine too noisy."""
+    """The gate on a speed that was measured in turns. It is part of the verdict; an undecided one has no p-value."""
     if result.verdict is Verdict.INCONCLUSIVE:
         result = replace(result, p_fail=None)
     return Judged("", SPEED, Member(result, Kind.COST, True, primary=False, own_margin=True), base, candidate)
 
 
 def live_fidelity(result: GateResult, blocks: bool) -> Judged:
-    """A distance of distributions; beyond its budget it keeps the suite from PASS, and FAILs it where it blocks."""
+    """The gate on KL. Beyond its budget it keeps the suite from PASS; where `blocks` is set, it FAILs the suite."""
     member = Member(result, Kind.FIDELITY, True, primary=False, blocks=blocks)
     return Judged("", KL, member, None, result.estimate)
 
 
 def broken(name: str, margin: float, errors: tuple[str, ...], unit: str = PERCENT) -> GateResult:
-    """The result of a comparison that says nothing."""
+    """The result of a comparison that cannot be made: an ERROR with its reasons."""
     return GateResult(name, Verdict.ERROR, 0, None, None, None, margin, None, "none", unit, reasons=errors)
 
 
@@ -71,9 +71,10 @@ def _speed(pairs: Sequence[Pair], config: GateConfig, errors: tuple[str, ...]) -
 
 
 def _unmeasured(pairs: Sequence[Pair], what: str, key: str, margin: float) -> Judged | None:
-    """A cost that a recorded run explains away (padding counted as tokens) is an error with that reason."""
+    """An ERROR with the reason, where a recorded run says why its own number cannot be used (padding was counted)."""
     runs = [run for pair in pairs for run in (pair.base, pair.candidate)]
-    reasons = [f"The {what} of {run.model} was not measured: {why}." for run in runs if (why := _reason(run, key))]
+    found = [(run, _reason(run, key)) for run in runs]
+    reasons = [f"The {what} of {run.model} was not measured: {why}." for run, why in found if why]
     known = tuple(dict.fromkeys(reasons + [text for pair in pairs for text in pair.cost_errors]))
     if not known:
         return None
@@ -110,9 +111,10 @@ def _memory(pairs: Sequence[Pair], config: GateConfig, errors: tuple[str, ...]) 
 
 
 def _runs(runs: Sequence[BenchmarkRun], key: str, own: int) -> list[int]:
-    """The peaks of all runs: that of the run itself, unless the others count alone (`remeasure.measure_again`)."""
-    again = [peaks[key] for run in runs if (peaks := run.facts.get("peaks_again")) and peaks.get(key)]
-    found = [int(max(run)) for run in zip(*again, strict=False)]
+    """The peaks of all runs: that of the run itself, unless the others count alone (`gating.memory_measurement`)."""
+    again = [run.facts.get("peaks_again") or {} for run in runs]
+    measured = [peaks[key] for peaks in again if peaks.get(key)]
+    found = [int(max(peaks)) for peaks in zip(*measured, strict=False)]
     return found if len(found) >= MINIMUM_RUNS else [own, *found]
 
 

@@ -85,5 +85,8 @@ def _grouped(warnings: Sequence[str]) -> list[str]:
     names: dict[str, list[str]] = {}
     for warning in warnings:
         name, colon, text = warning.partition(": ")
-        names.setdefault(text if colon else warning, []).append(name if colon else "")
-    return [": ".join(filter(None, (", ".join(filter(None, who)), text))) for text, who in names.items()]
+        if colon:
+            names.setdefault(text, []).append(name)
+        else:
+            names.setdefault(warning, [])
+    return [f"{', '.join(who)}: {text}" if who else text for text, who in names.items()]

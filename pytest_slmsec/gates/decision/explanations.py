@@ -59,7 +59,7 @@ def sentence(result: GateResult, name: str | None = None, confidence: float = 0.
 
 
 def _translated(r: GateResult) -> list[str]:
-    """The limit on time as it was set, beside what it means for the tokens/s."""
+    """The limit on time as it was set, and the tokens/s that it stands for."""
     if r.unit != TIME or r.verdict is Verdict.ERROR:
         return []
     return [f"The limit is {100 * r.margin:.3g} % more time a token, which is {_limit(r)} fewer tokens/s."]
@@ -165,7 +165,7 @@ def _why(r: GateResult) -> str:
 
 
 def _assuming(r: GateResult) -> str:
-    """What the number of items needed (`gates.undecided.items_to_decide`) assumes: that it goes on as measured."""
+    """What the number of items needed (`statistics.common.items_to_decide`) assumes: that it goes on as measured."""
     if "lost" not in r.details:
         return ", if the drop and its spread stay as measured"
     changed = (r.details["lost"] + r.details["gained"]) / r.n

@@ -63,7 +63,8 @@ class Judgement:
     def designs(self) -> list[tuple[BenchmarkRun, SequentialDesign]]:
         """The candidate's run and design of each benchmark that could stop early or be extended."""
         runs = [p.candidate for p in self.pairs]
-        return [(run, design) for run in runs if (design := design_of(run.facts, run.name)) is not None]
+        found = [(run, design_of(run.facts, run.name)) for run in runs]
+        return [(run, design) for run, design in found if design is not None]
 
     def to_json(self) -> dict[str, Any]:
         """Everything as plain data."""

@@ -26,7 +26,7 @@ COLLAPSE = "answers"
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One gate with what is printed beside it.
+    """One gate, and the measured values that are printed with it.
 
     Attributes:
         benchmark: label, or an empty text for gates on the whole model. what: metric or measure.
@@ -55,7 +55,7 @@ class Judged:
 
     @property
     def trips(self) -> bool:
-        """A distance beyond its budget that does not block: a reason to look, no drop."""
+        """Whether this is a KL beyond its budget that does not block: it asks for a closer look, and is no drop."""
         fidelity = self.member.kind is Kind.FIDELITY and not self.member.blocks
         return fidelity and self.result.verdict is Verdict.FAIL
 
@@ -74,9 +74,8 @@ def score_gates(pair: Pair, config: GateConfig) -> list[Judged]:
     names = _metrics(pair, rule)
     found = [_metric_gate(pair, config, rule, name, place == 0) for place, name in enumerate(names)]
     found.append(_parse_gate(pair, config, rule))
-    if str(base.facts["metric"]).startswith("accuracy") and (collapse := _collapse_gate(pair, config)) is not None:
-        found.append(collapse)
-    return found
+    collapse = _collapse_gate(pair, config) if str(base.facts["metric"]).startswith("accuracy") else None
+    return found if collapse is None else [*found, collapse]
 
 
 def _scale(pair: Pair) -> Scale:
@@ -110,8 +109,9 @@ def _metrics(pair: Pair, rule: Rule) -> tuple[str, ...]:
 
 
 def _metric_gate(pair: Pair, config: GateConfig, rule: Rule, name: str, primary: bool) -> Judged:
-    judge = _p_correct if name == P_CORRECT else _share if _is_share(pair) else _real
-    result, base, candidate = judge(pair, config, rule, f"{pair.base.benchmark} {name}")
+    of_metric = _share if _is_share(pair) else _real
+    measure = _p_correct if name == P_CORRECT else of_metric
+    result, base, candidate = measure(pair, config, rule, f"{pair.base.benchmark} {name}")
     tested = base_test(pair.base, name, method_of(pair, config))
     informative = tested is None or tested.informative
     if tested is not None and not informative:
@@ -199,7 +199,7 @@ def _parse_gate(pair: Pair, config: GateConfig, rule: Rule) -> Judged:
 
 
 def _collapse_gate(pair: Pair, config: GateConfig) -> Judged | None:
-    """Does the candidate fall back on one answer? The growth of the answer that grew most, as a paired binary gate.
+    """The gate on a candidate that falls back on one answer: how much the share of one answer grew, as paired items.
 
     The answer is chosen after the fact, so the FAIL side stands at alpha over the number of different answers.
     """

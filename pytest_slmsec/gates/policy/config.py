@@ -113,7 +113,7 @@ class Fidelity:
     Attributes:
         items: answers looked at. budget: mean KL in nats a token, a factor on what is recorded of the accepted build,
             or None: that of the width of the weights.
-        metric: what is judged; total variation and the share of places with the same likeliest token are shown beside.
+        metric: what is judged; total variation and the share of places with the same likeliest token are shown as well.
         blocks: beyond the budget the suite FAILs; otherwise it is INCONCLUSIVE.
     """
 
@@ -186,7 +186,8 @@ class GateConfig:
 
     def warnings(self, today: date) -> list[str]:
         """Sentences about margins whose date is past."""
-        return [text for rule in self.rules.values() if (text := rule.warning(today))]
+        found = [rule.warning(today) for rule in self.rules.values()]
+        return [text for text in found if text is not None]
 
 
 def read_config(table: Mapping[str, Any], where: str, preset: str | None = None) -> GateConfig:
@@ -282,7 +283,7 @@ def _fidelity(config: GateConfig, table: Mapping[str, Any], where: str) -> GateC
 
 
 def _memory(config: GateConfig, table: Mapping[str, Any], where: str) -> GateConfig:
-    """With this table memory has a say, so that its peak has to be seen twice."""
+    """With this table memory is part of the verdict, and a verdict needs two measurements of the peak."""
     return replace(config, **{"memory_runs": MINIMUM_RUNS, **read_values(table, MEMORY, where)})
 
 

@@ -1,4 +1,4 @@
-"""Does what a rule says fit the benchmark it is about? Asked before anything runs, and again of stored runs."""
+"""Checks that a rule fits its benchmark: its metric, and the kind and size of its margin."""
 
 from __future__ import annotations
 

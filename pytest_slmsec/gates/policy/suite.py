@@ -267,7 +267,8 @@ def _judge(
         return Verdict.ERROR, tuple(broken)
     if len(members) == 1:
         return members[0].result.verdict, members[0].result.reasons
-    if alarms := _alarms(members, p_holm, macro.lower, limits, macro_gates):
+    alarms = _alarms(members, p_holm, macro.lower, limits, macro_gates)
+    if alarms:
         return Verdict.FAIL, tuple(alarms)
     doubts = _doubts(members, macro.upper, limits)
     return (Verdict.INCONCLUSIVE if doubts else Verdict.PASS), tuple(doubts)

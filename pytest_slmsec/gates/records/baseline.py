@@ -1,4 +1,4 @@
-"""Accepting a run into a baseline: what was measured takes its place, everything else stays as it was accepted."""
+"""Merges a run into a baseline: what the run measured is replaced, everything else is kept as it was accepted."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ def merge(old: Mapping[str, Any] | None, new: Mapping[str, Any], accepted: Mappi
     groups = {**before, **ours}
     section = {**new["slmsec"], "groups": list(groups.values()), "accepted": dict(accepted)}
     for by_model in ("fidelity", "distributions"):
-        if found := {**_section(old).get(by_model, {}), **new["slmsec"].get(by_model, {})}:
+        found = {**_section(old).get(by_model, {}), **new["slmsec"].get(by_model, {})}
+        if found:
             section[by_model] = found
     content = {**new, "benchmarks": _entries(old, new, set(ours)), "slmsec": section}
     return Merged(
@@ -87,7 +88,7 @@ def _with_its_run(group: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str,
 
 
 def _entries(old: Mapping[str, Any] | None, new: Mapping[str, Any], replaced: set[Key]) -> list[Any]:
-    """pytest-benchmark's entries: those of replaced groups, and those of the same name, make room."""
+    """pytest-benchmark's entries of the new run, and the old ones except those of replaced groups or the same name."""
     names = {entry.get("fullname") for entry in new["benchmarks"]}
     kept = [entry for entry in (old or {}).get("benchmarks", [])
             if _entry_key(entry) not in replaced and entry.get("fullname") not in names]  # fmt: skip

@@ -1,4 +1,4 @@
-"""One benchmark on one model as it was measured: what every gate starts from, live or stored."""
+"""One benchmark on one model as it was measured, in this run or stored: the input of every gate."""
 
 from __future__ import annotations
 
@@ -137,7 +137,8 @@ def _counts(lengths: Mapping[str, int]) -> str:
 
 
 def _check_values(columns: Mapping[str, Sequence[Any]], name: str) -> None:
-    if twice := duplicates(columns["item"]):
+    twice = duplicates(columns["item"])
+    if twice:
         raise CompareError(f"{name} has the item {twice[0]} twice; every item must occur once; {AGAIN}.")
     for item, value, parts in zip(columns["item"], columns["value"], columns["parts"], strict=True):
         numbers = {"score": value, **(parts if isinstance(parts, Mapping) else {"parts": None})}
@@ -145,7 +146,8 @@ def _check_values(columns: Mapping[str, Sequence[Any]], name: str) -> None:
             if not _is_number(number):
                 raise CompareError(f"{name}, item {item}: {key} is {number!r}, not a finite number; {AGAIN}.")
     for key in ("correct", "parsed"):
-        if wrong := [i for i, flag in zip(columns["item"], columns[key], strict=True) if not isinstance(flag, bool)]:
+        wrong = [i for i, flag in zip(columns["item"], columns[key], strict=True) if not isinstance(flag, bool)]
+        if wrong:
             raise CompareError(f"{name}, item {wrong[0]}: {key!r} is neither true nor false; {AGAIN}.")
 
 

@@ -1,7 +1,7 @@
-"""The handshake before any statistic: were both runs asked the same, and scored the same?
+"""Checks that two runs may be compared: the same items, prompts, decoding and scorer.
 
-A difference that could move a score is an error. Engine, batch and machine may differ for scores, with a warning, for
-speed and memory they may not.
+A difference that could change a score is an error. A different engine, batch size or machine is a warning for scores,
+and an error for speed and memory.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DEGENERATE_FROM_ITEMS = 30
 DEGENERATE_FROM_SHARE = 0.2
 NAMED = 3
 PACKAGES = ("The torch version", "The transformers version")
-"""Which an engine may do without (llama.cpp), and then records none."""
+"""Packages that some engines (llama.cpp) do not use; such an engine records no version of them."""
 
 Rescore = Callable[[BenchmarkRun], "list[Score] | str"]
 """Scores the stored answers of a run with today's scorer, or says in a sentence why that is not possible."""
@@ -52,7 +52,7 @@ def pair(base: BenchmarkRun, candidate: BenchmarkRun, rescore: Rescore | None = 
     """
     found = [*_identity(base, candidate), *_items(base, candidate)]
     if found:
-        raise CompareError(_together(base, candidate, found))
+        raise CompareError(_not_comparable(base, candidate, found))
     aligned = _aligned(base, candidate)
     warnings, found = _prompts(base, aligned)
     for run in (base, aligned):
@@ -62,7 +62,7 @@ def pair(base: BenchmarkRun, candidate: BenchmarkRun, rescore: Rescore | None = 
             found, warnings = found + trouble, warnings + remark
     found += _degenerate(base, aligned)
     if found:
-        raise CompareError(_together(base, candidate, found))
+        raise CompareError(_not_comparable(base, candidate, found))
     differing = _conditions(base, aligned)
     base, aligned, remark = _answerable(base, aligned)
     warnings += remark
@@ -71,7 +71,7 @@ def pair(base: BenchmarkRun, candidate: BenchmarkRun, rescore: Rescore | None = 
 
 
 def _answerable(base: BenchmarkRun, candidate: BenchmarkRun) -> tuple[BenchmarkRun, BenchmarkRun, list[str]]:
-    """Both without the items that have no published answer: nobody can be right there, so they are no evidence."""
+    """Both runs without the items that have no published answer: no model can be right on them."""
     kept = [index for index, parts in enumerate(base.columns["parts"]) if not parts.get(UNSCORED)]
     if len(kept) == base.n:
         return base, candidate, []
@@ -98,7 +98,7 @@ def restricted(base: BenchmarkRun, candidate: BenchmarkRun) -> BenchmarkRun:
     return base.taken([place[key] for key in wanted])
 
 
-def _together(base: BenchmarkRun, candidate: BenchmarkRun, found: Sequence[str]) -> str:
+def _not_comparable(base: BenchmarkRun, candidate: BenchmarkRun, found: Sequence[str]) -> str:
     return f"{candidate.name} cannot be compared with {base.model}: {'; '.join(found)}."
 
 
@@ -108,7 +108,8 @@ def _identity(base: BenchmarkRun, candidate: BenchmarkRun) -> list[str]:
         return [f"the base was measured on {base.benchmark}"]
     found = []
     for key, what in (("scorer", "scorer"), ("mode", "scoring mode"), ("metric", "metric"), ("judge", "judge")):
-        if (a := base.facts.get(key)) != (b := candidate.facts.get(key)):
+        a, b = base.facts.get(key), candidate.facts.get(key)
+        if a != b:
             found.append(f"the {what} differs ({a} and {b})")
     return found + _decoding(base.facts["decoding"] or {}, candidate.facts["decoding"] or {})
 

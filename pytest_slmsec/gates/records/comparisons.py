@@ -107,8 +107,13 @@ def _stored_base(spec: ModelSpec, runs: Sequence[BenchmarkRun], where: str) -> t
         for a in same
         if a.facts["quant"] in quants and a.facts.get("adapter") == adapter
     ]
-    chosen = spec.name if spec.name in names else plain[0] if plain else names[0] if len(names) == 1 else None
-    if chosen is None:
+    if spec.name in names:
+        chosen = spec.name
+    elif plain:
+        chosen = plain[0]
+    elif len(names) == 1:
+        chosen = names[0]
+    else:
         raise CompareError(f"{where} holds {', '.join(names)}, but neither {spec.name} nor {spec.base}: there is no "
                            "base to judge it against.")  # fmt: skip
     return tuple(run for run in runs if run.model == chosen)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pytest_slmsec.core.errors import UsageError
 from pytest_slmsec.gates.statistics.common import check_margin, normal_quantile, undecided
 from pytest_slmsec.gates.statistics.paired_binary import drop_bounds, fail_z, floor_items, tango_z
-from pytest_slmsec.gates.statistics.result import GateResult, Verdict
+from pytest_slmsec.gates.statistics.result import GateResult, Verdict, three_way
 from pytest_slmsec.gates.statistics.sequential_design import LOOKS, TWO_STAGE, obf_looks
 
 Floats = NDArray[np.float64]
@@ -169,7 +169,7 @@ def group_sequential_gate(
     critical = boundary(look, shares, alpha, spending)
     z = float(fail_z(lost, gained, n_seen, margin))
     passed = float(tango_z(lost, gained, n_seen, margin)) <= -critical
-    verdict = Verdict.FAIL if z >= critical else Verdict.PASS if passed else Verdict.INCONCLUSIVE
+    verdict = three_way(z >= critical, passed)
     p = repeated_p(look, z, shares, spending)
     p_fail = min(p, alpha) if verdict is Verdict.FAIL else max(p, alpha)
     bounds, drop = drop_bounds(lost, gained, n_seen, critical, critical), (lost - gained) / n_seen

@@ -17,7 +17,7 @@ from pytest_slmsec.core.errors import UsageError
 from pytest_slmsec.gates.statistics.alpha_spending import check_seen
 from pytest_slmsec.gates.statistics.common import check_margin, normal_quantile
 from pytest_slmsec.gates.statistics.paired_binary import drop_bounds, fail_z, tango_z
-from pytest_slmsec.gates.statistics.result import Bounds, GateResult, Verdict
+from pytest_slmsec.gates.statistics.result import Bounds, GateResult, Verdict, three_way
 
 Floats = NDArray[np.float64]
 
@@ -79,7 +79,7 @@ def _betting_result(
     log_pass = log_wealth(values, counts, margin / scale)
     log_fail = log_wealth(-values, counts, -margin / scale)
     target = -math.log(alpha)
-    verdict = Verdict.FAIL if log_fail >= target else Verdict.PASS if log_pass >= target else Verdict.INCONCLUSIVE
+    verdict = three_way(log_fail >= target, log_pass >= target)
     bounds = _scaled(betting_bounds(values, counts, alpha), scale)
     estimate = -float(values @ counts) / float(counts.sum()) * scale
     return GateResult(gate, verdict, n, estimate, bounds.lower, bounds.upper, margin, min(1.0, math.exp(-log_fail)),
@@ -160,7 +160,7 @@ def hybrid_gate(
         p_fail = min(p_early, 0.5 * math.erfc(z / math.sqrt(2)) * alpha / alpha_final)
         if verdict is Verdict.INCONCLUSIVE:
             passed = float(tango_z(lost, gained, n_seen, margin)) <= -critical
-            verdict = Verdict.FAIL if z >= critical else Verdict.PASS if passed else verdict
+            verdict = three_way(z >= critical, passed)
             bounds = drop_bounds(lost, gained, n_seen, critical, critical)
     return GateResult(gate, verdict, n_seen, early.estimate, bounds.lower, bounds.upper, margin, p_fail, "hybrid",
                       details=details)  # fmt: skip

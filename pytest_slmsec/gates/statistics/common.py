@@ -76,10 +76,10 @@ def undecided(
         is within half a standard error of the margin, so more items will not help soon), ``items_needed`` (at least the
         floor when leaning PASS).
     """
-    leaning_pass = estimate < margin
     need = items_to_decide(variance, estimate, margin, floor, alpha, power)
+    side = "PASS" if estimate < margin else "FAIL"
     return {
-        "leaning": None if need is None else "PASS" if leaning_pass else "FAIL",
+        "leaning": None if need is None else side,
         "below_floor": n < floor,
         "floor_items": floor,
         "close_to_limit": abs(margin - estimate) < 0.5 * math.sqrt(variance / n),

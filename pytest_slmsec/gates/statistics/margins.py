@@ -74,9 +74,10 @@ def read_allowance(value: Any, where: str) -> Allowance:
     """
     share, extra = 0.0, 0.0
     for part in value.split("+") if isinstance(value, str) else [""]:
-        if (percent := _AMOUNT.fullmatch(part)) and percent[2] == "%":
+        percent, size = _AMOUNT.fullmatch(part), _BYTES.fullmatch(part)
+        if percent is not None and percent[2] == "%":
             share += float(percent[1]) / 100
-        elif size := _BYTES.fullmatch(part):
+        elif size is not None:
             extra += float(size[1]) * _UNITS[size[2]]
         else:
             raise UsageError(f'{where} = {value!r}: write "2%", "16MiB" or "2% + 16MiB".')

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pytest_slmsec.core.errors import UsageError
 from pytest_slmsec.gates.statistics.common import check_margin, normal_quantile, undecided
-from pytest_slmsec.gates.statistics.result import Bounds, GateResult, Verdict
+from pytest_slmsec.gates.statistics.result import Bounds, GateResult, three_way
 
 Floats = NDArray[np.float64]
 
@@ -202,7 +202,7 @@ def binary_gate(
     limit = pass_margin(margin, base_accuracy)
     statistic = float(fail_z(*counts, margin))
     passed = limit > 0 and float(tango_z(*counts, limit)) <= -z_pass
-    verdict = Verdict.FAIL if statistic >= z_fail else Verdict.PASS if passed else Verdict.INCONCLUSIVE
+    verdict = three_way(statistic >= z_fail, passed)
     bounds = drop_bounds(*counts, z_pass, z_fail)
     details = _details(lost, gained, n, margin, counts, alpha_pass, power)
     for key in ("floor_items", "items_needed"):  # counted in items, of which a clustered one is but a part

@@ -18,16 +18,16 @@ from pytest_slmsec.gates.statistics.common import normal_quantile
 from pytest_slmsec.gates.statistics.result import TIME, Bounds, GateResult, Verdict, decide
 
 Floats = NDArray[np.float64]
-Arm = Literal["A", "B"]
+Side = Literal["A", "B"]
 
 MINIMUM_ROUNDS = 10
 WARM_UP_RUNS = 3
 
 
-def abba_order(rounds: int) -> tuple[tuple[Arm, Arm, Arm, Arm], ...]:
-    """Which arm to time when: A the base, B the candidate; rounds alternate between ABBA and BAAB.
+def abba_order(rounds: int) -> tuple[tuple[Side, Side, Side, Side], ...]:
+    """Which side to time when: A the base, B the candidate; rounds alternate between ABBA and BAAB.
 
-    A drift that is linear within a round falls on both arms alike, and no arm always comes first.
+    A drift that is linear within a round falls on both sides alike, and no side always comes first.
 
     Raises:
         UsageError: fewer than the 10 rounds that the gate needs.

@@ -122,6 +122,13 @@ class GateResult:
         return cls(**{**data, "verdict": Verdict(data["verdict"]), "reasons": tuple(data["reasons"])})
 
 
+def three_way(fails: bool, passes: bool) -> Verdict:
+    """FAIL before PASS, and INCONCLUSIVE where neither was shown."""
+    if fails:
+        return Verdict.FAIL
+    return Verdict.PASS if passes else Verdict.INCONCLUSIVE
+
+
 def decide(bounds: Bounds, margin: float) -> Verdict:
     """The verdict that one interval implies: never PASS on a point estimate."""
     if bounds.lower is not None and bounds.lower > margin:

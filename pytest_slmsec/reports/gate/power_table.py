@@ -1,4 +1,4 @@
-"""What the gate can show at all with the items there are, said before anything runs."""
+"""The plan of a gate: what it can show with the number of items of each benchmark."""
 
 from __future__ import annotations
 
@@ -64,7 +64,9 @@ class Planned:
     def primary(self, config: GateConfig) -> str:
         """The metric that decides."""
         names = self.rule(config).metrics
-        return names[0] if names else P_CORRECT if self.task.by_choice else self.task.metric.name
+        if names:
+            return names[0]
+        return P_CORRECT if self.task.by_choice else self.task.metric.name
 
     def binary(self, config: GateConfig) -> bool:
         """Whether what decides is a share of right or wrong answers."""

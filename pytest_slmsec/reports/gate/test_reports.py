@@ -110,8 +110,8 @@ def _break_line(config: pytest.Config) -> None:
             writer.line()
 
 
-class Told:
-    """What a failed gate says: wrapped on a terminal, on one line everywhere else."""
+class FailureText:
+    """The text of a failed gate: wrapped on a terminal, on one line everywhere else."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -133,7 +133,8 @@ def _report(gate: GateReport, location: tuple[str, int | None, str]) -> pytest.T
     when: Any = "setup" if gate.outcome == "error" else "call"
     outcome: Any = {"error": "failed", INCONCLUSIVE: "passed"}.get(gate.outcome, gate.outcome)
     skipped = (gate.prefix, 0, f"Skipped: {text}")
-    longrepr: Any = skipped if outcome == "skipped" else Told(text) if outcome == "failed" else None
+    longreprs: dict[str, Any] = {"skipped": skipped, "failed": FailureText(text)}
+    longrepr = longreprs.get(outcome)
     properties = [(key, value) for key, value in gate.properties.items()]
     report = pytest.TestReport(gate.nodeid, location, {}, outcome, longrepr, when, user_properties=properties)
     report.slmsec_gate = gate.outcome  # type: ignore[attr-defined]

@@ -51,7 +51,7 @@ def notes(judgement: Judgement) -> list[str]:
 
 
 def heading(judgement: Judgement) -> list[str]:
-    """Who is compared with whom, from where, under which preset."""
+    """Candidate and base with the runs they come from, and the preset."""
     scope = "" if judgement.config.scope == "population" else ", exactly these items"
     return [
         f"candidate: {shown(judgement.candidate)} ({shown(judgement.candidate_where)})",
@@ -227,7 +227,10 @@ def suite_reasons(judgement: Judgement) -> list[str]:
     gates: dict[str, list[str]] = {}
     for text in judgement.suite.reasons:
         name, colon, why = text.rstrip(".").partition(": ")
-        gates.setdefault(why if colon else name, []).extend([name] if colon else [])
+        if colon:
+            gates.setdefault(why, []).append(name)
+        else:
+            gates.setdefault(name, [])
     return [shown(f"{folded(names, MOST_SENTENCES)}: {why}" if names else why) for why, names in gates.items()]
 
 
@@ -242,7 +245,7 @@ def _undecided(gates: Sequence[Judged]) -> list[str]:
         reasons.setdefault(lack(judged.result), []).append(judged)
     found = []
     for why, those in sorted(reasons.items(), key=lambda pair: list(Lack).index(pair[0])):
-        names, benchmarks = _together(those, why), len({judged.benchmark for judged in those})
+        names, benchmarks = _named_by_benchmark(those, why), len({judged.benchmark for judged in those})
         places = f" of {benchmarks:,} benchmarks" if 1 < benchmarks < len(those) else ""
         many = f"{len(those):,} gate{'s' * (len(those) > 1)}{places}"
         found.append(f"Not decided, {why.value}: {many}: {folded(names, MOST_SENTENCES)}.")
@@ -258,7 +261,7 @@ _ASSUMED = (
 )
 
 
-def _together(gates: Sequence[Judged], why: Lack) -> list[str]:
+def _named_by_benchmark(gates: Sequence[Judged], why: Lack) -> list[str]:
     """The gates by name, those of one benchmark with the same numbers as one."""
     found: dict[tuple[str, str], list[Judged]] = {}
     for judged in gates:

@@ -71,7 +71,7 @@ def test_a_small_benchmark_alone_is_inconclusive():
 
 
 def test_arms_that_are_not_comparable_are_an_error_that_says_why():
-    found = judged(run(RIGHT), quantised(RIGHT, scorer="cti-mcq/strict/2"))
+    found = judged(run(RIGHT), quantised(RIGHT, scorer="cti-mcq/strict/0"))
     assert found.verdict is ERROR
     (gate,) = found.gates
     assert gate.what == "comparison"
