@@ -18,6 +18,8 @@ from collections.abc import Mapping
 from typing import Any
 from unicodedata import category, combining, normalize
 
+from pytest_slmsec.core.thoughts import separate
+
 ANSWER = "Answer: "
 LONGEST_RUN_OF_MARKS = 30
 """Combining characters in a row that are kept (Unicode Standard Annex 15, stream-safe text): more would make the
@@ -122,9 +124,11 @@ def plain_text(text: str) -> str:
     """An answer without markup and differences of form.
 
     Blanks are single, line breaks single or double, quotes, dashes and arrows those of ASCII (``-``, ``->``), letters
-    and digits their compatibility forms; ``_`` between words is a blank.
+    and digits their compatibility forms; ``_`` between words is a blank. A thought that nobody has
+    separated before is left out.
     """
-    unescaped = _ENTITY.sub(lambda match: html.unescape(match[0]), both_ends(text))
+    answer = separate(text).answer
+    unescaped = _ENTITY.sub(lambda match: html.unescape(match[0]), both_ends(answer))
     found = own_turn(both_ends(unicode_plain(unescaped)))
     return _tidy(_without_markup(_answers_of_objects(found)))
 
