@@ -14,8 +14,8 @@ QUICK = ServerSettings(timeout_s=5, attempts=4, backoff_s=0.001, longest_wait_s=
 
 def connect(server, name="openai:toy", notice=None, registry=None, thinking=None, **settings):
     """The engine of a model on a fault server. `thinking`: fields of `ThinkingSettings`."""
-    settings = replace(QUICK, base_url=server.url, **settings)
-    chosen = EngineSettings(server=settings, notice=notice, thinking=ThinkingSettings(**(thinking or {})))
+    servers = replace(QUICK, base_url=server.url, **settings)
+    chosen = EngineSettings(server=servers, notice=notice, thinking=ThinkingSettings(**(thinking or {})))
     return make_engine(parse_model(name, registry or {}, ()), chosen)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
@@ -52,7 +53,7 @@ GEMMA3N = {
     "vocab_size_per_layer_input": VOCABULARY, "intermediate_size": 64,
 }  # fmt: skip
 MROPE = {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [1, 1, 2]}}
-SPECIAL = {
+SPECIAL: dict[str, dict] = {
     "axk1": LATENT,
     "axk2": LATENT,
     "bamba": MAMBA2 | {"attn_layer_indices": [1]},
@@ -152,9 +153,9 @@ def config_of(name):
     return cls(**_small(cls(), name))
 
 
-def _small(default, name):
-    own = SPECIAL.get(name, {})
-    found = {
+def _small(default, name) -> dict[str, Any]:
+    own: dict[str, Any] = SPECIAL.get(name, {})
+    found: dict[str, Any] = {
         key: value
         for key, value in {**SIZES, **own}.items()
         if (key in own or _has(default, key)) and value is not None

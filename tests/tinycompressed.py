@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 SCHEMES = {"w4a16": "W4A16", "w8a8": "INT8", "fp8": "FP8_DYNAMIC"}
 GROUP = 32
@@ -24,6 +25,7 @@ def build_tiny_compressed(base: Path, path: Path, kind: str) -> Path:
     config = QuantizationConfig(config_groups={"group_0": scheme}, ignore=["lm_head"])
     apply_quantization_config(model, config)
     largest = {"w4a16": 7.5, "w8a8": 127.5, "fp8": 448.0}[kind]
+    module: Any
     for module in model.modules():
         if hasattr(module, "weight_scale"):
             columns = GROUP if kind == "w4a16" else module.weight.shape[1]

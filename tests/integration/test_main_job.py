@@ -45,8 +45,9 @@ class Job:
     def start(self, *args):
         command = [sys.executable, "-m", "pytest", str(SUITE), "--rootdir=.", "-q", "--benchmark-json=out.json"]
         command += ["--benchmark-quiet", *args]
-        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        return subprocess.Popen(command, cwd=self.folder, env=self.env, **streams)
+        return subprocess.Popen(
+            command, cwd=self.folder, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
 
     def run(self, *args):
         process = self.start(*args)

@@ -13,7 +13,7 @@ pytest.importorskip("lm_eval")
 
 
 def test_every_sort_of_case_agrees_with_lm_eval():
-    command = [sys.executable, SPEED, "--items=6", "--answers=3", "--new-tokens=6", "--vocabularies=4096"]
+    command = [sys.executable, str(SPEED), "--items=6", "--answers=3", "--new-tokens=6", "--vocabularies=4096"]
     command += ["--cases", "letter-0", "text-5", "generate-varied", "generate-answered", "--dtypes=fp32"]
     env = {key: value for key, value in os.environ.items() if key != "SLMSEC_DATA"}
     done = subprocess.run([*command, "--batch-sizes=2"], capture_output=True, text=True, env=env)

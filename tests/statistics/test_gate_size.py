@@ -53,7 +53,7 @@ def test_the_skew_correction_is_what_keeps_false_fail_down():
     assert mass[fail_z(lost, 0, n, margin) >= 1.6449].sum() == pytest.approx(0.0155, abs=0.001)
 
 
-def drawn(rng, n, drop, churn):
+def drawn(rng, n, drop, churn) -> tuple[int, int, int]:
     lost, gained, _ = rng.multinomial(n, [churn / 2 + drop, churn / 2, 1 - churn - drop])
     return int(lost), int(gained), n
 

@@ -101,12 +101,12 @@ class FullDisk:
 
 
 @pytest.mark.parametrize("room", [0, 1, 50])
-def test_a_full_disk_is_one_sentence_and_loses_nothing(tmp_path, room):
+def test_a_full_disk_is_one_sentence_and_loses_nothing(tmp_path, monkeypatch, room):
     path = tmp_path / "journal.jsonl"
     journal = Journal.start(path)
     journal.append(batch("safe"))
     before = path.read_bytes()
-    journal._file = FullDisk(journal._file, room)
+    monkeypatch.setattr(journal, "_file", FullDisk(journal._file, room))
     with pytest.raises(JournalError, match=r"No space left.*free some space.*the 1 answers before are safe"):
         journal.append(batch("lost"))
     assert path.read_bytes() == before

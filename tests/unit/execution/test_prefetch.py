@@ -2,6 +2,7 @@
 
 import threading
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -65,7 +66,8 @@ class Cases:
         self.prefetch.start(self.windows[self.cases[number]], last, known or {})
 
     def join(self, number):
-        return {case.number: one.output.text for case, one in self.prefetch.join(self.cases[number]).items()}
+        joined: Any = self.prefetch.join(self.cases[number])
+        return {case.number: one.output.text for case, one in joined.items()}
 
 
 def test_the_window_after_is_asked_and_given_to_whoever_joins():

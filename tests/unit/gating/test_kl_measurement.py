@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import tinymodel
@@ -40,7 +41,7 @@ def load(tmp_path_factory):
     def engine(noise=0.0):
         import torch
 
-        made = make_engine(ModelSpec("tiny", "tiny", source="path", location=str(folder)), settings)
+        made: Any = make_engine(ModelSpec("tiny", "tiny", source="path", location=str(folder)), settings)
         torch.manual_seed(0)
         with torch.no_grad():
             for weight in made.network.model.parameters():

@@ -19,13 +19,13 @@ REQUESTS = [Generate(f"q{n}", (Message("user", f"Which port is number {n}?"),), 
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
+def tiny(tmp_path_factory) -> tuple[ModelSpec, EngineSettings]:
     folder = tinymodel.build_tiny_llama(tmp_path_factory.mktemp("models") / "tiny")
     settings = EngineSettings(device="cpu", cache_dir=tmp_path_factory.mktemp("cache"), offline=True)
     return ModelSpec("tiny", "tiny", source="path", location=str(folder)), settings
 
 
-def test_the_peaks_of_a_process_that_does_nothing_else_repeat(tiny):
+def test_the_peaks_of_a_process_that_does_nothing_else_repeat(tiny: tuple[ModelSpec, EngineSettings]):
     runs = [in_a_process(*tiny, REQUESTS, 4)["peak_rss_bytes"] for _ in range(2)]
     assert memory_gate(runs, runs, RESIDENT).verdict is Verdict.PASS
 

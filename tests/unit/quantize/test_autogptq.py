@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tinymodel
@@ -57,7 +58,7 @@ def test_both_give_the_same_log_probabilities(autogptq_layout, spec, settings, q
     assert done.returncode == 0, done.stderr
     theirs = json.loads(done.stdout)
     assert theirs["layer"].startswith("auto_gptq.nn_modules.qlinear")
-    engine = make_engine(replace(spec(quant), quant=None, location=str(directory)), settings)
+    engine: Any = make_engine(replace(spec(quant), quant=None, location=str(directory)), settings)
     assert engine.info.kernel == "gptqmodel.TorchLinear"
     with torch.inference_mode():
         logits = engine.network.model(input_ids=torch.tensor([IDS])).logits[0]

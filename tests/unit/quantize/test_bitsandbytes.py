@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -138,7 +139,7 @@ def test_the_dtype_of_the_run_is_what_is_computed_in(own, settings, quant, asked
         plain = [name for name in tensors if name.endswith(("norm.weight", "embed_tokens.weight"))]
         tensors.update({name: tensors[name].to(torch.bfloat16) for name in plain})
 
-    engine = make_engine(own(quant, to_bf16 if asked == "fp32" else None), replace(settings, dtype=asked))
+    engine: Any = make_engine(own(quant, to_bf16 if asked == "fp32" else None), replace(settings, dtype=asked))
     assert engine.info.dtype == str(dtype).removeprefix("torch.")
     assert {p.dtype for p in engine.network.model.parameters() if p.is_floating_point()} == {dtype}
     layers = [m for m in engine.network.model.modules() if type(m).__name__ == "Linear4bit"]

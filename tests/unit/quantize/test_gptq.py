@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -104,7 +105,7 @@ def test_what_is_not_quantised_is_as_it_is_stored(spec, settings, quantised):
     """The scales are stored in fp16, the embeddings in fp32: computing in fp32 must not round them."""
     directory = quantised("gptq4")
     stored = load_file(directory / "model.safetensors")
-    engine = load_directory(directory, "gptq", replace(spec("gptq4"), quant=None), settings)
+    engine: Any = load_directory(directory, "gptq", replace(spec("gptq4"), quant=None), settings)
     loaded = engine.network.model.state_dict()
     plain = [name for name, tensor in stored.items() if tensor.dtype == torch.float32]
     assert "model.embed_tokens.weight" in plain
@@ -208,6 +209,7 @@ def test_without_gptqmodel_the_pip_line_is_named(monkeypatch):
 def test_nothing_is_printed_and_nothing_is_written_where_the_user_is(spec, calibration, tmp_path):
     code = f"""
 from pathlib import Path
+from typing import Any
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.registry import load_directory
 from pytest_slmsec.engines.common.settings import EngineSettings

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(not Path(DATA, "cti-bench").is_dir(), reason="SL
 BY_NAME = {task.name: task for task in TASKS}
 
 # Unrounded: right of valid answers; for VSP the mean deviation; for TAA correct and plausible.
-OFFICIAL = {
+OFFICIAL: dict[str, dict] = {
     "cti-mcq": {"ChatGPT-4": 1775 / 2500, "ChatGPT-3.5": 1353 / 2500, "Gemini-1.5": 1636 / 2500,
                 "LLAMA3-70B": 1644 / 2500, "LLAMA3-8B": 1533 / 2500},
     "cti-rcm": {"ChatGPT-4": 0.72, "ChatGPT-3.5": 0.672, "Gemini-1.5": 615 / 923, "LLAMA3-70B": 0.659,

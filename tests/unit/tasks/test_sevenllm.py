@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from pytest_slmsec.tasks.sources import find
 BY_NAME = {task.name: task for task in TASKS}
 CHOICE = {"question": "What was it?", "choice": {"A": "a worm", "B": "a bot", "C": "spam", "D": "none"}}
 BASE = {"category": "Summary", "filename": "one-en", "input": "A worm hit a bank.", "thought": "It says so."}
-ROWS = [
+ROWS: list[dict] = [
     {"id": 7, "task": "test-zh-ex", **BASE, "instruction": "提取名称", "output": {"名称": ["蠕虫"]}},
     {"id": 8, "task": "test-zh-gen", **BASE, "instruction": "概括", "output": "蠕虫攻击了银行。"},
     {
@@ -203,7 +204,8 @@ def test_the_best_single_value_is_found_among_all(tmp_path):
 def test_the_commonplace_answer_scores_what_it_says(language):
     task = BY_NAME[f"sevenllm-gen-{language}"]
     items = task.load(fixtures_dir() / "data")
-    text, value, per_item = task.constant(items, Mode.STRICT)
+    best: Any = task.constant(items, Mode.STRICT)
+    text, value, per_item = best
     assert text == COMMONPLACE[language]
     assert value == pytest.approx(
         sum(task.scorer(item, Output(text), Mode.STRICT).value for item in items) / len(items)

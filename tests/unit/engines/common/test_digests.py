@@ -16,8 +16,13 @@ def test_contents_count_and_folders_do_not(tmp_path):
 
 def test_a_large_file_is_read_once_and_again_when_it_changed(tmp_path, monkeypatch):
     read = []
+
+    def number_of_reading(path):
+        read.append(path)
+        return str(len(read))
+
     monkeypatch.setattr(digests, "SMALL_FILE_BYTES", 2)
-    monkeypatch.setattr(digests, "sha256_file", lambda path: read.append(path) or str(len(read)))
+    monkeypatch.setattr(digests, "sha256_file", number_of_reading)
     file = tmp_path / "model.safetensors"
     file.write_bytes(b"large")
     first = weights_sha256([file], tmp_path / "cache")

@@ -74,9 +74,12 @@ def test_what_a_benchmark_shares_is_computed_once(both, monkeypatch):
     llama.logits([7])  # nothing of another test is left
     fed = []
     feed = llama._context.feed
-    monkeypatch.setattr(
-        llama._context, "feed", lambda tokens, *every, **how: fed.extend(tokens) or feed(tokens, *every, **how)
-    )
+
+    def counting_feed(tokens, *args, **kwargs):
+        fed.extend(tokens)
+        return feed(tokens, *args, **kwargs)
+
+    monkeypatch.setattr(llama._context, "feed", counting_feed)
     requests = [pick(COMMON + "entry " * n, "A", "B", shared=len(COMMON)) for n in (1, 2, 3)]
     outputs = run_all(llama, requests)
     (shared,) = {one.shared for one in llama._encode(requests)}

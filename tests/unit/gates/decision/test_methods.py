@@ -16,7 +16,7 @@ from pytest_slmsec.gates.statistics.sequential_design import early_stopping_desi
 CONFIG = GateConfig()
 
 
-def flags(lost, gained, n):
+def flags(lost, gained, n) -> tuple[np.ndarray, np.ndarray]:
     """Base and candidate: `lost` items only the base gets right, `gained` only the candidate, the rest both."""
     before, after = np.ones(n, dtype=bool), np.ones(n, dtype=bool)
     after[:lost] = False
@@ -100,7 +100,7 @@ def test_two_stages_of_a_real_valued_score_share_the_error_rate():
 # -- clusters
 
 
-def clustered(n=400, size=4):
+def clustered(n=400, size=4) -> tuple[tuple[str, ...], tuple[np.ndarray, np.ndarray]]:
     """Passages of `size` questions; whole passages are lost."""
     return tuple(f"passage {row // size}" for row in range(n)), flags(16, 0, n)
 

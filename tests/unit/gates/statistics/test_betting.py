@@ -20,7 +20,7 @@ from pytest_slmsec.gates.statistics.result import Verdict
 OUTCOMES = st.lists(st.sampled_from([-1.0, 0.0, 0.0, 0.0, 1.0]), min_size=1, max_size=200)
 
 
-def counts(outcomes):
+def counts(outcomes) -> tuple[int, int, int]:
     return outcomes.count(-1.0), outcomes.count(1.0), len(outcomes)
 
 

@@ -77,7 +77,7 @@ def test_at_margin_0_it_is_mcnemars_z(c):
 
 
 @given(counts(), MARGINS)
-def test_test_and_interval_agree(c, margin):
+def test_test_and_interval_agree(c: tuple[int, int, int], margin):
     result = binary_gate(*c, margin)
     assert -1 <= result.lower <= result.estimate <= result.upper <= 1
     if min(abs(result.lower - margin), abs(result.upper - margin)) > 1e-9:
@@ -100,7 +100,7 @@ def test_one_more_wrong_answer_never_helps(c, margin):
 
 
 @given(counts(), MARGINS, MARGINS)
-def test_a_larger_margin_never_worsens_the_verdict(c, one, other):
+def test_a_larger_margin_never_worsens_the_verdict(c: tuple[int, int, int], one, other):
     assert RANK(verdict(*c, max(one, other))) <= RANK(verdict(*c, min(one, other)))
 
 

@@ -1,6 +1,7 @@
 """Any task by name: what is read from its definition, and what is refused in one sentence."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -20,11 +21,16 @@ def only(name):
     return task
 
 
+def definition(task: Any):
+    """What its loader was made with."""
+    return task.load.args[0]
+
+
 def test_the_files_found_by_name_are_those_of_the_known_tasks():
     from pytest_slmsec.tasks.nlp import TASKS
 
     assert {task.name: task_files()[task.name] for task in TASKS} == {
-        task.name: task.load.args[0].path for task in TASKS
+        task.name: definition(task).path for task in TASKS
     }
 
 
@@ -38,9 +44,9 @@ def test_a_choice_task_is_read_from_its_definition():
 
 def test_a_task_with_filters_takes_the_first_and_examples_come_from_the_training_split():
     task = only("gsm8k_cot")
-    assert task.load.args[0].headline == "exact_match,strict-match"
-    assert task.load.args[0].shots_split is None  # its examples stand in the definition itself
-    assert named_tasks("gsm8k")[0].load.args[0].shots_split == "train"
+    assert definition(task).headline == "exact_match,strict-match"
+    assert definition(task).shots_split is None  # its examples stand in the definition itself
+    assert definition(named_tasks("gsm8k")[0]).shots_split == "train"
 
 
 def test_a_task_of_one_continuation_counts_greedy_answers(tmp_path):
