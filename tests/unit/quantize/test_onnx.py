@@ -230,7 +230,7 @@ def test_what_goes_with_other_engines_only_is_refused(made, settings):
     )
     with pytest.raises(UsageError, match="the engine 'onnx' loads no adapters"):
         make_engine(replace(own(directory), adapter=Adapter("lora", "path", "/lora")), settings)
-    with pytest.raises(ModelError, match="holds an ONNX model, of which nothing else is made"):
+    with pytest.raises(ModelError, match="holds an ONNX model, which is not quantised further"):
         ensure_quantized(replace(own(directory), quant="int8wo"), settings)
 
 
