@@ -59,7 +59,9 @@ def broken(tmp_path_factory):
     (copies["no-json"] / "config.json").write_text('{"model_type": "llama",')
     tinymodel.build_tokenizer(copies["vocabulary"], vocab=420)
     weights["no-weights"].unlink()
-    index = {"weight_map": {"model.norm.weight": "model-00001-of-00002.safetensors", "lm_head": "model.safetensors"}}
+    shards = [f"model-0000{number}-of-00002.safetensors" for number in (1, 2)]
+    weights["shard"].rename(copies["shard"] / shards[1])
+    index = {"weight_map": {"model.norm.weight": shards[0], "lm_head": shards[1]}}
     (copies["shard"] / "model.safetensors.index.json").write_text(json.dumps(index))
     weights["pickle"].unlink()
     torch.save({}, copies["pickle"] / "pytorch_model.bin")
