@@ -68,7 +68,7 @@ CHINESE = (
 FILLER = (
     r"(?:[\s:=\"'(\[\])|>]|-(?=[\s>])|[是为應应该有项選选最]|选项|正确|的|는|은|は|"
     r"\b(?:the|option|options|choice|choices|letters?|answers?|alternative|statement|definitely|clearly|therefore|thus|"
-    r"hence|most|likely|probably|certainly|obviously|simply|just|now|indeed|actually|both|to|be|being|as follows|"
+    r"hence|most|likely|probably|certainly|obviously|simply|just|now|indeed|actually|both|to|(?-i:be)|being|as follows|"
     r"labell?ed|given by|is|are|indeed|that|it|it's|correct|die|der|das|den|buchstabe|antwort|eindeutig|wohl|"
     r"lautet|ist|"
     r"wahrscheinlich|vermutlich|la|el|los|las|le|les|es|est|una|opción|opcion|letra|respuesta|réponse|lettre|choix|"

@@ -40,6 +40,7 @@ def read(text):
         ("Ａ、Ｃ。", "AC"),
         ("Answer: BD", "BD"),
         ("Answer(s): B, E", "BE"),
+        ("Answer: BE", "BE"),
         ("The correct answers are A, B, and D.", "ABD"),
         ("The correct options are: B and C", "BC"),
         ("The correct answer is (C).", "C"),
