@@ -25,7 +25,6 @@ EXPECTED = {
     "tinyllama/gptq4": {
         ("cti-mcq", "collapsed-answers"), ("cti-mcq", "extractors-disagree"), ("cti-rcm", "garbled-text"),
         ("cti-rcm", "low-parse-rate"), ("cti-vsp", "garbled-text"), ("cti-vsp", "low-parse-rate"),
-        ("cti-vsp", "collapsed-answers"),
     },
 }  # fmt: skip
 
