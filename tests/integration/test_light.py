@@ -24,7 +24,9 @@ HEAVY = (
     "rouge",
     "thefuzz",
 )
-HERE = {**os.environ, "PYTHONPATH": os.pathsep.join([".", str(Path(__file__).parent.parent)])}
+WITHOUT_SETTINGS = {name: value for name, value in os.environ.items() if not name.startswith("SLMSEC_")}
+"""A variable such as SLMSEC_DATA is a setting, which is read and checked."""
+HERE = WITHOUT_SETTINGS | {"PYTHONPATH": os.pathsep.join([".", str(Path(__file__).parent.parent)])}
 REPORT = f"""
 import sys
 
@@ -62,7 +64,7 @@ def pytest_unconfigure(config):
 def imported_by(folder, *args):
     """The modules that a pytest process had imported at its end, and what it printed before that line."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "what_is_imported", "-p", "no:cacheprovider", *args]
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([".", os.environ.get("PYTHONPATH", "")])}
+    env = WITHOUT_SETTINGS | {"PYTHONPATH": os.pathsep.join([".", os.environ.get("PYTHONPATH", "")])}
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=env)
     assert done.returncode == 0, done.stdout + done.stderr
     printed, _, modules = done.stdout.partition("IMPORTED:")
