@@ -16,6 +16,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from pytest_slmsec.core.errors import MissingExtraError
@@ -58,7 +59,7 @@ def structure_within(text: str) -> Structure | None:
             return whole
     spans: list[tuple[int, Structure]] = []
     end = 0
-    for match in list(_OPENING.finditer(text))[:PLACES_TRIED]:
+    for match in islice(_OPENING.finditer(text), PLACES_TRIED):
         if match.start() < end:  # inside the structure found before
             continue
         embedded = _embedded(text, match.start())
