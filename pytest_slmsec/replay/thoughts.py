@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pytest_slmsec.core.thoughts import closes_unopened, ends_in_thought, without_thoughts
+from pytest_slmsec.core.open_thoughts import closes_unopened, ends_in_thought
+from pytest_slmsec.core.thoughts import without_thoughts
 from pytest_slmsec.replay.base import Recorded, Recording
 
 OPENED_SHARE = 0.5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pytest_slmsec.core.thoughts import NAMED_TAG
+from pytest_slmsec.core.thought_tags import NAMED_TAG
 from pytest_slmsec.sentinels.base import Evidence, Sentinel, surely_above
 
 SHARE = 0.05

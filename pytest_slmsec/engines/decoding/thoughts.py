@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from pytest_slmsec.core.items import Output
-from pytest_slmsec.core.thoughts import Start, Tag, closes_thought, separate, start_of, without_thoughts
+from pytest_slmsec.core.open_thoughts import Start, closes_thought, start_of
+from pytest_slmsec.core.thought_tags import Tag
+from pytest_slmsec.core.thoughts import separate, without_thoughts
 
 CLOSING_TOKENS = 24
 """A closing tag has at most so many tokens."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from pytest_slmsec.core.errors import PromptTooLong
 from pytest_slmsec.core.items import Choose, Generate, Message, Request
-from pytest_slmsec.core.thoughts import ends_in_thought
+from pytest_slmsec.core.open_thoughts import ends_in_thought
 from pytest_slmsec.engines.common.settings import ThinkingSettings
 from pytest_slmsec.engines.prompting.chat_template import BLANK_LINE, ChatTemplate
 from pytest_slmsec.engines.prompting.encoded import Encoded, common_beginning

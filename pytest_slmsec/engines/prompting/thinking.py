@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytest_slmsec.core.errors import ModelError
-from pytest_slmsec.core.thoughts import HARMONY, Tag, named_tags, open_tag
+from pytest_slmsec.core.open_thoughts import open_tag
+from pytest_slmsec.core.thought_tags import HARMONY, Tag, named_tags
 from pytest_slmsec.engines.common.settings import ThinkingSettings
 
 SWITCHES = ("enable_thinking", "thinking")

@@ -12,7 +12,8 @@ from typing import Any
 
 from pytest_slmsec.core.errors import ModelError
 from pytest_slmsec.core.items import Message
-from pytest_slmsec.core.thoughts import closes_unopened, separate
+from pytest_slmsec.core.open_thoughts import closes_unopened
+from pytest_slmsec.core.thoughts import separate
 from pytest_slmsec.engines.common.settings import ThinkingSettings
 from pytest_slmsec.engines.server.client import ServerError
 from pytest_slmsec.engines.server.dialect import Dialect, Parameters, TextAnswer, TextRequest

@@ -7,21 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_slmsec.core.items import Output
-from pytest_slmsec.core.thoughts import (
-    HARMONY,
-    KNOWN_TAGS,
-    THINK,
-    Start,
-    Tag,
-    closes_thought,
-    closes_unopened,
-    ends_in_thought,
-    named_tags,
-    open_tag,
-    separate,
-    start_of,
-    without_thoughts,
-)
+from pytest_slmsec.core.open_thoughts import open_tag
+from pytest_slmsec.core.thought_tags import HARMONY, KNOWN_TAGS, Tag, named_tags
+from pytest_slmsec.core.thoughts import separate, without_thoughts
 
 FINISHED = [
     ("<think>\nAt first A.\n</think>\n\nB", "At first A.", "B"),
@@ -110,43 +98,6 @@ def test_tags_that_a_tokenizer_or_a_template_names():
     (own,) = named_tags([], template)
     assert separate("<cot_thinking>A?</cot_thinking>B").found is False
     assert separate("<cot_thinking>A?</cot_thinking>B", [own]).answer == "B"
-
-
-@pytest.mark.parametrize(
-    ("tail", "tag"),
-    [
-        ("<|assistant|>\n<think>\n", THINK),
-        ("<|assistant|>\n<think>\n\n</think>\n\n", None),
-        ("<|assistant|>", None),
-        (f"<|start|>assistant{HARMONY.open}", HARMONY),
-        ("[THINK]", Tag("[THINK]", "[/THINK]")),
-        ("<think>\nOkay, ", THINK),
-    ],
-)
-def test_the_thought_that_a_prompt_leaves_open(tail, tag):
-    assert open_tag(tail) == tag
-    assert ends_in_thought(tail) is (tag is not None and tail.rstrip().endswith((">", "]")))
-
-
-def test_the_first_words_of_a_text_while_it_is_generated():
-    grown = ["", "\n", "<", "<th", "<think", "<think>", "<think>\nA"]
-    assert [start_of(text) for text in grown] == [Start.UNKNOWN] * 5 + [Start.THOUGHT] * 2
-    assert start_of("B") is start_of("<b>") is start_of("<|channel|>final") is Start.ANSWER
-    assert start_of("<|channel|>analysis") is Start.THOUGHT
-
-
-def test_the_last_words_of_a_thought_while_it_is_generated():
-    assert closes_thought("so B.\n</think>")
-    assert closes_thought("assistant<|channel|>final<|message|>")
-    assert not closes_thought("the tag `</think>")
-    assert not closes_thought("so B.")
-    assert not closes_thought("<think>")
-
-
-def test_whether_a_text_closes_what_it_did_not_open():
-    assert closes_unopened("A?</think>B")
-    assert not closes_unopened("<think>A?</think>B")
-    assert not closes_unopened("B")
 
 
 def test_a_thought_in_a_field_of_its_own_is_kept_in_front():

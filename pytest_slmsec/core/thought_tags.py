@@ -1,0 +1,138 @@
+"""The tags that models write around a thought: those that are known, and those that a tokenizer or chat template names.
+
+Tags are compared without differences in case and blanks (`tag_key`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import NamedTuple
+
+
+class Tag(NamedTuple):
+    """What opens a thought and what closes it."""
+
+    open: str
+    close: str
+
+
+THINK = Tag("<think>", "</think>")
+KNOWN_TAGS = (
+    THINK,
+    Tag("<thinking>", "</thinking>"),
+    Tag("<thought>", "</thought>"),  # EXAONE Deep
+    Tag("<seed:think>", "</seed:think>"),  # Seed-OSS
+    Tag("<reasoning>", "</reasoning>"),  # Reka
+    Tag("<reflection>", "</reflection>"),
+    Tag("<scratchpad>", "</scratchpad>"),
+    Tag("[THINK]", "[/THINK]"),  # Magistral
+    Tag("<|thinking|>", "<|/thinking|>"),
+    Tag("<|think|>", "<|/think|>"),
+    Tag("<|begin_of_thought|>", "<|end_of_thought|>"),  # OpenThinker, Sky-T1
+    Tag("<|START_THINKING|>", "<|END_THINKING|>"),  # Command A Reasoning
+    Tag("<|inner_prefix|>", "<|inner_suffix|>"),  # Apertus
+    Tag("<|channel>thought", "<channel|>"),  # Gemma 4
+    Tag("\u25c1think\u25b7", "\u25c1/think\u25b7"),  # Kimi-VL
+)
+OTHER_CLOSINGS = {
+    "<|thinking|>": ("</|thinking|>", "<|end_thinking|>", "<|thinking_end|>", "<|end_of_thinking|>"),
+    "<|think|>": ("</|think|>", "<|end_think|>", "<|think_end|>"),
+    "<think>": ("</thinking>", "</thought>"),
+    "<thinking>": ("</think>", "</thought>"),
+    "<thought>": ("</think>", "</thinking>"),
+}
+"""Further closing tags, by the opening one: models mix up the first three, and write the others in several ways."""
+HARMONY = Tag("<|channel|>analysis<|message|>", "<|channel|>final<|message|>")
+"""What a thought and an answer of gpt-oss begin with."""
+QUOTES = {"`": "`", '"': '"', "'": "'", "\u201c": "\u201d", "\u2018": "\u2019", "\u00ab": "\u00bb", "\u300c": "\u300d"}
+# "<think>", "[/THINK]", "<|begin_of_thought|>" in a vocabulary or a template.
+NAMED_TAG = re.compile(
+    r"<[|/]{0,2}[\w:./-]{0,24}(?:think|thought|reason|reflect|scratch)[\w:./-]{0,24}\|?>|"
+    r"\[/?(?:think|thinking|thought|reasoning)\]",
+    re.IGNORECASE,
+)
+ENDS_OF = (("start", "end"), ("begin", "end"), ("open", "close"), ("prefix", "suffix"))
+
+
+class TagVocabulary(NamedTuple):
+    """The tags that are looked for.
+
+    Attributes:
+        pattern: finds any of them in a text.
+        opens, closes: `tag_key` of a tag to the number of the pair that it opens, and to those that it may close.
+    """
+
+    pattern: re.Pattern[str]
+    opens: dict[str, int]
+    closes: dict[str, frozenset[int]]
+
+
+@lru_cache(maxsize=64)
+def tag_vocabulary(more: tuple[Tag, ...]) -> TagVocabulary:
+    """The vocabulary of `KNOWN_TAGS` and `more`."""
+    pairs = list(dict.fromkeys([*KNOWN_TAGS, *more]))
+    opens: dict[str, int] = {}
+    for index, pair in enumerate(pairs):
+        opens.setdefault(tag_key(pair.open), index)
+    closes: dict[str, set[int]] = {}
+    for pair in pairs:
+        for close in (pair.close, *OTHER_CLOSINGS.get(tag_key(pair.open), ())):
+            closes.setdefault(tag_key(close), set()).add(opens[tag_key(pair.open)])
+    texts = sorted({*opens, *closes}, key=len, reverse=True)
+    first, second = ("".join(sorted({re.escape(text[at]) for text in texts})) for at in (0, 1))
+    begin = rf"(?=[{first}][ \t{second}])"  # so that a text full of "<" is passed over quickly
+    pattern = re.compile(rf"{begin}(?:{'|'.join(map(_loose, texts))})", re.IGNORECASE)
+    return TagVocabulary(pattern, opens, {key: frozenset(found) for key, found in closes.items()})
+
+
+def tag_key(tag: str) -> str:
+    """A tag without differences in case and blanks."""
+    return "".join(tag.split()).lower()
+
+
+def _loose(tag: str) -> str:
+    """A pattern of a tag in which blanks may stand behind its first and before its last mark."""
+    found = re.fullmatch(r"(\W+)(.*?)(\W+)", tag, re.DOTALL)
+    if found is None:
+        return re.escape(tag)
+    head, middle, tail = map(re.escape, found.groups())
+    return rf"{head}[ \t]{{0,3}}{middle}[ \t]{{0,3}}{tail}"
+
+
+def between_quotes(text: str, start: int, end: int) -> bool:
+    """Whether a part of a text stands directly between a pair of quotation marks. `start`, `end`: its indices."""
+    return start > 0 and end < len(text) and QUOTES.get(text[start - 1]) == text[end]
+
+
+def named_tags(tokens: Iterable[str], template: str) -> tuple[Tag, ...]:
+    """The pairs of tags of thoughts among the added tokens of a tokenizer and in the text of a chat template.
+
+    Of `KNOWN_TAGS` one of the two is enough: many templates name only what closes a thought.
+    """
+    texts = list(dict.fromkeys([*(token for token in tokens if NAMED_TAG.fullmatch(token)),
+                                *NAMED_TAG.findall(template)]))  # fmt: skip
+    known = {tag_key(text): text for text in texts}
+    pairs = [pair for pair in KNOWN_TAGS if tag_key(pair.open) in known or tag_key(pair.close) in known]
+    seen = {tag_key(pair.open) for pair in pairs}
+    pairs += [
+        Tag(text, known[close])
+        for text in texts
+        for close in _closings(tag_key(text))
+        if close in known and tag_key(text) not in seen
+    ]
+    return tuple(dict.fromkeys(pairs))
+
+
+def _closings(key: str) -> list[str]:
+    """What may close a tag, in lower case: ``</x>``, ``[/x]``, ``<|/x|>``, ``<|end_x|>``, ``<|x_end|>``."""
+    head, body, tail = key[0], key[1:-1], key[-1]
+    if "/" in body[:2]:
+        return []
+    inner = body.strip("|")
+    bar = "|" if body.startswith("|") else ""
+    forms = [f"{head}/{body}{tail}", f"{head}{bar}/{inner}{bar}{tail}", f"{head}{bar}end_{inner}{bar}{tail}",
+             f"{head}{bar}{inner}_end{bar}{tail}"]  # fmt: skip
+    forms += [key.replace(begin, end) for begin, end in ENDS_OF if begin in key]
+    return [form for form in dict.fromkeys(forms) if form != key]
