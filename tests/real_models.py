@@ -17,7 +17,8 @@ import sys
 import time
 from pathlib import Path
 
-from pytest_slmsec.core.models import parse_model, shipped_registry
+from pytest_slmsec.core.model_names import parse_model
+from pytest_slmsec.core.model_registry import shipped_registry
 from pytest_slmsec.core.paths import cache_dir
 from pytest_slmsec.engines.common.checkpoint import MANIFEST
 from pytest_slmsec.engines.common.loading import locate

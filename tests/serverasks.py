@@ -5,7 +5,7 @@ from dataclasses import replace
 from faultserver import prompt_of
 
 from pytest_slmsec.core.items import Choose, Generate, Message
-from pytest_slmsec.core.models import parse_model
+from pytest_slmsec.core.model_names import parse_model
 from pytest_slmsec.engines.common.settings import EngineSettings, ServerSettings, ThinkingSettings
 from pytest_slmsec.quantize.load_model import make_engine
 

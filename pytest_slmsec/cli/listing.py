@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_slmsec.core.models import DTYPES, ModelSpec, Registry, parse_model
+from pytest_slmsec.core.model_names import parse_model
+from pytest_slmsec.core.model_registry import Registry
+from pytest_slmsec.core.models import DTYPES, ModelSpec
 from pytest_slmsec.core.paths import cache_dir
 from pytest_slmsec.core.wrap import wrapped
 from pytest_slmsec.engines.common.checkpoint import MANIFEST

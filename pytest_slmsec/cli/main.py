@@ -14,7 +14,9 @@ from pytest_slmsec.config.files import load_config, read_gate
 from pytest_slmsec.config.options import DEVICE, PRESET
 from pytest_slmsec.config.settings import engine_settings
 from pytest_slmsec.core.errors import SlmsecError, UsageError
-from pytest_slmsec.core.models import DTYPES, Registry, parse_model, shipped_registry
+from pytest_slmsec.core.model_names import parse_model
+from pytest_slmsec.core.model_registry import Registry, shipped_registry
+from pytest_slmsec.core.models import DTYPES
 from pytest_slmsec.core.version import __version__
 from pytest_slmsec.core.wrap import columns, for_stderr
 from pytest_slmsec.quantize.registry import QUANTIZERS

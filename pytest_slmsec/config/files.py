@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_slmsec.config.options import PLUGIN_OPTIONS, Option
 from pytest_slmsec.core.errors import UsageError
-from pytest_slmsec.core.models import check_entry
+from pytest_slmsec.core.model_registry import check_entry
 
 if TYPE_CHECKING:
     from pytest_slmsec.gates.policy.config import GateConfig

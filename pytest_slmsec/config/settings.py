@@ -28,16 +28,11 @@ from pytest_slmsec.config.options import (
 )
 from pytest_slmsec.config.thinking import thinking_settings
 from pytest_slmsec.core.errors import UsageError
-from pytest_slmsec.core.models import (
-    DTYPES,
-    ModelSpec,
-    Registry,
-    distinct,
-    parse_model,
-    shipped_registry,
-    split_names,
-)
+from pytest_slmsec.core.model_names import parse_model, split_names
+from pytest_slmsec.core.model_registry import Registry, shipped_registry
+from pytest_slmsec.core.models import DTYPES, ModelSpec
 from pytest_slmsec.core.paths import cache_dir
+from pytest_slmsec.core.recorded_names import distinct
 from pytest_slmsec.engines.common.settings import EngineSettings, ServerSettings
 from pytest_slmsec.quantize.registry import QUANTIZERS
 from pytest_slmsec.scoring.base import Mode

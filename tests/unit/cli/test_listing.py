@@ -7,7 +7,8 @@ import pytest
 
 from pytest_slmsec.cli import listing
 from pytest_slmsec.cli.listing import here, is_downloaded, list_lines, model_lines, models_made
-from pytest_slmsec.core.models import ModelSpec, shipped_registry
+from pytest_slmsec.core.model_registry import shipped_registry
+from pytest_slmsec.core.models import ModelSpec
 
 OWN = {
     "ours": {"location": "/nowhere/ours", "licence": "internal", "context_tokens": 4096, "chat_template": False},

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from pytest_slmsec.core.errors import MissingExtraError, QuantizeError
-from pytest_slmsec.core.models import parse_model, shipped_registry
+from pytest_slmsec.core.model_names import parse_model
+from pytest_slmsec.core.model_registry import shipped_registry
 from pytest_slmsec.quantize import plan as planning
 from pytest_slmsec.quantize.load_model import make_engine
 from pytest_slmsec.quantize.manifest import CACHE_SUBDIR

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 from filelock import FileLock
 
-from pytest_slmsec.core.models import parse_model, shipped_registry
+from pytest_slmsec.core.model_names import parse_model
+from pytest_slmsec.core.model_registry import shipped_registry
 from pytest_slmsec.quantize.manifest import CACHE_SUBDIR
 from pytest_slmsec.quantize.plan import plan_quantization
 from pytest_slmsec.quantize.registry import QUANTIZERS

@@ -13,7 +13,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from pytest_slmsec.core.errors import MissingExtraError, ModelError, ModelUnavailable, UsageError
 from pytest_slmsec.core.items import Choose, Generate, Message
-from pytest_slmsec.core.models import Adapter, parse_model
+from pytest_slmsec.core.model_names import parse_model
+from pytest_slmsec.core.models import Adapter
 from pytest_slmsec.engines.causal_lm import adapters
 from pytest_slmsec.engines.common.checkpoint import read_checkpoint
 from pytest_slmsec.quantize.load_model import make_engine

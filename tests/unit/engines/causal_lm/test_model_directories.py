@@ -12,7 +12,8 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from pytest_slmsec.core.errors import ModelUnavailable, UsageError
-from pytest_slmsec.core.models import ModelSpec, parse_model
+from pytest_slmsec.core.model_names import parse_model
+from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.common import loading
 from pytest_slmsec.engines.common.checkpoint import read_checkpoint
 from pytest_slmsec.engines.common.loading import locate, pick_device

@@ -9,7 +9,8 @@ import torch
 import transformers
 from architectures import GROUPED, PACKABLE, made
 
-from pytest_slmsec.core.models import parse_model, shipped_registry
+from pytest_slmsec.core.model_names import parse_model
+from pytest_slmsec.core.model_registry import shipped_registry
 from pytest_slmsec.engines.common.loading import load_tokenizer
 from pytest_slmsec.engines.packed.attention import NotPackable
 from pytest_slmsec.engines.packed.check import checked_model

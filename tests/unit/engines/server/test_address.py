@@ -8,7 +8,7 @@ from faultserver import FaultServer
 from serverasks import QUICK, connect, question
 
 from pytest_slmsec.core.errors import ModelError, UsageError
-from pytest_slmsec.core.models import parse_model
+from pytest_slmsec.core.model_names import parse_model
 from pytest_slmsec.engines.common.settings import EngineSettings, ServerSettings
 from pytest_slmsec.engines.server.address import Address, Key, address_of
 from pytest_slmsec.quantize.load_model import make_engine

@@ -8,7 +8,7 @@ from faultserver import FaultServer
 from serverasks import QUICK, connect
 
 from pytest_slmsec.core.errors import ModelUnavailable
-from pytest_slmsec.core.models import parse_model
+from pytest_slmsec.core.model_names import parse_model
 from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.engines.registry import load_directory
 from pytest_slmsec.engines.server.address import Address

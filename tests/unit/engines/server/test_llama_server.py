@@ -8,7 +8,8 @@ from serverasks import QUICK, question
 from tinymodel import build_tiny_llama
 
 from pytest_slmsec.core.items import Choose, Message
-from pytest_slmsec.core.models import ModelSpec, parse_model
+from pytest_slmsec.core.model_names import parse_model
+from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.common.base import unable
 from pytest_slmsec.engines.common.checkpoint import read_checkpoint
 from pytest_slmsec.engines.common.settings import EngineSettings, ServerSettings

@@ -5,7 +5,7 @@ from faultserver import FaultServer
 from serverasks import connect, letters, on_items, question
 
 from pytest_slmsec.core.errors import ModelError
-from pytest_slmsec.core.models import parse_model
+from pytest_slmsec.core.model_names import parse_model
 from pytest_slmsec.engines.common.base import Capability
 from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.quantize.load_model import make_engine

@@ -8,7 +8,7 @@ from serverasks import connect, letters, question
 
 from pytest_slmsec.core.errors import ModelError, UsageError
 from pytest_slmsec.core.items import Choose, Generate, Message
-from pytest_slmsec.core.models import check_entry
+from pytest_slmsec.core.model_registry import check_entry
 from pytest_slmsec.engines.common.base import Capability, unable
 from pytest_slmsec.engines.server.probe import is_expected, same_model
 

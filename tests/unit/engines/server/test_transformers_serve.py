@@ -7,7 +7,8 @@ from realservers import running
 from serverasks import QUICK, letters, question
 from tinymodel import build_tiny_llama
 
-from pytest_slmsec.core.models import ModelSpec, parse_model
+from pytest_slmsec.core.model_names import parse_model
+from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.common.base import unable
 from pytest_slmsec.engines.common.settings import EngineSettings, ServerSettings
 from pytest_slmsec.quantize.load_model import make_engine

@@ -4,7 +4,7 @@ import pytest
 from benchmark_runs import run
 
 from pytest_slmsec.core.errors import CompareError, UsageError
-from pytest_slmsec.core.models import parse_model
+from pytest_slmsec.core.model_names import parse_model
 from pytest_slmsec.gates.records.comparisons import live_comparisons, stored_comparisons
 
 REGISTRY = {name: {"location": "/nowhere"} for name in ("phi3", "qwen")}

@@ -5,7 +5,8 @@ import math
 import pytest
 from lmeval import definition
 
-from pytest_slmsec.core.models import parse_model, shipped_registry
+from pytest_slmsec.core.model_names import parse_model
+from pytest_slmsec.core.model_registry import shipped_registry
 from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.quantize.load_model import make_engine
 from pytest_slmsec.scoring.base import Mode

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_slmsec.core.errors import UnknownModelError, UsageError
-from pytest_slmsec.core.models import Adapter, check_entry, distinct, parse_model, shipped_registry, split_names
-from pytest_slmsec.quantize.registry import QUANTIZERS
+from pytest_slmsec.core.model_names import parse_model, split_names
+from pytest_slmsec.core.model_registry import shipped_registry
+from pytest_slmsec.core.models import Adapter
 
 QUANTS = ("gptq2", "gptq3", "gptq4", "gptq8")
 REGISTRY = {
@@ -56,64 +57,24 @@ def test_a_local_directory_with_quantisation(tmp_path):
     assert (spec.location, spec.quant) == (str(tmp_path), "gptq4")
 
 
-@pytest.mark.parametrize(
-    ("name", "says"),
-    [
-        ("phi3-gptq5", r"'gptq5' is no known quantisation \(did you mean phi3-gptq"),
-        ("phj3", "no such model; did you mean phi3"),
-        ("./nowhere", "there is no directory ./nowhere"),
-        ("", "no such model"),
-    ],
-)
-def test_an_unknown_name_says_what_is_near(name, says):
-    with pytest.raises(UnknownModelError, match=says):
-        parse_model(name, REGISTRY, QUANTS)
-
-
-@pytest.mark.parametrize(
-    ("name", "says"),
-    [
-        ("tinysek", "did you mean tinysec?"),
-        ("tinysek-gptq4", "did you mean tinysec-gptq4?"),
-        ("tinysec-gptq5", "did you mean tinysec-gptq2, tinysec-gptq3, tinysec-gptq4 or tinysec-gptq8?"),
-        ("tinysec-gptq", "did you mean tinysec-gptq2, tinysec-gptq3, tinysec-gptq4 or tinysec-gptq8?"),
-        ("tinysec-bf17", "did you mean tinysec-bf16?"),
-        ("tinysec-q4", "did you mean tinysec-q4_k_m or tinysec-q4_k_s?"),
-        ("phi4", "did you mean phi4-mini?"),
-        ("llama3.2", "did you mean llama3.2-1b or llama3.2-3b?"),
-    ],
-)
-def test_what_is_proposed_for_a_misspelt_name(name, says):
-    with pytest.raises(UnknownModelError) as caught:
-        parse_model(name, shipped_registry(), tuple(QUANTIZERS))
-    assert says in str(caught.value)
-
-
-def test_a_directory_with_an_unknown_quantisation(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "my-model").mkdir()
-    with pytest.raises(UnknownModelError, match=r"'gptq5' is no known quantisation \(did you mean \./my-model-gptq"):
-        parse_model("./my-model-gptq5", REGISTRY, QUANTS)
-
-
 def test_a_gguf_file_is_a_model(tmp_path):
     path = tmp_path / "model,v2+x-Q4_K_M.gguf"
     path.write_bytes(b"GGUF")
     (name,) = split_names([str(path)])
-    spec = parse(name)
+    spec = parse_model(name, {}, ())
     assert (spec.source, spec.location, spec.quant, spec.adapter) == ("path", str(path), None, None)
     with pytest.raises(UnknownModelError, match="or a GGUF file"):
-        parse(str(tmp_path / "none.gguf"))
+        parse_model(str(tmp_path / "none.gguf"), {}, ())
 
 
 def test_a_gguf_file_of_the_hub():
-    spec = parse("hf:org/name-GGUF@v1::sub/model.Q4_K_M.gguf")
+    spec = parse_model("hf:org/name-GGUF@v1::sub/model.Q4_K_M.gguf", {}, ())
     assert (spec.source, spec.location, spec.revision) == ("hub", "org/name-GGUF", "v1")
     assert spec.file == "sub/model.Q4_K_M.gguf"
     entry = {"soc": {"location": "hf:org/name-GGUF", "file": "model.gguf"}}
     assert parse_model("soc", entry, ()).file == "model.gguf"
     with pytest.raises(UsageError, match=r"it must end in \.gguf"):
-        parse("hf:org/name::model.bin")
+        parse_model("hf:org/name::model.bin", {}, ())
 
 
 def test_an_adapter_behind_the_name(tmp_path):
@@ -165,31 +126,6 @@ def test_repeated_and_comma_separated_names_count_once(tmp_path):
     assert split_names(["phi3,phi3-gptq4", "phi3", " mine ", str(odd)]) == ["phi3", "phi3-gptq4", "mine", str(odd)]
 
 
-def test_a_registry_entry_with_a_typo_is_named():
-    with pytest.raises(UsageError, match="unknown key 'lokation'"):
-        check_entry("x", {"lokation": "hf:a/b"}, "pyproject.toml")
-    with pytest.raises(UsageError, match="needs `location`"):
-        check_entry("x", {}, "pyproject.toml")
-    with pytest.raises(UsageError, match="`adapter` of the model 'x' must be text"):
-        check_entry("x", {"location": "hf:a/b", "adapter": True}, "pyproject.toml")
-
-
-def test_every_shipped_entry_is_sound():
-    for name, entry in shipped_registry().items():
-        check_entry(name, entry, "models.toml")
-        served = parse_model(name, shipped_registry(), QUANTS).source == "server"
-        for quant in ("",) if served else ("", "-gptq4", "-bf16"):
-            assert parse_model(name + quant, shipped_registry(), QUANTS).base == name
-
-
-def test_every_shipped_model_says_what_a_user_has_to_know():
-    for name in shipped_registry():
-        spec = parse_model(name, shipped_registry(), QUANTS)
-        assert spec.licence, name
-        assert spec.context_tokens, name
-        assert spec.chat_template is not None or spec.source == "server", name
-
-
 @given(st.text(max_size=40))
 def test_any_text_is_a_model_or_one_clear_error(name):
     try:
@@ -197,49 +133,6 @@ def test_any_text_is_a_model_or_one_clear_error(name):
     except UsageError:
         return
     assert spec.name == name
-
-
-@pytest.fixture
-def runs(tmp_path, monkeypatch):
-    """Recorded runs in folders of like names, and one with a comma."""
-    monkeypatch.chdir(tmp_path)
-    for folder in ("a/phi3/bare", "b/phi3/bare", "a/phi3/gptq4", "x,y"):
-        path = tmp_path / folder
-        path.mkdir(parents=True)
-        (path / "cti-mcq.outputs.json").write_text("[]")
-    return tmp_path
-
-
-def parse(name):
-    return parse_model(name, REGISTRY, QUANTS)
-
-
-def test_recorded_answers_go_by_a_short_name(runs):
-    folder = parse("replay:a/phi3/bare")
-    assert (folder.name, folder.base, folder.quant) == ("replay:phi3/bare", "replay:phi3/bare", None)
-    assert (folder.source, folder.location, folder.member) == ("replay", "a/phi3/bare", None)
-    one = parse("replay:a/phi3/bare/cti-mcq.outputs.json::LLAMA3-8B")
-    assert (one.name, one.member) == ("replay:LLAMA3-8B", "LLAMA3-8B")
-    assert one.names == ("replay:LLAMA3-8B", "replay:a/phi3/bare/cti-mcq.outputs.json::LLAMA3-8B")
-
-
-def test_equal_short_names_become_longer(runs):
-    specs = distinct(map(parse, ("replay:a/phi3/bare", "replay:b/phi3/bare", "replay:a/phi3/gptq4", "phi3", "phi3")))
-    assert [spec.name for spec in specs] == ["replay:a/phi3/bare", "replay:b/phi3/bare", "replay:phi3/gptq4", "phi3"]
-    named = distinct(map(parse, ("replay:a/phi3/bare::m", "replay:b/phi3/bare::m")))
-    assert [spec.name for spec in named] == ["replay:a/phi3/bare::m", "replay:b/phi3/bare::m"]
-
-
-def test_a_comma_in_a_path_of_recorded_answers(runs):
-    assert split_names(["replay:x,y", "replay:x,y::m", "replay:a/phi3/bare,phi3"]) == [
-        "replay:x,y", "replay:x,y::m", "replay:a/phi3/bare", "phi3",
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize("name", ["replay:", "replay:nowhere", "replay:nowhere/run.jsonl::m"])
-def test_recorded_answers_that_are_not_there(name):
-    with pytest.raises(UnknownModelError, match=r"there is no file or folder .* of recorded answers"):
-        parse(name)
 
 
 def test_a_file_of_a_python_package_is_a_model():
