@@ -18,6 +18,7 @@ READERS = (
     "pytest_slmsec.replay.lm_eval",
     "pytest_slmsec.replay.transcript",
     "pytest_slmsec.replay.sevenllm",
+    "pytest_slmsec.replay.athena",
     "pytest_slmsec.replay.benchmark_json",
 )
 CHOOSE = "::"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-ERROR_TEXTS = ("Generation Error:", "FAIL TO QUERY")
-"""As they begin: the first of recorded runs, the second of PurpleLlama's `query_llm.py`."""
+ERROR_TEXTS = ("Generation Error:", "FAIL TO QUERY", "Error generating response")
+"""As they begin: the first of recorded runs, the second of PurpleLlama's `query_llm.py`, the third of AthenaBench."""
 
 
 def error_text(text: str) -> str | None:

@@ -146,6 +146,11 @@ def aggregate_mass(scores: Sequence[Score], mode: Mode) -> Result:
     return replace(aggregate_mean(scores, mode), extras=_mean_parts(scores))
 
 
+def aggregate_mass_of_answered(scores: Sequence[Score], mode: Mode) -> Result:
+    """As `aggregate_mass`, but official scoring leaves unparsed answers out."""
+    return replace(aggregate_mean_of_answered(scores, mode), extras=_mean_parts(scores))
+
+
 def _mean(values: Sequence[float]) -> float:
     return fsum(values) / len(values)
 
@@ -193,6 +198,10 @@ ROUGE_L_V2 = Metric("ROUGE-L v2", aggregate_mean, tell_extras=True)
 ROUGE_L_V2_ZH = Metric("ROUGE-L v2 zh", aggregate_mean_of_answered, tell_extras=True)
 F1_V2 = Metric("F1 v2", aggregate_mean, tell_extras=True)
 
+ACCURACY_OF_ALL = Metric("accuracy of all", aggregate_share, binary=True)
+CVSS_ACCURACY = Metric("CVSS accuracy", aggregate_mass_of_answered)
+ALIAS_ACCURACY = Metric("CTIBench aliases", aggregate_share, binary=True)
+
 ACC = Metric("acc", aggregate_share, binary=True)
 ACC_NORM = Metric("acc_norm", aggregate_share, binary=True)
 EXACT_MATCH = Metric("exact_match", aggregate_share, binary=True)
@@ -211,6 +220,9 @@ METRICS = {
         ROUGE_L_V2,
         ROUGE_L_V2_ZH,
         F1_V2,
+        ACCURACY_OF_ALL,
+        CVSS_ACCURACY,
+        ALIAS_ACCURACY,
         ACC,
         ACC_NORM,
         EXACT_MATCH,

@@ -8,10 +8,12 @@ from math import fsum
 from typing import NamedTuple
 
 from pytest_slmsec.core.items import Item
+from pytest_slmsec.scoring.athena import SCALE
 from pytest_slmsec.scoring.attack_techniques import f1, technique_ids
 from pytest_slmsec.scoring.base import Mode
 from pytest_slmsec.scoring.cvss import base_score
 from pytest_slmsec.scoring.letter_set import gold_letters
+from pytest_slmsec.scoring.mitigations import mitigation_ids
 
 
 class ConstantAnswer(NamedTuple):
@@ -75,6 +77,13 @@ def best_base_score(items: Sequence[Item], mode: Mode) -> ConstantAnswer:
     return ConstantAnswer(f"{best:.1f}", deviation, counted)
 
 
+def best_vector_accuracy(items: Sequence[Item], mode: Mode) -> ConstantAnswer:
+    """The constant CVSS base score of `best_base_score` by the accuracy of `scoring.athena`."""
+    best = best_base_score(items, mode)
+    shares = tuple(None if points is None else 1 - points / SCALE for points in best.per_item or ())
+    return ConstantAnswer(best.answer, 1 - best.value / SCALE, shares)
+
+
 def best_actor(items: Sequence[Item], mode: Mode) -> ConstantAnswer:
     """The gold actor whose aliases cover the most items, and its accuracy."""
 
@@ -90,7 +99,16 @@ def best_actor(items: Sequence[Item], mode: Mode) -> ConstantAnswer:
 def best_technique_set(items: Sequence[Item], mode: Mode) -> ConstantAnswer:
     """The k most frequent technique ids for the k with the highest mean F1 over items."""
     del mode
-    gold = [technique_ids(item.gold) for item in items]
+    return _best_set([technique_ids(item.gold) for item in items])
+
+
+def best_mitigation_set(items: Sequence[Item], mode: Mode) -> ConstantAnswer:
+    """As `best_technique_set`, for mitigation ids."""
+    del mode
+    return _best_set([mitigation_ids(item.gold) for item in items])
+
+
+def _best_set(gold: Sequence[frozenset[str]]) -> ConstantAnswer:
     ranked = [name for name, _ in Counter(sorted(name for ids in gold for name in ids)).most_common()]
     score, neg_size = max((_mean_f1(gold, frozenset(ranked[:size])), -size) for size in range(1, len(ranked) + 1))
     best = frozenset(ranked[:-neg_size])

@@ -12,6 +12,7 @@ from pytest_slmsec.tasks.base import Task
 
 FAMILIES = (
     "pytest_slmsec.tasks.ctibench",
+    "pytest_slmsec.tasks.athenabench",
     "pytest_slmsec.tasks.sevenllm",
     "pytest_slmsec.tasks.cyberseceval",
     "pytest_slmsec.tasks.mmlu_style",

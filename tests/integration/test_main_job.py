@@ -16,6 +16,7 @@ from pytest_slmsec.tasks.registry import tasks
 SUITE = Path(__file__).parent.parent.parent / "benchmarks"
 WRITING = (
     "cti-mcq", "cti-rcm", "cti-rcm-2021", "cti-vsp", "cti-taa", "cti-ate",
+    "athena-mcq", "athena-ate", "athena-rcm", "athena-rms", "athena-vsp", "athena-taa",
     "sevenllm-mcq-en", "sevenllm-mcq-zh", "sevenllm-gen-en", "sevenllm-gen-zh", "sevenllm-extract-en",
     "sevenllm-extract-zh", "mitre", "mitre-frr", "mitre-frr-multilingual", "cybermetric-80", "seceval", "secbench-mcq",
     "opseval-wired-network", "opseval-oracle", "opseval-5g", "gsm8k",

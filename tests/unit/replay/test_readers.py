@@ -182,3 +182,22 @@ def test_what_no_reader_knows_lists_the_forms(tmp_path, content):
     assert reader_of(path) is None
     with pytest.raises(ReplayError, match=r"holds no recorded answers of a known form; known: TASK.outputs.json; "):
         read(path)
+
+
+def athena(**changed):
+    line = {"id": 5, "prompt": "Which?", "response": "Answer: C", "prediction": "C", "answer": "C", "score": 1}
+    return line | {"success": True} | changed
+
+
+def test_scored_runs_of_athenabench(tmp_path):
+    path = tmp_path / "Qwen3" / "MCQ3k-scored.jsonl"
+    (found,) = read(lines(path, athena(), athena(response="Error generating response: 503")))
+    assert (found.benchmark, found.model) == ("athena-mcq", "Qwen3")
+    first, failed = found.answers
+    assert (first.prompt, first.output.text, first.gold) == ("Which?", "Answer: C", "C")
+    assert failed.output.error == "recorded as an error: 'Error generating response: 503'"
+
+
+def test_a_damaged_run_of_athenabench(tmp_path):
+    with pytest.raises(ReplayError, match=r"ATE-scored\.jsonl, line 2: 'response' is None, not str"):
+        read(lines(tmp_path / "ATE-scored.jsonl", athena(), athena(response=None)))
