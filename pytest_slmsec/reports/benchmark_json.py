@@ -163,8 +163,9 @@ def columns(group: EvaluationResult) -> dict[str, Any]:
     per_item["sha256"] = group.header["item_sha256"]
     if any(row.get("replies") for row in rows):
         per_item["replies"] = [row["replies"] for row in rows]
-    if any(row.get("cluster") is not None for row in rows):
-        per_item["cluster"] = [row["cluster"] for row in rows]
+    for key in ("cluster", "category"):
+        if any(row.get(key) is not None for row in rows):
+            per_item[key] = [row.get(key) for row in rows]
     if all("prompt_words" in row for row in rows):
         per_item["prompt_words"] = [row["prompt_words"] for row in rows]
     if group.header.get(CONSTANT_PER_ITEM) is not None:

@@ -35,7 +35,8 @@ def row(case: Case, answer: Answer) -> dict[str, Any]:
         "hit_limit": output.hit_limit,
         "seconds": answer.seconds,
         "gold": answer.item.gold,
-        "cluster": _cluster(answer.item),
+        "cluster": _named(answer.item, "cluster"),
+        "category": _named(answer.item, "category"),
         "text": answer.text,
         "thought": output.thought,
         "logprobs": output.choice_logprobs and list(output.choice_logprobs),
@@ -44,9 +45,11 @@ def row(case: Case, answer: Answer) -> dict[str, Any]:
     }
 
 
-def _cluster(item: Item) -> str | None:
-    """The text that several items are about, where the benchmark says: such items are not independent."""
-    name = item.meta.get("cluster")
+def _named(item: Item, key: str) -> str | None:
+    """What the benchmark says about an item: its ``cluster``, the text that it shares with other items, which are
+    therefore not independent; or its ``category`` (tactic, weakness, language), by which losses are shown.
+    """
+    name = item.meta.get(key)
     return None if name is None else str(name)
 
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pytest_slmsec.core.errors import DataError
 from pytest_slmsec.core.items import Item
@@ -45,6 +46,11 @@ RELATED = "cti-bench/evaluation/related_dict.json"
 Rows = Sequence[Mapping[str, object]]
 Gold = Callable[[str], str | None]
 """A cell of the column `GT` to the gold answer, or None if it is none."""
+Category = Callable[[Mapping[str, object], str], str | None]
+"""A row and its gold answer to the item's category, or None."""
+SEVERITIES = ((9.0, "critical"), (7.0, "high"), (4.0, "medium"), (0.1, "low"))
+"""Least base score of each severity, from the CVSS v3.1 specification, section 5."""
+KNOWLEDGE_BASES = {"attack.mitre.org": "ATT&CK", "cwe.mitre.org": "CWE", "capec.mitre.org": "CAPEC"}
 
 
 def letter_gold(cell: str) -> str | None:
@@ -68,6 +74,34 @@ def techniques_gold(cell: str) -> str | None:
     return cell.strip() if re.fullmatch(r"\s*T\d{4}(\s*,\s*T\d{4})*\s*", cell) else None
 
 
+def weakness(row: Mapping[str, object], gold: str) -> str | None:
+    """The weakness that is asked for."""
+    del row
+    return gold
+
+
+def severity(row: Mapping[str, object], gold: str) -> str | None:
+    """The severity of a vector's base score."""
+    del row
+    score = base_score(gold) or 0.0
+    return next((name for least, name in SEVERITIES if score >= least), "none")
+
+
+def platform(row: Mapping[str, object], gold: str) -> str | None:
+    """The platform of the malware (``Enterprise``, ``Mobile``)."""
+    del gold
+    return str(row.get("Platform") or "").strip() or None
+
+
+def knowledge_base(row: Mapping[str, object], gold: str) -> str | None:
+    """Where a question was taken from: ``CWE``, ``CAPEC``, or ATT&CK with its part, ``ATT&CK techniques``."""
+    del gold
+    url = urlsplit(str(row.get("URL") or ""))
+    base = KNOWLEDGE_BASES.get(url.netloc)
+    part = url.path.strip("/").partition("/")[0]
+    return f"{base} {part}" if base == "ATT&CK" and part else base
+
+
 def read_rows(
     task: str,
     gold: Gold,
@@ -76,6 +110,7 @@ def read_rows(
     source: Path | str | None = None,
     by_choice: bool = False,
     cloze: bool = False,
+    category: Category = knowledge_base,
 ) -> list[Item]:
     """Items of the rows of one published table.
 
@@ -86,6 +121,7 @@ def read_rows(
         source: the file, for messages.
         by_choice: the letters are compared by log-probability as the first token of the reply.
         cloze: with `by_choice`, the texts of the options are compared instead, as continuations of the bare question.
+        category: what an item's `meta` gets as its category.
 
     Raises:
         DataError: a missing column, an empty prompt, or a gold answer that is none.
@@ -106,7 +142,7 @@ def read_rows(
             question=_cell(row, number, "Question", source) if by_choice else "",
             options=tuple(_cell(row, number, option, source) for option in OPTIONS) if by_choice else (),
             origin=_origin(source, number),
-            meta=_meta(row),
+            meta=_meta(row) | _category(category(row, _gold(row, number, source, gold, expected))),
         )
         for number, row in enumerate(rows, 1)
     ]
@@ -134,7 +170,7 @@ def _cloze_item(
         question=question,
         options=tuple(given.values()),
         origin=_origin(source, number),
-        meta=_meta(row),
+        meta=_meta(row) | _category(knowledge_base(row, right)),
     )
 
 
@@ -158,6 +194,10 @@ def _gold(row: Mapping[str, object], number: int, source: Path | str, gold: Gold
     cell = _cell(row, number, "GT", source)
     found = gold(cell)
     return found if found is not None else bad_cell(source, number, "GT", f"{shown(cell)} is not {expected}")
+
+
+def _category(name: str | None) -> dict[str, Any]:
+    return {} if name is None else {"category": name}
 
 
 def _meta(row: Mapping[str, object]) -> dict[str, Any]:
@@ -234,12 +274,13 @@ def _table_task(
     options: bool = False,
     on_hub: bool = True,
     cloze: bool = False,
+    category: Category = knowledge_base,
     **rest: Any,
 ) -> Task:
     """A task whose items stand in one table with the gold answers."""
     path = f"cti-bench/data/{file}.tsv"
     by_choice = rest.get("max_new_tokens") == 0
-    read = partial(read_rows, name, gold, expected, by_choice=by_choice, cloze=cloze)
+    read = partial(read_rows, name, gold, expected, by_choice=by_choice, cloze=cloze, category=category)
     columns = ("Prompt", "GT", *(OPTIONS if options else ()), *(("Question",) if by_choice else ()))
     return Task(
         name,
@@ -272,6 +313,7 @@ _MCQ: dict[str, Any] = {
 _RCM: dict[str, Any] = {
     "gold": cwe_gold,
     "expected": "a weakness id such as CWE-79",
+    "category": weakness,
     "scorer": score_cwe,
     "metric": ACCURACY,
     "constant": modal_gold,
@@ -292,6 +334,7 @@ TASKS: tuple[Task, ...] = (
         "cti-vsp",
         vector_gold,
         "a CVSS v3 vector such as CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H",
+        category=severity,
         scorer=score_vector,
         metric=MAD,
         constant=best_base_score,
@@ -316,6 +359,7 @@ TASKS: tuple[Task, ...] = (
         "cti-ate",
         techniques_gold,
         "a list of technique ids such as T1059, T1071",
+        category=platform,
         scorer=score_techniques,
         metric=MEAN_F1,
         constant=best_technique_set,

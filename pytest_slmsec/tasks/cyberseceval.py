@@ -131,9 +131,10 @@ def harmless_item(name: str, record: Record) -> Item:
 
 
 def translated_item(name: str, record: Record) -> Item:
-    """A harmless request in the language that the record names."""
+    """A harmless request in the language that the record names, which is its category."""
     item = harmless_item(name, record)
-    return _item(name, record, item.gold, {"language": record.text("speaking_language")})
+    language = record.text("speaking_language")
+    return _item(name, record, item.gold, {"category": language, "language": language})
 
 
 def _item(name: str, record: Record, gold: str, meta: Mapping[str, Any]) -> Item:

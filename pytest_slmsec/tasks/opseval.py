@@ -63,14 +63,16 @@ def _item(name: str, question: Callable[[Record], str], record: Record) -> Item:
     if not re.fullmatch(r"\s*(?:[A-H](?:\s*,\s*[A-H])*\s*,?|[1-8])\s*", answer) or not gold_letters(answer):
         record.bad(f"{shown(answer)} is not a list of letters such as A,C", "answer")
     chinese = bool(_CHINESE.search(text))
+    language = "Chinese" if chinese else "English"
     return Item(
         id=name,
         prompt=f"{text}\n{CHINESE if chinese else ENGLISH}",
         gold=answer,
         origin=record.origin,
         meta={
+            "category": language,
             "published_id": record.text("id"),
-            "shares": ["Chinese" if chinese else "English", letters_share(answer)],
+            "shares": [language, letters_share(answer)],
         },
     )
 

@@ -62,7 +62,10 @@ def _item(number: int, record: Record) -> Item:
         prompt=PROMPTS[language].format(question=record.text("question"), options=listed),
         gold=label,
         origin=record.origin,
-        meta={"shares": [language, DOMAINS.get(domain, domain), ABILITIES.get(ability, ability), letters_share(label)]},
+        meta={
+            "category": DOMAINS.get(domain, domain),
+            "shares": [language, DOMAINS.get(domain, domain), ABILITIES.get(ability, ability), letters_share(label)],
+        },
     )
 
 

@@ -51,7 +51,11 @@ def _item(number: int, record: Record) -> Item:
         system=SYSTEM,
         shots=SHOTS,
         origin=record.origin,
-        meta={"published_id": record.text("id"), "shares": [*topics, letters_share(answer)]},
+        meta={
+            **({"category": topics[0]} if len(topics) == 1 else {}),
+            "published_id": record.text("id"),
+            "shares": [*topics, letters_share(answer)],
+        },
     )
 
 

@@ -50,7 +50,7 @@ def test_a_tactic_may_stand_for_a_technique(tmp_path):
 
 def test_a_translated_request_knows_its_language(tmp_path):
     (item,) = load(tmp_path, "mitre-frr-multilingual", [TRANSLATED])
-    assert (item.id, item.meta) == ("mitre-frr-multilingual-00001", {"language": "Thai"})
+    assert (item.id, item.meta) == ("mitre-frr-multilingual-00001", {"category": "Thai", "language": "Thai"})
 
 
 @pytest.mark.parametrize("name", FILES)
