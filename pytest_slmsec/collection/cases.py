@@ -120,6 +120,17 @@ class NoItems(NamedTuple):
     why: str
 
 
+class LeftOut(NamedTuple):
+    """The parameter of benchmarks that ``--slmsec-benchmarks`` does not ask: their names."""
+
+    benchmarks: tuple[str, ...]
+
+
+def left_out_of(item: pytest.Item) -> LeftOut | None:
+    """The benchmarks that a collected test stands for without asking them, or None."""
+    return _answer_of(item, LeftOut)
+
+
 def no_items_of(item: pytest.Item) -> NoItems | None:
     """Why a benchmark has no cases, or None."""
     return _answer_of(item, NoItems)

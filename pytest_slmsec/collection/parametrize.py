@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_slmsec.collection.cases import Case, Evaluation, NoItems
+from pytest_slmsec.collection.cases import Case, Evaluation, LeftOut, NoItems
 from pytest_slmsec.collection.ids import model_id, safe_id
 from pytest_slmsec.config.options import RULE
 from pytest_slmsec.config.settings import Settings
@@ -120,14 +120,19 @@ def parametrize(metafunc: pytest.Metafunc, settings: Settings, takes_whole: Take
     try:
         if "answer" not in metafunc.fixturenames:
             raise UsageError(f"{where} is marked slmsec but does not take the fixture `answer`; add it as an argument.")
-        chosen = tasks_of(marker, where, settings)
+        named = tasks_of(marker, where, settings)
+        chosen = [task for task in named if settings.asks(task.name)]
         cases = [
             case for model in settings.models for task in chosen for case in _cases(task, model, settings, takes_whole)
         ]
     except (UsageError, DataError) as error:
         raise pytest.Collector.CollectError(str(error)) from None
     except MissingExtraError as error:
-        chosen, cases = [], [_skip(str(error), "no-package")]
+        named, chosen, cases = [], [], [_skip(str(error), "no-package")]
+    if settings.models and settings.benchmarks and not chosen and not cases:
+        left_out = LeftOut(tuple(task.name for task in named))
+        metafunc.parametrize("answer", [left_out], ids=["left-out"], indirect=True)
+        return
     if not cases:
         cases = [_skip(NO_MODEL, "no-model") if chosen or not settings.models else _skip(NO_TASK, "no-task")]
     ids = [case.id for case in cases]  # a list of ids costs a third of a pytest.param a case

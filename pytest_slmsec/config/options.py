@@ -197,7 +197,14 @@ THOUGHT_TOKENS = Option(
     "for the answer behind the thought.",
     {"type": int, "metavar": "N"},
 )
+BENCHMARKS = Option(
+    "slmsec-benchmarks",
+    "Ask only these benchmarks of those that are collected: names or patterns (`cti-mcq`, `cti-*`); repeated or "
+    "comma-separated. The summary names the others.",
+    {"action": "append", "metavar": "NAMES"},
+)
 RUN_OPTIONS = (
+    BENCHMARKS,
     LM_EVAL,
     Option(
         "slmsec-scoring",

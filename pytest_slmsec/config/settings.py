@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from pytest_slmsec.config.options import (
     ADAPTER_MODES,
     API_KEY_ENV,
     BASE_URL,
+    BENCHMARKS,
     DEVICE,
     EXPANDER,
     JUDGE,
@@ -66,6 +68,7 @@ class Settings:
         lm_eval: names of further tasks of lm-evaluation-harness.
         sentinels: what a finding of the sentinels does: ``warn``, ``fail`` or ``off``.
         prefetch: the next window is asked while the last one is reported.
+        benchmarks: names and patterns of the benchmarks that are asked; empty: all.
     """
 
     models: tuple[ModelSpec, ...]
@@ -86,6 +89,11 @@ class Settings:
     lm_eval: tuple[str, ...] = ()
     sentinels: str = SENTINELS[0]
     prefetch: bool = True
+    benchmarks: tuple[str, ...] = ()
+
+    def asks(self, benchmark: str) -> bool:
+        """Whether a benchmark is one of those that are to be asked, by its name."""
+        return not self.benchmarks or any(fnmatchcase(benchmark, pattern) for pattern in self.benchmarks)
 
 
 def read_settings(given: Mapping[str, Any], root: Path, extra_models: Mapping[str, Mapping[str, Any]]) -> Settings:
@@ -134,8 +142,21 @@ def read_settings(given: Mapping[str, Any], root: Path, extra_models: Mapping[st
         similarity=_similarity(chosen["similarity-model"], registry),
         sentinels=_one_of("sentinels", chosen["sentinels"] or SENTINELS[0], SENTINELS),
         prefetch=not chosen["no-prefetch"],
-        lm_eval=tuple(dict.fromkeys(name for text in chosen["lm-eval"] or () for name in text.split(",") if name)),
+        lm_eval=_names(chosen["lm-eval"] or ()),
+        benchmarks=_benchmarks(chosen["benchmarks"]),
     )
+
+
+def _benchmarks(given: Any) -> tuple[str, ...]:
+    texts = [given] if isinstance(given, str) else given or []
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise UsageError(f'{BENCHMARKS.flag}={given}: write names or patterns, such as "cti-mcq,cti-rcm*".')
+    return _names(texts)
+
+
+def _names(texts: Sequence[str]) -> tuple[str, ...]:
+    """Comma-separated names, each once."""
+    return tuple(dict.fromkeys(name.strip() for text in texts for name in text.split(",") if name.strip()))
 
 
 def _similarity(name: str | None, registry: Registry) -> ModelSpec | None:

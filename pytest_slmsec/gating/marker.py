@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pytest_slmsec.collection.cases import Evaluation, case_of
+from pytest_slmsec.collection.cases import Evaluation, case_of, left_out_of
 from pytest_slmsec.config.files import read_gate
 from pytest_slmsec.config.usage_error import usage_error
 from pytest_slmsec.core.errors import FeasibilityWarning, UsageError
@@ -128,6 +128,9 @@ class GateRules:
             case = case_of(item)
             if case is not None:
                 self._collected |= {case.evaluation.label, case.evaluation.task.name}
+            left_out = left_out_of(item)
+            if left_out is not None:
+                self._collected |= set(left_out.benchmarks)
         yield
 
     @pytest.hookimpl(tryfirst=True)

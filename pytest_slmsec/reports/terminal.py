@@ -251,19 +251,28 @@ def without_items(reasons: Mapping[str, str]) -> list[str]:
 def write_summary(
     reporter: Any, groups: Sequence[EvaluationResult], settings: Settings, unfit: Sequence[tuple[str, str, str]] = (),
     resumed: str | None = None, no_items: Mapping[str, str] | None = None,
+    not_asked: Sequence[str] = (),
 ) -> None:  # fmt: skip
     """The section at the end of a run.
 
     Args:
         unfit: model, benchmark and reason of each that was not asked. resumed: what an earlier run had measured.
-        no_items: benchmarks whose items could not be read, and why.
+        no_items: benchmarks whose items could not be read, and why. not_asked: benchmarks that were left out by name.
     """
     reporter.section("slmsec results")
     writer = reporter._tw
     for line in tables(groups, writer.fullwidth).splitlines() if groups else ():
         reporter.write_line(line)
-    missing = without_items(no_items or {})
-    used = [f"items: {sources(groups)}; scoring {settings.mode.value}"] if groups else []
-    for text in (*notes(groups), *extras(groups), *left_out(unfit), *missing, *([resumed] if resumed else []), *used):
-        for line in textwrap.wrap(text, writer.fullwidth, subsequent_indent="  ", break_long_words=False):
+    said = [*notes(groups), *extras(groups), *left_out(unfit), *without_items(no_items or {})]
+    if resumed:
+        said.append(resumed)
+    if not_asked:
+        said.append(f"not asked (--slmsec-benchmarks): {', '.join(not_asked)}")
+    if groups:
+        said.append(f"items: {sources(groups)}; scoring {settings.mode.value}")
+    for text in said:
+        wrapped = textwrap.wrap(
+            text, writer.fullwidth, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+        )
+        for line in wrapped:
             reporter.write_line(line)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
+import fnmatch
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from pytest_slmsec.collection.cases import Case, case_of
+from pytest_slmsec.collection.cases import Case, case_of, left_out_of
 from pytest_slmsec.collection.windows import together
+from pytest_slmsec.config.options import BENCHMARKS
 from pytest_slmsec.config.usage_error import usage_error
 from pytest_slmsec.core.choices import MARKER
 from pytest_slmsec.core.errors import UsageError
@@ -17,6 +20,7 @@ from pytest_slmsec.distribute.units import unit_numbers
 from pytest_slmsec.replay.match import unasked
 from pytest_slmsec.session.preflight import check_markers
 from pytest_slmsec.session.state import SessionState
+from pytest_slmsec.tasks.registry import tasks
 
 
 class CollectionPlugin:
@@ -27,7 +31,10 @@ class CollectionPlugin:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, None, None]:
-        """Bring the cases of each model together, after all other plugins have reordered."""
+        """Leave out what is not to be asked, and bring the cases of each model together, after all other plugins have
+        reordered.
+        """
+        self._leave_out(items)
         option = self._state.config.option
         selects_benchmarks = getattr(option, "benchmark_only", False) or getattr(option, "benchmark_skip", False)
         with pretend_benchmark_fixture(items if selects_benchmarks else []):
@@ -36,6 +43,15 @@ class CollectionPlugin:
         items[:] = together(items, [None if case is None else case.evaluation.model for case in cases])
         if self._state.gating is not None:
             _or_usage_error(self._state.gating.stopping.arrange, items)
+
+    def _leave_out(self, items: list[pytest.Item]) -> None:
+        """Deselect the benchmarks that ``--slmsec-benchmarks`` does not name."""
+        left_out = {item: found for item in items if (found := left_out_of(item)) is not None}
+        if not left_out:
+            return
+        items[:] = [item for item in items if item not in left_out]
+        self._state.config.hook.pytest_deselected(items=list(left_out))
+        self._state.left_out += [name for found in left_out.values() for name in found.benchmarks]
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Plan the windows of the finally selected cases."""
@@ -50,6 +66,7 @@ class CollectionPlugin:
         looks = self._looks(planned)
         state.run.adopt(planned, lambda case: (units.get(case), looks.get(case, 0)))
         state.own_tasks.update({case.evaluation.task.name: case.evaluation.task for case in cases})
+        _or_usage_error(check_names, state)
         has_marked_tests = any(item.get_closest_marker(MARKER) for item in session.items)
         if has_marked_tests and not state.is_worker:
             refuse_idle_recordings(state, {case.evaluation.model.name for case in cases})
@@ -78,6 +95,20 @@ def pretend_benchmark_fixture(items: Sequence[pytest.Item]) -> Iterator[None]:
     finally:
         for names in lists.values():
             names.remove("benchmark")
+
+
+def check_names(state: SessionState) -> None:
+    """Refuse a name or pattern of ``--slmsec-benchmarks`` that fits no benchmark.
+
+    Raises:
+        UsageError: names it, with near matches.
+    """
+    known = dict.fromkeys([*tasks(), *state.own_tasks, *state.left_out, *state.settings.lm_eval])
+    for pattern in state.settings.benchmarks:
+        if not fnmatch.filter(known, pattern):
+            near = difflib.get_close_matches(pattern, known, 3, 0.4)
+            hint = f"did you mean {' or '.join(near)}?" if near else "`slmsec list` names all."
+            raise UsageError(f"{BENCHMARKS.flag}={pattern}: there is no such benchmark; {hint}")
 
 
 def idle_recordings(state: SessionState, asked: Collection[str]) -> str | None:

@@ -29,6 +29,7 @@ class SessionState:
         reused: answers taken from an earlier run. answered: answers in all.
         problem: a sentence that makes the run red at its end, or None.
         stopped_early: the run was interrupted. own_tasks: benchmarks of the collected tests, by name.
+        left_out: benchmarks of the collected tests that ``--slmsec-benchmarks`` does not name.
     """
 
     config: pytest.Config
@@ -44,6 +45,7 @@ class SessionState:
     problem: str | None = None
     stopped_early: bool = False
     own_tasks: dict[str, Task] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
 
     @property
     def is_worker(self) -> bool:

@@ -94,7 +94,13 @@ class SummaryPlugin:
                 terminalreporter.write_line(f"ERROR: {state.problem}", red=True)
             if state.groups or state.unfit or state.without_items:
                 write_summary(terminalreporter, list(state.groups), state.settings, list(state.unfit), self._resumed(),
-                              state.without_items)  # fmt: skip
+                              state.without_items, self._not_asked())  # fmt: skip
+
+    def _not_asked(self) -> list[str]:
+        """The benchmarks that ``--slmsec-benchmarks`` left out. Where workers collect, those of the registry."""
+        state = self._state
+        known = list(tasks()) if state.is_distributed else state.left_out
+        return [name for name in dict.fromkeys(known) if not state.settings.asks(name)]
 
     def _resumed(self) -> str | None:
         """A sentence on how many answers came from an earlier run."""

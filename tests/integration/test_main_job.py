@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,26 @@ def test_both_models_over_every_benchmark(job, cache):
 
 def test_every_benchmark_is_one_of_the_main_job():
     assert set(tasks()) == {*WRITING, *CHOOSING, *WITHOUT_ITEMS}
+
+
+def test_the_job_of_the_readme_asks_what_tinysec_can_answer_and_names_the_rest(job):
+    tox = ConfigParser(interpolation=None)
+    tox.read(SUITE.parent / "tox.ini")
+    asked = tox["testenv:benchmarks"]["asked"]
+    code, output = job.run("--model=tinysec", f"--slmsec-benchmarks={asked}", "--slmsec-limit=30")
+    assert code == 0, output
+    (others,) = re.findall(r"^not asked \(--slmsec-benchmarks\): ((?:.|\n  )+)", output, re.MULTILINE)
+    measured = {entry["params"]["benchmark"]: entry["extra_info"] for entry in job.record()["benchmarks"]
+                if entry["params"]["metric"] == "latency"}  # fmt: skip
+    names = {label.partition("@")[0] for label in measured}
+    assert names | set(re.split(r",\s+", others)) >= set(tasks())
+    assert [name for name, facts in measured.items() if not better_than_constant(facts)] == []
+
+
+def better_than_constant(facts):
+    """Whether the model's score beats the best constant answer's."""
+    advantage = facts["score"] - facts["constant"]["value"]
+    return advantage > 0 if facts["higher_is_better"] else advantage < 0
 
 
 def test_a_killed_run_resumes_to_the_same_bits(job):
