@@ -23,6 +23,7 @@ from pytest_slmsec.core.errors import MissingExtraError
 from pytest_slmsec.core.items import Item, Output, Score
 from pytest_slmsec.scoring.base import Mode
 from pytest_slmsec.scoring.rouge_l import EXTRA, HIT_RATE
+from pytest_slmsec.scoring.spans import spans
 
 ALIKE_FROM = 60
 NOTHING = "NULL"
@@ -57,20 +58,13 @@ def structure_within(text: str) -> Structure | None:
         whole = structure_of(candidate)
         if whole is not None:
             return whole
-    spans: list[tuple[int, Structure]] = []
-    end = 0
-    for match in islice(_OPENING.finditer(text), PLACES_TRIED):
-        if match.start() < end:  # inside the structure found before
-            continue
-        embedded = _embedded(text, match.start())
-        if embedded is not None:
-            end, found = embedded
-            spans.append((end - match.start(), found))
-    return max(spans, key=lambda span: span[0])[1] if spans else None
+    found = list(spans(islice(_OPENING.finditer(text), PLACES_TRIED), _embedded))
+    return max(found, key=lambda span: span.end - span.start).value if found else None
 
 
-def _embedded(text: str, start: int) -> tuple[int, Structure] | None:
-    """The structure that begins at `start`, and where it ends."""
+def _embedded(place: re.Match[str]) -> tuple[int, Structure] | None:
+    """Where the structure ends that begins at a place, and the structure."""
+    text, start = place.string, place.start()
     try:
         found, end = json.JSONDecoder().raw_decode(text, start)
         return end, found

@@ -15,10 +15,12 @@ import html
 import json
 import re
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 from unicodedata import category, combining, normalize
 
 from pytest_slmsec.core.thoughts import separate
+from pytest_slmsec.scoring.spans import spans
 
 ANSWER = "Answer: "
 LONGEST_RUN_OF_MARKS = 30
@@ -193,18 +195,20 @@ def _answers_of_objects(text: str) -> str:
     ``{"reason": "C does not fit", "answer": "B"}`` gives ``Answer: B``; a list is joined by commas.
     """
     parts, end = [], 0
-    for match in list(_OBJECT.finditer(text))[:OBJECTS_TRIED]:
-        if match.start() < end:  # inside the object found before
-            continue
-        try:
-            value, after = json.JSONDecoder(strict=False).raw_decode(text, match.start())
-        except (ValueError, RecursionError):
-            continue
-        answer = _field(value)
-        if answer is not None:
-            parts += [text[end : match.start()], f"\n{ANSWER}{answer}\n"]
-            end = after
+    for span in spans(islice(_OBJECT.finditer(text), OBJECTS_TRIED), _answer_of_object):
+        parts += [text[end : span.start], f"\n{ANSWER}{span.value}\n"]
+        end = span.end
     return "".join([*parts, text[end:]])
+
+
+def _answer_of_object(place: re.Match[str]) -> tuple[int, str] | None:
+    """Where the JSON object ends that begins at a place, and its answer; None where there is no such object."""
+    try:
+        value, end = json.JSONDecoder(strict=False).raw_decode(place.string, place.start())
+    except (ValueError, RecursionError):
+        return None
+    answer = _field(value)
+    return None if answer is None else (end, answer)
 
 
 def _field(value: Mapping[str, Any]) -> str | None:

@@ -118,17 +118,18 @@ def anytime_real_gate(
     Raises:
         UsageError: no items, a difference that is not finite or beyond the scale, or a margin out of range.
     """
-    check_margin(margin, scale)
-    d = checked_differences(differences, scale) / scale
+    d = checked_differences(differences, margin, scale) / scale
     return _betting_result(d, np.full(len(d), weight), len(d), margin, alpha, gate, unit, scale)
 
 
-def checked_differences(differences: Sequence[float] | Floats, scale: float) -> Floats:
-    """The differences as an array.
+def checked_differences(differences: Sequence[float] | Floats, margin: float, scale: float) -> Floats:
+    """The differences of a real-valued gate as an array, with its margin checked.
 
     Raises:
-        UsageError: none, one that is not finite, or one beyond +-`scale`; names its position, counted from 1.
+        UsageError: no difference, one that is not finite, or one beyond +-`scale` (names its position, counted from 1);
+            a margin outside (0, `scale`).
     """
+    check_margin(margin, scale)
     d = np.asarray(differences, dtype=np.float64)
     if d.ndim != 1 or len(d) == 0:
         raise UsageError(f"A real-valued gate needs one difference per item, got an array of shape {d.shape}.")
@@ -190,8 +191,7 @@ def benchmark_gate(
     Raises:
         UsageError: more items than `n_total`, or a difference or margin out of range.
     """
-    check_margin(margin, scale)
-    d = checked_differences(differences, scale) / scale
+    d = checked_differences(differences, margin, scale) / scale
     if len(d) > n_total:
         raise UsageError(f"{len(d)} items were seen, but the benchmark has only {n_total}.")
     pass_at = _first_crossing(d, n_total, margin / scale, alpha)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pytest_slmsec.core.wrap import counted
 from pytest_slmsec.gates.statistics.betting import anytime_real_gate, checked_differences
-from pytest_slmsec.gates.statistics.common import check_margin, normal_quantile, undecided
+from pytest_slmsec.gates.statistics.common import normal_quantile, undecided
 from pytest_slmsec.gates.statistics.power import real_floor
 from pytest_slmsec.gates.statistics.result import Bounds, GateResult, Verdict, decide
 
@@ -98,9 +98,8 @@ def real_gate(
     Raises:
         UsageError: no items, a difference that is not finite or beyond the scale, or a margin out of range.
     """
-    check_margin(margin, scale)
     normal_quantile(alpha)
-    drops = -checked_differences(differences, scale)
+    drops = -checked_differences(differences, margin, scale)
     n, mean, ratio = len(drops), float(drops.mean()), max(1.0, cluster_se_ratio)
     floor = math.ceil(real_floor(margin, scale, alpha) * ratio**2)
     if strict or n < floor:

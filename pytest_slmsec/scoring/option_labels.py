@@ -1,0 +1,105 @@
+"""Options that an answer names by a label: at the beginning of a line ("B) Audit"), or in brackets at its end."""
+
+from __future__ import annotations
+
+import re
+
+from pytest_slmsec.scoring import answer_words as words
+from pytest_slmsec.scoring.answer_statements import DENIED, NONE_OF, is_denied_from
+from pytest_slmsec.scoring.answer_words import W
+from pytest_slmsec.scoring.option_lists import NAMED_OPTIONS, OPTION_LIST, OR_OPTION, Letters, letters_in
+
+_REASON = re.compile(words.REASON, re.I)
+# "B)", "Option C.", "d - ": the label of an option at the beginning of a line.
+_LABEL = re.compile(
+    r"(?:(?:\(correct\)|->)\s)?(?P<named>(?i:option|choice|opción|antwort)\s|选项\s?)?[\"'(\[]{0,2}"
+    r"(?P<letter>[A-Ha-h])(?:(?P<bracket>[)\]]{1,2}|[\"'])|(?=\s?[.:,](?![\\/A-Za-z0-9]))|(?=\s-\s)|(?=\s->))"
+    r"(?![\\/])"
+)
+# "Lateral Movement (B)." at the end of a line.
+_LAST_BRACKETS = re.compile(r"\s[(\[](?:[Oo]ption )?([A-H])[)\]][\s.!]{0,3}$")
+LINE_END_CHARS = 200
+LINES_READ = 200
+"""Lines at the beginning in which labels are looked for."""
+# "A is", "(B) this" at the beginning of a line.
+_LINE_LETTER = re.compile(rf"^[\"'(\[]{{0,2}}([A-H])(?![{W}])", re.M)
+_JOINT = re.compile(words.AND, re.I)
+
+
+def opening_label(lines: list[str]) -> Letters | None:
+    """The label of a first line with an explanation below it, or a letter with its reason ("B, because ...")."""
+    first = lines[0]
+    bare = OPTION_LIST.match(first)
+    if bare and len(bare[0]) == 1 and bare[0].isupper() and _REASON.match(first, bare.end()):
+        return frozenset(bare[0])
+    label = _label(first)
+    if label is None or len(lines) == 1 or first.endswith((".", "?", "!")) or DENIED.search(first):
+        return None
+    if not label["named"] and _line_labels(lines[1:]) - {label["letter"].upper()}:
+        return None  # the options, repeated
+    return frozenset(label["letter"].upper())
+
+
+def _label(line: str) -> re.Match[str] | None:
+    label = _LABEL.match(line)
+    if label is None or (label["letter"].islower() and not label["bracket"] and line.startswith(",", label.end())):
+        return None
+    return None if OR_OPTION.match(line, label.end()) or _joined(line, label.end()) else label
+
+
+def _joined(text: str, place: int) -> bool:
+    joint = _JOINT.match(text, place)
+    return joint is not None and OPTION_LIST.match(text, joint.end()) is not None
+
+
+def only_option(plain: str, lines: list[str]) -> Letters | None:
+    """The label at the start, if every other option is denied; else the only option named at all."""
+    label = _label(lines[0])
+    named = [(letters_in(match[1]), match.end()) for match in NAMED_OPTIONS.finditer(plain)]
+    if label:
+        letter = frozenset(label["letter"].upper())
+        rivals = [end for letters, end in named if letters and letters != letter]
+        if (
+            not label["named"]
+            and not _line_labels(lines) - letter
+            and not is_denied_from(lines[0], label.end())
+            and all(is_denied_from(plain, end) for end in rivals)
+        ):
+            return letter
+        named.insert(0, (letter, label.end()))
+    letters = _line_labels(lines).union(*(letters for letters, _ in named if letters))
+    if len(letters) != 1 or not named or is_denied_from(plain, named[0][1]):
+        return None
+    return letters
+
+
+def _line_labels(lines: list[str]) -> Letters:
+    """The letters with which lines begin as with a label."""
+    labels = [_label(line) for line in lines[:LINES_READ]]
+    return frozenset(label["letter"].upper() for label in labels if label)
+
+
+def last_brackets(lines: list[str]) -> Letters | None:
+    """The letter in brackets at the end of the last line or, if that has none, of the first."""
+    for line in (lines[-1], lines[0]):
+        match = _LAST_BRACKETS.search(line[-LINE_END_CHARS:])
+        if match and not DENIED.search(line) and not NONE_OF.search(line):
+            return frozenset(match[1])
+    return None
+
+
+def labels_of_lines(lines: list[str]) -> Letters | None:
+    """The labels, if every line begins with another one and the lines do not just repeat all options."""
+    labels = [_LABEL.match(line) for line in lines[: LINES_READ + 1]]
+    found = [label["letter"] if label and label["letter"].isupper() else "" for label in labels]
+    if "" in found or len(set(found)) < len(found):
+        return None
+    repeats_options = len(found) > 3 and "".join(found) == "ABCDEFGH"[: len(found)]
+    return None if repeats_options else frozenset(found)
+
+
+def names_others(plain: str, letter: Letters) -> bool:
+    """Whether an option besides the one read is named, as "Option A", "选项A" or at the beginning of a line."""
+    named = {letters for match in NAMED_OPTIONS.finditer(plain) for letters in [letters_in(match[1])] if letters}
+    at_start = {frozenset(match[1]) for match in _LINE_LETTER.finditer(plain)}
+    return bool((named | at_start) - {letter})
