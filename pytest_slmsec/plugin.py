@@ -58,13 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", line)
     if not _is_used(config):
         return
-    from pytest_slmsec.config.usage_error import usage_error
-    from pytest_slmsec.core.errors import UsageError
-
-    try:
-        settings = _settings(config)
-    except UsageError as error:
-        raise usage_error(error) from None
+    settings = _settings(config)
     if settings.models:
         from pytest_slmsec.session.plugin import SessionPlugin
 
@@ -73,11 +67,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _is_used(config: pytest.Config) -> bool:
-    """Whether the command line, the environment or a configuration file may hold a setting of this plugin.
+    """Whether the command line or a configuration file may hold a setting of this plugin.
 
-    Settings are only checked where there are any, since the modules that check them take time to import.
+    Settings are only checked where there are any, since the modules that check them take time to import. An
+    environment variable, such as SLMSEC_DATA, may be set for other sessions: it is checked when a test needs it.
     """
-    values = [option.given(vars(config.option)) for option in PLUGIN_OPTIONS]
+    values = [vars(config.option).get(option.dest) for option in PLUGIN_OPTIONS]
     if any(value is not None and value is not False for value in values):
         return True
     pyproject = config.rootpath / "pyproject.toml"
@@ -88,12 +83,17 @@ def _settings(config: pytest.Config) -> Settings:
     """The settings of the run, read once.
 
     Raises:
-        UsageError: see `config.settings.read_settings`.
+        pytest.UsageError: one cannot be used; see `config.settings.read_settings`.
     """
     if SETTINGS not in config.stash:
         from pytest_slmsec.config.settings import settings_of
+        from pytest_slmsec.config.usage_error import usage_error
+        from pytest_slmsec.core.errors import UsageError
 
-        config.stash[SETTINGS] = settings_of(config)
+        try:
+            config.stash[SETTINGS] = settings_of(config)
+        except UsageError as error:
+            raise usage_error(error) from None
     return config.stash[SETTINGS]
 
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from pytest_slmsec.gates.policy.config import GateConfig
     from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
 
+PUBLISHED = "folder of the published files (default: SLMSEC_DATA)"
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command.
@@ -89,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
         "--calibration", type=Path, metavar="FILE", help="UTF-8 text, one sample a line (default: our own lines)"
     )
     quantize.add_argument("--group-size", type=int, metavar="N", help="columns that share a scale (default: 128)")
-    quantize.add_argument("--data", metavar="DIR", help="also refuse calibration text that overlaps the items in DIR")
+    _add_data(quantize, "also refuse calibration text that overlaps the items in DIR")
     quantize.add_argument(DEVICE.flag, dest="device", help=DEVICE.help, **DEVICE.kwargs)
     quantize.set_defaults(run=_quantize)
     _add_compare(commands)
@@ -100,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
         help="what the gate can show with the items there are, before anything runs",
         description="For every benchmark: the limit, whether its items can prove it, and how many would be needed.",
     )
-    plan.add_argument("--preset", help=PRESET.help, **PRESET.kwargs)
+    _add_preset(plan)
     plan.add_argument("--items", type=int, metavar="N", help="as if each benchmark had N items (default: as published)")
     plan.add_argument(
         "--baseline", metavar="RUN",
@@ -124,7 +126,7 @@ def _add_compare(commands: Any) -> None:
     comparison.error_status = 3
     comparison.add_argument("base", metavar="BASE")
     comparison.add_argument("candidate", metavar="CANDIDATE")
-    comparison.add_argument("--preset", help=PRESET.help, **PRESET.kwargs)
+    _add_preset(comparison)
     _add_data(comparison)
     comparison.add_argument("--json", type=Path, metavar="FILE", help="write every number to FILE")
     comparison.add_argument("--flips", type=Path, metavar="FILE", help="write each item that changed as a JSON line")
@@ -165,9 +167,14 @@ def _add_sentinels(commands: Any) -> None:
     looking.set_defaults(run=_sentinels)
 
 
-def _add_data(command: argparse.ArgumentParser) -> None:
-    """Add the option that names the folder of published files."""
-    command.add_argument("--data", metavar="DIR", help="folder of the published files (default: SLMSEC_DATA)")
+def _add_preset(command: argparse.ArgumentParser) -> None:
+    """Add the option that names the margins of the gate."""
+    command.add_argument("--preset", help=PRESET.help, **PRESET.kwargs)
+
+
+def _add_data(command: argparse.ArgumentParser, use: str = PUBLISHED) -> None:
+    """Add the option that names the folder of published files. `use`: what the verb does with them."""
+    command.add_argument("--data", metavar="DIR", help=use)
 
 
 def _registry() -> Registry:

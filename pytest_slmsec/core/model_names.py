@@ -88,10 +88,12 @@ def _parted(name: str) -> tuple[str, str | None]:
 
 def _resolve_stem(stem: str, registry: Registry, known: Collection[str]) -> ModelSpec | None:
     """``base[-quant]``. A quantisation may hold a hyphen itself, so the longest that fits comes first."""
-    if (spec := _resolve_base(stem, registry)) is not None:
+    spec = _resolve_base(stem, registry)
+    if spec is not None:
         return spec
     for quant in sorted(known, key=len, reverse=True):
-        if stem.endswith(f"-{quant}") and (spec := _resolve_base(stem[: -len(quant) - 1], registry)) is not None:
+        spec = _resolve_base(stem.removesuffix(f"-{quant}"), registry) if stem.endswith(f"-{quant}") else None
+        if spec is not None:
             return replace(spec, quant=quant)
     return None
 

@@ -16,12 +16,13 @@ from typing import Any
 from pytest_slmsec.core.errors import QuantizeError
 from pytest_slmsec.engines.causal_lm.transformers_ import load_config
 from pytest_slmsec.engines.common.checkpoint import Checkpoint, read_checkpoint
-from pytest_slmsec.engines.common.loading import check_vocabulary, load_tokenizer
+from pytest_slmsec.engines.common.loading import load_tokenizer
 from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.engines.llamacpp.context import LlamaModel
 from pytest_slmsec.engines.llamacpp.gguf_file import read_gguf
 from pytest_slmsec.engines.llamacpp.library import complaints, import_gguf, import_llama, n_threads, reason
 from pytest_slmsec.engines.llamacpp.vocabulary import GgufTokenizer
+from pytest_slmsec.engines.prompting.without_embedding import check_vocabulary
 from pytest_slmsec.quantize.gguf_vocabulary import write_vocabulary
 from pytest_slmsec.quantize.gguf_weights import check_architecture, write_configuration, write_weights
 from pytest_slmsec.quantize.manifest import Recipe
@@ -87,7 +88,7 @@ def convert(checkpoint: Checkpoint, path: Path) -> None:
     gguf, config = import_gguf(), load_config(checkpoint)
     check_architecture(checkpoint, config)
     tokenizer = load_tokenizer(checkpoint.directory)
-    check_vocabulary(checkpoint.directory, tokenizer, config.vocab_size)
+    check_vocabulary(checkpoint.directory, tokenizer, config.vocab_size, added_may_lack=False)
     writer = gguf.GGUFWriter(path, "llama")
     try:
         writer.add_name(checkpoint.directory.name)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from pytest_slmsec.core.errors import QuantizeError
-from pytest_slmsec.engines.causal_lm.transformers_ import load_config, load_weights
+from pytest_slmsec.engines.causal_lm.transformers_ import LoadRequest, load_config, load_weights
 from pytest_slmsec.engines.common.checkpoint import ONNX, Checkpoint
 from pytest_slmsec.engines.common.loading import first_line
 from pytest_slmsec.engines.common.quiet import quiet
@@ -98,12 +98,12 @@ def export(checkpoint: Checkpoint, out: Path) -> dict[str, float]:
     import_onnx()
     kind, config = find_kind(checkpoint), load_config(checkpoint)
     _refuse_positions(checkpoint, config)
-    cpu = torch.device("cpu")
+    wanted = LoadRequest(checkpoint, config, torch.float32, torch.device("cpu"))
     if kind is None:
-        model = load_weights(checkpoint, config, torch.float32, cpu)
+        model = load_weights(wanted)
         body: torch.nn.Module = Decoder(model)
     else:
-        model = encoder_weights.load_weights(checkpoint, kind, config, torch.float32, cpu)
+        model = encoder_weights.load_weights(kind, wanted)
         body = Masked(model) if kind is Kind.MASKED else Body(model)
     vocabulary = model.get_input_embeddings().num_embeddings
     try:

@@ -140,7 +140,8 @@ def answers(groups: Sequence[EvaluationResult]) -> dict[str, Any]:
     Columns instead of rows keep it short: each value of `items` is a list in the order of the data set.
     """
     complete = [group for group in groups if group.complete]
-    stopped = [part for group in groups if not group.complete and (part := group.judged) is not None]
+    judged = [group.judged for group in groups if not group.complete]
+    stopped = [part for part in judged if part is not None]
     return {
         "format": FORMAT,
         "version": __version__,

@@ -23,7 +23,9 @@ def extras(groups: Sequence[EvaluationResult]) -> list[str]:
 
 def _of(group: EvaluationResult) -> list[str]:
     judge, result = group.header.get("judge"), group.result()
-    told = [] if judge is None else [NO_JUDGE if judge == RULE else f"judged by {judge}"]
+    told = []
+    if judge is not None:
+        told.append(NO_JUDGE if judge == RULE else f"judged by {judge}")
     if result is not None and group.metric is not None and group.metric.tell_extras:
         told += sentences(result.extras)
     return told

@@ -69,7 +69,9 @@ class CollectionPlugin:
         _or_usage_error(check_names, state)
         has_marked_tests = any(item.get_closest_marker(MARKER) for item in session.items)
         if has_marked_tests and not state.is_worker:
-            refuse_idle_recordings(state, {case.evaluation.model.name for case in cases})
+            idle = idle_recordings(state, {case.evaluation.model.name for case in cases})
+            if idle is not None:
+                raise usage_error(idle)
 
     def _looks(self, cases: Sequence[Case]) -> dict[Case, int]:
         """The number of the gate's interim looks before each case."""
@@ -112,19 +114,14 @@ def check_names(state: SessionState) -> None:
 
 
 def idle_recordings(state: SessionState, asked: Collection[str]) -> str | None:
-    """A sentence on the first model of recorded answers that no test asks for, or None.
+    """A sentence on the first model of recorded answers that no test asks for, or None: a run without them would be
+    green.
 
     Args:
         asked: names of the models that are asked.
     """
     idle = [model for model in state.settings.models if model.source == "replay" and model.name not in asked]
     return unasked(idle[0]) if idle else None
-
-
-def refuse_idle_recordings(state: SessionState, asked: Collection[str]) -> None:
-    """End the run where recorded answers are asked for by no test, instead of a green run without them."""
-    if idle := idle_recordings(state, asked):
-        raise usage_error(idle)
 
 
 def _or_usage_error(check: Callable[[Any], None], collected: Any) -> None:

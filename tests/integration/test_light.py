@@ -25,7 +25,7 @@ HEAVY = (
     "thefuzz",
 )
 WITHOUT_SETTINGS = {name: value for name, value in os.environ.items() if not name.startswith("SLMSEC_")}
-"""A variable such as SLMSEC_DATA is a setting, which is read and checked."""
+"""Sessions of these tests take no setting from the environment that the tests run in."""
 HERE = WITHOUT_SETTINGS | {"PYTHONPATH": os.pathsep.join([".", str(Path(__file__).parent.parent)])}
 REPORT = f"""
 import sys
@@ -61,10 +61,11 @@ def pytest_unconfigure(config):
 """
 
 
-def imported_by(folder, *args):
+def imported_by(folder, *args, **variables):
     """The modules that a pytest process had imported at its end, and what it printed before that line."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "what_is_imported", "-p", "no:cacheprovider", *args]
-    env = WITHOUT_SETTINGS | {"PYTHONPATH": os.pathsep.join([".", os.environ.get("PYTHONPATH", "")])}
+    path = os.pathsep.join([".", os.environ.get("PYTHONPATH", "")])
+    env = WITHOUT_SETTINGS | {"PYTHONPATH": path} | variables
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=env)
     assert done.returncode == 0, done.stdout + done.stderr
     printed, _, modules = done.stdout.partition("IMPORTED:")
@@ -82,9 +83,10 @@ def foreign(tmp_path):
     return tmp_path
 
 
-def test_a_session_without_models_imports_the_options_and_says_nothing(foreign):
+@pytest.mark.parametrize("variables", [{}, {"SLMSEC_DATA": "/no/such/folder", "SLMSEC_BASE_URL": "http://[::1]:1/v1"}])
+def test_a_session_without_models_imports_the_options_and_says_nothing(foreign, variables):
     without, _ = imported_by(foreign, "-p", "no:slmsec")
-    imported, printed = imported_by(foreign)
+    imported, printed = imported_by(foreign, **variables)
     assert imported - without == {
         "pytest_slmsec",
         "pytest_slmsec.plugin",
@@ -96,6 +98,17 @@ def test_a_session_without_models_imports_the_options_and_says_nothing(foreign):
     }
     assert not imported & {"numpy", "scipy", "psutil", "rich", "torch", "transformers", "datasets"}
     assert "slmsec" not in printed
+
+
+def test_a_variable_that_cannot_be_used_is_said_once_a_test_needs_it(foreign):
+    marked = "import pytest\n\n@pytest.mark.slmsec('cti-mcq')\ndef test_mcq(answer):\n    pass\n"
+    (foreign / "test_marked.py").write_text(marked)
+    env = WITHOUT_SETTINGS | {"SLMSEC_DATA": "/no/such/folder"}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(command, cwd=foreign, capture_output=True, text=True, env=env)
+    assert done.returncode == pytest.ExitCode.INTERRUPTED
+    assert "--slmsec-data=/no/such/folder (or SLMSEC_DATA): there is no such folder" in " ".join(done.stdout.split())
+    assert "Traceback" not in done.stdout
 
 
 def test_help_imports_the_options_and_lists_every_one(foreign):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> CausalEn
     tokenizer = load_tokenizer(directory)
     import_architecture(config)
     began = time.perf_counter()
-    model = load_weights(checkpoint, config, dtype, device, method)
+    model = load_weights(LoadRequest(checkpoint, config, dtype, device, method))
     load_s = time.perf_counter() - began
     check_vocabulary(directory, tokenizer, model.get_input_embeddings().num_embeddings)
     engine = f"transformers {transformers.__version__}"
@@ -99,23 +100,34 @@ def import_architecture(config: Any) -> None:
             getattr(transformers, name, None)
 
 
-def load_weights(
-    checkpoint: Checkpoint, config: Any, dtype: torch.dtype, device: torch.device, method: stored.Method | None = None
-) -> Any:
-    """The model in eval mode on its device, with every weight read from the checkpoint.
+@dataclass(frozen=True, slots=True)
+class LoadRequest:
+    """A checkpoint, and how its weights are to be loaded.
 
-    Args:
+    Attributes:
+        config: as transformers reads it (`load_config`). dtype: to compute in.
         method: the module for the quantised format of the checkpoint; None: it is not quantised.
+    """
+
+    checkpoint: Checkpoint
+    config: Any
+    dtype: torch.dtype
+    device: torch.device
+    method: stored.Method | None = None
+
+
+def load_weights(wanted: LoadRequest) -> Any:
+    """The model in eval mode on its device, with every weight read from the checkpoint.
 
     Raises:
         ModelError: it is no causal language model, or weights and architecture do not fit.
     """
-    loader = loader_of(checkpoint.directory, config)
+    directory = wanted.checkpoint.directory
 
     def check(loaded: Mapping[str, Any]) -> None:
-        check_keys(checkpoint.directory, loaded["missing_keys"], loaded["unexpected_keys"], loaded["mismatched_keys"])
+        check_keys(directory, loaded["missing_keys"], loaded["unexpected_keys"], loaded["mismatched_keys"])
 
-    return load_with(loader, "causal language model", check, checkpoint, config, dtype, device, method)
+    return load_with(wanted, loader_of(directory, wanted.config), "causal language model", check)
 
 
 def loader_of(directory: Path, config: Any) -> str:
@@ -137,34 +149,25 @@ def loader_of(directory: Path, config: Any) -> str:
     )
 
 
-def load_with(
-    loader: str,
-    sort: str,
-    check: Callable[[Mapping[str, Any]], None],
-    checkpoint: Checkpoint,
-    config: Any,
-    dtype: torch.dtype,
-    device: torch.device,
-    method: stored.Method | None = None,
-) -> Any:
+def load_with(wanted: LoadRequest, loader: str, sort: str, check: Callable[[Mapping[str, Any]], None]) -> Any:
     """The model in eval mode on its device, loaded with one class of transformers.
 
     Args:
         loader: name of the class. sort: what kind of model it must be, for messages.
         check: is called with transformers' loading info (missing, unexpected and mismatched keys), and raises if the
             weights are not complete (`check_keys`).
-        method: the module for the quantised format of the checkpoint; None: it is not quantised.
 
     Raises:
         ModelError: transformers cannot load it, or `check` raises it.
     """
-    options = method.load_options(checkpoint, device) if method else {}
+    checkpoint, method = wanted.checkpoint, wanted.method
+    options = method.load_options(checkpoint, wanted.device) if method else {}
     try:
         with quiet():
             made: Any = getattr(transformers, loader).from_pretrained(
                 checkpoint.directory,
-                config=config,
-                dtype=dtype,
+                config=wanted.config,
+                dtype=wanted.dtype,
                 use_safetensors=True,
                 trust_remote_code=False,
                 local_files_only=True,
@@ -180,9 +183,9 @@ def load_with(
     model, loaded = made
     check(loaded)
     if "device_map" not in options:
-        model = model.to(device)
+        model = model.to(wanted.device)
     if method is not None:
-        method.settle(model, dtype)
+        method.settle(model, wanted.dtype)
     return model.eval()
 
 

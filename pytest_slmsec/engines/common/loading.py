@@ -246,20 +246,6 @@ def _processor_template(directory: Path) -> Any:
     return found
 
 
-def check_vocabulary(directory: Path, tokenizer: Any, rows: int) -> None:
-    """Refuse a tokenizer with ids beyond the embedding's `rows`.
-
-    Raises:
-        ModelError: naming the largest id and the rows.
-    """
-    largest = max(tokenizer.get_vocab().values(), default=-1)
-    if largest >= rows:
-        raise ModelError(
-            f"{directory}: the tokenizer has ids up to {largest}, but the model embeds only {rows} tokens: tokenizer "
-            "and weights do not belong together; fetch both from one place."
-        )
-
-
 def tokenizer_sha256(tokenizer: Any) -> str:
     """Digest of a tokenizer: vocabulary, rules and special tokens."""
     special = {name: str(token) for name, token in tokenizer.special_tokens_map.items()}

@@ -9,12 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 import transformers
 
 from pytest_slmsec.core.errors import ModelError
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.causal_lm.transformers_ import (
+    LoadRequest,
     check_keys,
     describe,
     import_architecture,
@@ -22,7 +22,7 @@ from pytest_slmsec.engines.causal_lm.transformers_ import (
     load_with,
 )
 from pytest_slmsec.engines.common import stored
-from pytest_slmsec.engines.common.checkpoint import Checkpoint, read_checkpoint
+from pytest_slmsec.engines.common.checkpoint import read_checkpoint
 from pytest_slmsec.engines.common.loading import load_tokenizer, pick_device, pick_dtype
 from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.engines.encoders.discriminator import DiscriminatorScorer
@@ -75,7 +75,7 @@ def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> EncoderE
     texts = Texts(tokenizer)
     import_architecture(config)
     began = time.perf_counter()
-    model = load_weights(checkpoint, kind, config, dtype, device, method)
+    model = load_weights(kind, LoadRequest(checkpoint, config, dtype, device, method))
     load_s = time.perf_counter() - began
     check_vocabulary(directory, tokenizer, model.get_input_embeddings().num_embeddings)
     encoder = Encoder(model, tokenizer.pad_token_id or 0, batch_tokens(settings, device))
@@ -105,18 +105,8 @@ def make_scorer(kind: Kind, directory: Path, encoder: Encoder, texts: Texts) -> 
     return EmbeddingScorer(encoder, texts, pooling), pooling.max_tokens
 
 
-def load_weights(
-    checkpoint: Checkpoint,
-    kind: Kind,
-    config: Any,
-    dtype: torch.dtype,
-    device: torch.device,
-    method: stored.Method | None = None,
-) -> Any:
+def load_weights(kind: Kind, wanted: LoadRequest) -> Any:
     """The model in eval mode on its device, with every weight that a score depends on read from the checkpoint.
-
-    Args:
-        method: the module for the quantised format of the checkpoint; None: it is not quantised.
 
     Raises:
         ModelError: weights and architecture do not fit.
@@ -124,9 +114,10 @@ def load_weights(
 
     def check(loaded: Mapping[str, Any]) -> None:
         missing = [key for key in loaded["missing_keys"] if not POOLER.search(key)]
-        check_keys(checkpoint.directory, missing, _not_allowed(loaded["unexpected_keys"]), loaded["mismatched_keys"])
+        left_over = _not_allowed(loaded["unexpected_keys"])
+        check_keys(wanted.checkpoint.directory, missing, left_over, loaded["mismatched_keys"])
 
-    return load_with(LOADERS[kind], kind.value, check, checkpoint, config, dtype, device, method)
+    return load_with(wanted, LOADERS[kind], kind.value, check)
 
 
 def _not_allowed(keys: Iterable[str]) -> list[str]:

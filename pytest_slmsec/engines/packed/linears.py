@@ -129,7 +129,9 @@ def pack_linears(model: Any) -> str:
         if known[shape]:
             setattr(parent, name, made)
             changed += 1
-    return PACKED if changed else f"plain: no layer {'agreed' if known else 'is an ordinary one'}"
+    if changed:
+        return PACKED
+    return f"plain: no layer {'agreed' if known else 'is an ordinary one'}"
 
 
 def unpack_linears(model: Any, only_read: bool = False) -> None:

@@ -63,13 +63,16 @@ def tokens_without_embedding(tokenizer: Any, embedded: int | None) -> dict[int, 
     return {at: token for token, at in tokenizer.get_vocab().items() if at >= embedded}
 
 
-def check_vocabulary(directory: Path, tokenizer: Any, embedded: int) -> None:
-    """Refuse the tokenizer of another model: one with ordinary tokens beyond the embedding. Added ones may lie there.
+def check_vocabulary(directory: Path, tokenizer: Any, embedded: int, added_may_lack: bool = True) -> None:
+    """Refuse the tokenizer of another model: one with tokens that the model has no embedding for.
+
+    Args:
+        embedded: rows of the embedding. added_may_lack: tokens that were added to the tokenizer may lie beyond them.
 
     Raises:
         ModelError: names the largest id and the rows of the embedding.
     """
-    added = set(tokenizer.get_added_vocab())
+    added = set(tokenizer.get_added_vocab()) if added_may_lack else set()
     beyond = [at for at, token in tokens_without_embedding(tokenizer, embedded).items() if token not in added]
     if beyond:
         raise ModelError(

@@ -84,7 +84,10 @@ async def probe_thinking(
     choice: Parameters | None = parameters
     if scores_letters and settings.asked != "off":
         off = await _form(dialect, "off", chosen, plain)
-        choice = off[0] if off is not None else (None if now.thinks else parameters)
+        if off is not None:
+            choice = off[0]
+        elif now.thinks:
+            choice = None
     budget = min(settings.thought_tokens, (context_tokens or 2 * settings.thought_tokens) // 2) if now.thinks else None
     found = ServerThinking(now.thinks, now.opened, parameters, choice, budget)
     if not (now.thinks or settings.asked != "auto" or settings.template or choice != parameters):

@@ -124,7 +124,8 @@ def _value(value: float | None, judged: Judged) -> str:
 
 
 def _number(value: float, r: GateResult) -> str:
-    text = f"{100 * value:.1f}" if r.unit in (POINTS, PERCENT, TIME) else f"{value:.{3 if 'nats' in r.unit else 2}f}"
+    decimals = 3 if "nats" in r.unit else 2
+    text = f"{100 * value:.1f}" if r.unit in (POINTS, PERCENT, TIME) else f"{value:.{decimals}f}"
     return text.lstrip("-") if float(text) == 0 else text
 
 

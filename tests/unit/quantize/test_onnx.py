@@ -13,7 +13,7 @@ import torch
 from pytest_slmsec.core.errors import MissingExtraError, ModelError, QuantizeError, UsageError
 from pytest_slmsec.core.items import Choose, Generate, Message
 from pytest_slmsec.core.models import Adapter, ModelSpec
-from pytest_slmsec.engines.causal_lm.transformers_ import load_config, load_weights
+from pytest_slmsec.engines.causal_lm.transformers_ import LoadRequest, load_config, load_weights
 from pytest_slmsec.engines.common.base import Capability
 from pytest_slmsec.engines.common.checkpoint import read_checkpoint
 from pytest_slmsec.engines.decoding.rotary import LENGTH_DEPENDENT
@@ -141,7 +141,7 @@ def test_a_graph_that_is_not_the_model_is_refused(base, exported, tmp_path):
     """The graph of one model held against another of the same shape."""
     other = tinymodel.build_tiny_llama(tmp_path / "other", seed=9)
     checkpoint = read_checkpoint(other)
-    model = load_weights(checkpoint, load_config(checkpoint), torch.float32, torch.device("cpu"))
+    model = load_weights(LoadRequest(checkpoint, load_config(checkpoint), torch.float32, torch.device("cpu")))
     with pytest.raises(QuantizeError, match=r"differs from itself by .* at 1 x 13 tokens .*; the export is not kept"):
         parity(other, Graph(exported[0]), model, None, 384)
 
@@ -149,7 +149,7 @@ def test_a_graph_that_is_not_the_model_is_refused(base, exported, tmp_path):
 def test_a_frozen_shape_is_seen_at_the_second(base, exported, monkeypatch):
     """A graph that is right at one length only, as the older exporter makes them."""
     checkpoint = read_checkpoint(base)
-    model = load_weights(checkpoint, load_config(checkpoint), torch.float32, torch.device("cpu"))
+    model = load_weights(LoadRequest(checkpoint, load_config(checkpoint), torch.float32, torch.device("cpu")))
     graph = Graph(exported[0])
 
     class Frozen:
