@@ -15,7 +15,7 @@ from pytest_slmsec.core.errors import MissingExtraError, ModelError, ModelUnavai
 from pytest_slmsec.core.items import Choose, Generate, Message
 from pytest_slmsec.core.model_names import parse_model
 from pytest_slmsec.core.models import Adapter
-from pytest_slmsec.engines.causal_lm import adapters
+from pytest_slmsec.engines.causal_lm.adapter_files import check_base, read_adapter
 from pytest_slmsec.engines.common.checkpoint import read_checkpoint
 from pytest_slmsec.quantize.load_model import make_engine
 from pytest_slmsec.quantize.registry import QUANTIZERS
@@ -200,9 +200,9 @@ def test_another_base_of_the_hub_is_refused(copy, settings, tiny):
     edit_config(copy, base_model_name_or_path="meta-llama/Llama-2-7b-hf")
     spec = parse_model(f"hf:Qwen/Qwen3-0.6B+{copy}", {}, ())
     with pytest.raises(ModelError, match=r"is an adapter for meta-llama/Llama-2-7b-hf, not for Qwen/Qwen3-0.6B"):
-        adapters.check_base(adapters.read_adapter(copy), spec, settings, read_checkpoint(tiny))
+        check_base(read_adapter(copy), spec, settings, read_checkpoint(tiny))
     named = replace(spec, location="Meta-Llama/Llama-2-7b-hf")
-    assert adapters.check_base(adapters.read_adapter(copy), named, settings, read_checkpoint(tiny)) is False
+    assert check_base(read_adapter(copy), named, settings, read_checkpoint(tiny)) is False
 
 
 @pytest.mark.parametrize(
