@@ -46,7 +46,7 @@ def tasks_of(recording: Recording) -> list[Task]:
     return [task for task in tasks().values() if recording.covers(task.name)] or [find_task(recording.benchmark)]
 
 
-def group_of(recording: Recording, task: Task, data: str | None, mode: Mode) -> Evaluation:
+def evaluation_of(recording: Recording, task: Task, data: str | None, mode: Mode) -> Evaluation:
     """The evaluation that recorded answers stand for.
 
     Raises:
@@ -63,35 +63,35 @@ def group_of(recording: Recording, task: Task, data: str | None, mode: Mode) -> 
     return make_evaluation(task, spec, settings)
 
 
-def recorded_answers(group: Evaluation) -> list[tuple[Case, Answer]]:
+def recorded_answers(evaluation: Evaluation) -> list[tuple[Case, Answer]]:
     """Every recorded answer of an evaluation with its score."""
     found = []
-    for case in cases_of(group):
-        output = group.replayed.request(case.item).output if group.replayed else None
+    for case in cases_of(evaluation):
+        output = evaluation.replayed.request(case.item).output if evaluation.replayed else None
         assert output is not None
-        score = None if output.error else group.task.scorer(
-            case.item, group.task.as_scored(output, group.mode), group.mode)  # fmt: skip
-        found.append((case, Answer(case.item, group.model.name, output, score, output.seconds)))
+        score = None if output.error else evaluation.task.scorer(
+            case.item, evaluation.task.as_scored(output, evaluation.mode), evaluation.mode)  # fmt: skip
+        found.append((case, Answer(case.item, evaluation.model.name, output, score, output.seconds)))
     return found
 
 
 def _run(recording: Recording, task: Task, data: str | None) -> BenchmarkRun:
-    group = group_of(recording, task, data, Mode.STRICT)
-    answers = recorded_answers(group)
-    _check_complete(recording, group, answers)
-    info = load(Path(group.model.location), group.model, engine_settings(None, None)).info
-    groups = EvaluationResults()
-    header = payload.plain(payload.header(group, lambda model: info, recording.path.name))
+    evaluation = evaluation_of(recording, task, data, Mode.STRICT)
+    answers = recorded_answers(evaluation)
+    _check_complete(recording, evaluation, answers)
+    info = load(Path(evaluation.model.location), evaluation.model, engine_settings(None, None)).info
+    results = EvaluationResults()
+    header = payload.plain(payload.header(evaluation, lambda model: info, recording.path.name))
     for case, answer in answers:
-        groups.add({"row": payload.row(case, answer), "header": header}, group.metric)
-    (collected,) = groups
+        results.add({"row": payload.row(case, answer), "header": header}, evaluation.metric)
+    (collected,) = results
     return live_run(collected, {}, str(recording.path))
 
 
-def _check_complete(recording: Recording, group: Evaluation, answers: list[tuple[Case, Answer]]) -> None:
+def _check_complete(recording: Recording, evaluation: Evaluation, answers: list[tuple[Case, Answer]]) -> None:
     """Refuse an incomplete recording: only whole benchmarks are compared."""
-    assert group.replayed is not None
-    if missing := group.replayed.missing(group.items):
+    assert evaluation.replayed is not None
+    if missing := evaluation.replayed.missing(evaluation.items):
         raise CompareError(f"{recording.path}: {len(missing)} items are missing ({some(missing)}); a part is never "
                            "compared: record the run again.")  # fmt: skip
     if failed := [answer for _, answer in answers if answer.error]:

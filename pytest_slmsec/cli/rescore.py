@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from pytest_slmsec.cli.recorded_runs import NAME_DATA, group_of, recorded_answers, tasks_of
+from pytest_slmsec.cli.recorded_runs import NAME_DATA, evaluation_of, recorded_answers, tasks_of
 from pytest_slmsec.core.errors import CompareError, SlmsecError
 from pytest_slmsec.core.items import Item, Score
 from pytest_slmsec.core.wrap import columns, shown, wrapped
@@ -130,9 +130,9 @@ def _rescored(recording: Recording, task: Task, data: str | None) -> Rescored:
 def _scored(recording: Recording, task: Task, mode: Mode, data: str | None) -> list[tuple[Recorded, Score]]:
     """Every recorded answer with its new score. The items come from the data set, or from the recording itself."""
     if recording.source == "fixture" or data is not None or any(answer.gold is None for answer in recording.answers):
-        group = group_of(recording, task, data, mode)
-        known = group.replayed.answers if group.replayed is not None else {}
-        return [(known[answer.item.id], answer.score) for _, answer in recorded_answers(group)
+        evaluation = evaluation_of(recording, task, data, mode)
+        known = evaluation.replayed.answers if evaluation.replayed is not None else {}
+        return [(known[answer.item.id], answer.score) for _, answer in recorded_answers(evaluation)
                 if answer.score is not None and answer.item.id in known]  # fmt: skip
     sound = [answer for answer in recording.answers if answer.output.error is None]
     return [(answer, task.scorer(_rebuilt(answer), task.as_scored(answer.output, mode), mode)) for answer in sound]

@@ -36,6 +36,6 @@ def look_at_stored(run: str, root: Path, data: str | None) -> int:
     except SlmsecError as error:
         print(f"slmsec: error: {error}", file=sys.stderr)
         return UNUSABLE
-    groups = f"{len(runs)} group{'s' * (len(runs) != 1)}"
-    print("\n".join(tell(findings)) if findings else f"No sentinel fires on the {groups} of {run}.")
+    looked_at = f"{len(runs)} group{'s' * (len(runs) != 1)}"
+    print("\n".join(tell(findings)) if findings else f"No sentinel fires on the {looked_at} of {run}.")
     return FOUND if findings else 0

@@ -83,11 +83,11 @@ def make_evaluation(
     if limit is not None and limit.n < len(known) and not whole:
         positions = tuple(known[place] for place in limit.positions(len(known)))
         label += f"@{limit.label}"
-    group = Evaluation(model, task, dataset, positions, label + suffix, settings.mode, settings.max_new_tokens, roles,
-                       chat, replayed, answered)  # fmt: skip
+    evaluation = Evaluation(model, task, dataset, positions, label + suffix, settings.mode, settings.max_new_tokens,
+                            roles, chat, replayed, answered)  # fmt: skip
     if dataset.kind != "hub" and task.count is None:
-        _ = group.known  # recorded answers to other items are refused before anything runs
-    return group
+        _ = evaluation.known  # recorded answers to other items are refused before anything runs
+    return evaluation
 
 
 def _roles(task: Task, settings: Settings) -> Mapping[str, ModelSpec]:
@@ -98,10 +98,12 @@ def _roles(task: Task, settings: Settings) -> Mapping[str, ModelSpec]:
     return {role: settings.roles[role] for role in task.followups.roles} if settings.roles else {}
 
 
-def cases_of(group: Evaluation) -> list[Case]:
+def cases_of(evaluation: Evaluation) -> list[Case]:
     """The cases of an evaluation. Only ids are read; no model and no hub data set is loaded."""
-    ids, prefix = group.dataset.ids, model_id(group.model)
-    return [Case(group, row, f"{prefix}-{safe_id(ids[position])}") for row, position in enumerate(group.positions)]
+    ids, prefix = evaluation.dataset.ids, model_id(evaluation.model)
+    return [
+        Case(evaluation, row, f"{prefix}-{safe_id(ids[position])}") for row, position in enumerate(evaluation.positions)
+    ]
 
 
 def parametrize(metafunc: pytest.Metafunc, settings: Settings, takes_whole: TakesWhole | None = None) -> None:

@@ -22,36 +22,38 @@ Ask = Callable[[Evaluation, str, Sequence[Request]], list[Output]]
 """Asks the model with a role (judge, expander) of an evaluation; returns outputs in the order of the requests."""
 
 
-def follow_up(group: Evaluation, items: Sequence[Item], outputs: Sequence[Output], ask: Ask) -> list[Output]:
+def follow_up(evaluation: Evaluation, items: Sequence[Item], outputs: Sequence[Output], ask: Ask) -> list[Output]:
     """Ask the grading models about each answer until no question is left.
 
     Returns:
         The outputs with the replies. An output whose question failed, or got an empty reply, has an error instead: it
         is no valid measurement. The others are not affected.
     """
-    questions = group.task.followups
+    questions = evaluation.task.followups
     assert questions is not None
     found = list(outputs)
     waiting = [row for row, output in enumerate(found) if output.error is None]
-    while due := _due(questions, group, items, found, waiting):
+    while due := _due(questions, evaluation, items, found, waiting):
         for role in dict.fromkeys(question.role for question in due.values()):
             rows = [row for row, question in due.items() if question.role == role]
             requests = [due[row].request for row in rows]
-            for row, request, reply in zip(rows, requests, ask(group, role, requests), strict=True):
-                found[row] = _with_reply(group, role, items[row], found[row], request, reply)
+            for row, request, reply in zip(rows, requests, ask(evaluation, role, requests), strict=True):
+                found[row] = _with_reply(evaluation, role, items[row], found[row], request, reply)
         waiting = [row for row in due if found[row].error is None]
     return found
 
 
 def _due(
-    questions: FollowUps, group: Evaluation, items: Sequence[Item], outputs: Sequence[Output], rows: Sequence[int]
+    questions: FollowUps, evaluation: Evaluation, items: Sequence[Item], outputs: Sequence[Output], rows: Sequence[int]
 ) -> dict[int, FollowUp]:
-    asked = {row: questions.next(items[row], outputs[row], group.mode) for row in rows}
+    asked = {row: questions.next(items[row], outputs[row], evaluation.mode) for row in rows}
     return {row: question for row, question in asked.items() if question is not None}
 
 
-def _with_reply(group: Evaluation, role: str, item: Item, output: Output, request: Request, reply: Output) -> Output:
-    model = group.roles[role].name
+def _with_reply(
+    evaluation: Evaluation, role: str, item: Item, output: Output, request: Request, reply: Output
+) -> Output:
+    model = evaluation.roles[role].name
     failed = reply.error or error_text(reply.text or "")
     if failed is not None:
         return replace(output, error=f"{item.id}: the {role} {model} failed: {failed.removeprefix(f'{item.id}: ')}")
@@ -70,7 +72,7 @@ def prompt_sha256(request: Request) -> str:
     return sha256_json(asdict(request)["messages"])
 
 
-def judge_identity(group: Evaluation, info: Callable[..., EngineInfo | None]) -> str | None:
+def judge_identity(evaluation: Evaluation, info: Callable[..., EngineInfo | None]) -> str | None:
     """The models that graded the answers, with all that their verdicts depend on; None without such models.
 
     Two runs are comparable only if it is the same.
@@ -78,12 +80,12 @@ def judge_identity(group: Evaluation, info: Callable[..., EngineInfo | None]) ->
     Args:
         info: facts about a model that was loaded.
     """
-    questions = group.task.followups
+    questions = evaluation.task.followups
     if questions is None:
         return None
-    if not group.roles:
+    if not evaluation.roles:
         return RULE
-    named = [_named(group.roles[role].name, info(group.roles[role])) for role in questions.roles]
+    named = [_named(evaluation.roles[role].name, info(evaluation.roles[role])) for role in questions.roles]
     others = [f"{role} {name}" for role, name in zip(questions.roles[1:], named[1:], strict=True)]
     return ", ".join([named[0], *others, f"prompts {questions.prompt_sha256[:12]}"])
 

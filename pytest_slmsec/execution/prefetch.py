@@ -115,8 +115,8 @@ class Prefetch:
         after = self._following.get(window)
         if after is None:
             return
-        group = after.cases[0].evaluation
-        if group.roles or group.model.source in NOT_PREFETCHED or not _takes_long(last):
+        evaluation = after.cases[0].evaluation
+        if evaluation.roles or evaluation.model.source in NOT_PREFETCHED or not _takes_long(last):
             return
         if any(case in known for case in after.cases):
             return

@@ -104,9 +104,9 @@ class Run:
         """Facts about a model, once it has been loaded."""
         return self._models.info(model)
 
-    def unfit(self, group: Evaluation) -> Unfit | None:
+    def unfit(self, evaluation: Evaluation) -> Unfit | None:
         """Why a model was not asked a benchmark, or None."""
-        return self._unfit.get(group)
+        return self._unfit.get(evaluation)
 
     def close(self) -> None:
         """Free the engine and close the journal. A prefetched window that no case asked for is abandoned."""
@@ -140,16 +140,16 @@ class Run:
 
     def _answer_all(self, cases: Sequence[Case]) -> None:
         """Answer cases of one evaluation, and have other models grade the answers where the benchmark needs it."""
-        group = cases[0].evaluation
-        self._models.refuse_broken([group.model, *group.roles.values()])
-        self._refuse_unfit(group, cases[0])
+        evaluation = cases[0].evaluation
+        self._models.refuse_broken([evaluation.model, *evaluation.roles.values()])
+        self._refuse_unfit(evaluation, cases[0])
         size = self.settings.window
         found = [one for start in range(0, len(cases), size) for one in self._run_window(cases[start : start + size])]
-        if group.roles:
+        if evaluation.roles:
             items = [case.item for case in cases]
-            outputs = follow_up(group, items, [one.output for one in found], self._ask_about)
+            outputs = follow_up(evaluation, items, [one.output for one in found], self._ask_about)
             found = [replace(one, output=output) for one, output in zip(found, outputs, strict=True)]
-            for model in group.roles.values():
+            for model in evaluation.roles.values():
                 if self._models.info(model) is None:
                     self._models.load(model)  # nothing was asked of it, but the record says who would have judged
         self._measured.update(zip(cases, found, strict=True))
@@ -160,26 +160,26 @@ class Run:
         Args:
             advance: called with the number of further answers after each batch; None: the terminal shows them.
         """
-        group = cases[0].evaluation
-        resident = self._models.load(group.model)
-        requests = [group.request(case.item) for case in cases]
+        evaluation = cases[0].evaluation
+        resident = self._models.load(evaluation.model)
+        requests = [evaluation.request(case.item) for case in cases]
         if advance is not None:
             found = ask(resident, requests, self._open_journal(), advance)
         else:
-            found = self._ask(resident, requests, group.what)
-        fault = group.task.fault
+            found = self._ask(resident, requests, evaluation.what)
+        fault = evaluation.task.fault
         faults = [fault(case.item, one.output) if fault else None for case, one in zip(cases, found, strict=True)]
         return [
             one if why is None or one.output.error else replace(one, output=replace(one.output, error=why))
             for one, why in zip(found, faults, strict=True)
         ]
 
-    def _ask_about(self, group: Evaluation, role: str, requests: Sequence[Request]) -> list[Output]:
+    def _ask_about(self, evaluation: Evaluation, role: str, requests: Sequence[Request]) -> list[Output]:
         """Ask the model with a role; the questions come from `execution.model_grading`."""
-        resident = self._models.load(group.roles[role])
+        resident = self._models.load(evaluation.roles[role])
         if (why := unable(resident.engine, requests[0])) is not None:
             return [Output(error=why)] * len(requests)
-        size, what = self.settings.window, f"{role} {resident.spec.name} on {group.model.name} {group.label}"
+        size, what = self.settings.window, f"{role} {resident.spec.name} on {evaluation.model.name} {evaluation.label}"
         windows = [requests[start : start + size] for start in range(0, len(requests), size)]
         return [one.output for window in windows for one in self._ask(resident, window, what)]
 
@@ -191,11 +191,11 @@ class Run:
         finally:
             self._progress.stop()
 
-    def _refuse_unfit(self, group: Evaluation, case: Case) -> None:
+    def _refuse_unfit(self, evaluation: Evaluation, case: Case) -> None:
         """Raise `Unfit` where the loaded model cannot do what the benchmark asks for."""
-        why = unable(self._models.load(group.model).engine, group.request(case.item))
+        why = unable(self._models.load(evaluation.model).engine, evaluation.request(case.item))
         if why is not None:
-            self._unfit[group] = unfit = Unfit(group.model.name, group.label, why)
+            self._unfit[evaluation] = unfit = Unfit(evaluation.model.name, evaluation.label, why)
             raise unfit
 
     def _open_journal(self) -> Journal:
@@ -209,11 +209,11 @@ def _one_segment(case: Case) -> Hashable:
 
 
 def _scored(case: Case, measured: MeasuredOutput) -> Answer:
-    group, item, output, batch = case.evaluation, case.item, measured.output, measured.batch
+    evaluation, item, output, batch = case.evaluation, case.item, measured.output, measured.batch
     if batch is None or output.error is not None:
-        return Answer(item, group.model.name, output, None)
-    score = group.task.scorer(item, group.task.as_scored(output, group.mode), group.mode)
-    return Answer(item, group.model.name, output, score, _seconds(output, batch))
+        return Answer(item, evaluation.model.name, output, None)
+    score = evaluation.task.scorer(item, evaluation.task.as_scored(output, evaluation.mode), evaluation.mode)
+    return Answer(item, evaluation.model.name, output, score, _seconds(output, batch))
 
 
 def _seconds(output: Output, batch: StoredBatch) -> float | None:

@@ -40,14 +40,14 @@ class EarlyStopping:
     """Puts the cases of a run into the order of their sequential designs, and skips those that are not needed.
 
     Args:
-        gate: what is tolerated. comparisons: each candidate with its baseline. groups: the results so far, completed by
+        gate: what is tolerated. comparisons: each candidate with its baseline. results: those so far, completed by
             the session. settings: of the run.
     """
 
     def __init__(
-        self, gate: GateConfig, comparisons: Sequence[Comparison], groups: EvaluationResults, settings: Settings
+        self, gate: GateConfig, comparisons: Sequence[Comparison], results: EvaluationResults, settings: Settings
     ) -> None:
-        self._gate, self._comparisons, self._groups, self._settings = gate, comparisons, groups, settings
+        self._gate, self._comparisons, self._results, self._settings = gate, comparisons, results, settings
         self._candidates = {comparison.candidate: comparison for comparison in comparisons}
         self._bases = {comparison.live_baseline for comparison in comparisons if comparison.live_baseline is not None}
         self._designs: dict[Evaluation, SequentialDesign] = {}
@@ -95,12 +95,12 @@ class EarlyStopping:
         members: dict[Evaluation, dict[int, tuple[int, pytest.Item]]] = {}
         for place, item, case in found:
             members.setdefault(case.evaluation, {})[case.row] = place, item
-        for group, rows in members.items():
-            self._family.setdefault(group.model, set()).add(group.label)
-            design = self._design(group, len(rows))
+        for evaluation, rows in members.items():
+            self._family.setdefault(evaluation.model, set()).add(evaluation.label)
+            design = self._design(evaluation, len(rows))
             if design is not None:
-                self._designs[group] = design
-                self._places[group] = {row: place for place, row in enumerate(design.item_order)}
+                self._designs[evaluation] = design
+                self._places[evaluation] = {row: place for place, row in enumerate(design.item_order)}
                 for place, row in zip(sorted(place for place, _ in rows.values()), design.item_order, strict=True):
                     items[place] = rows[row][1]
         if self._designs:
@@ -119,12 +119,12 @@ class EarlyStopping:
         for place, item in zip(places, sorted((items[place] for place in places), key=key), strict=True):
             items[place] = item
 
-    def _design(self, group: Evaluation, n_selected: int) -> SequentialDesign | None:
-        if n_selected < len(group.positions):
+    def _design(self, evaluation: Evaluation, n_selected: int) -> SequentialDesign | None:
+        if n_selected < len(evaluation.positions):
             return None  # a part (-k, --lf) is never judged, so it cannot be decided either
-        rule = self._gate.rule(group.label, group.task.name)
-        is_compared = group.model in self._candidates or group.model in self._bases
-        return design_of_evaluation(group, rule, self._gate, self._settings, is_compared)
+        rule = self._gate.rule(evaluation.label, evaluation.task.name)
+        is_compared = evaluation.model in self._candidates or evaluation.model in self._bases
+        return design_of_evaluation(evaluation, rule, self._gate, self._settings, is_compared)
 
     def check(self, cases: Sequence[Case]) -> None:
         """Check that the cases run in the order of their designs: the looks must see the items that were drawn.
@@ -135,128 +135,131 @@ class EarlyStopping:
         rows: dict[Evaluation, list[int]] = {}
         for case in cases:
             rows.setdefault(case.evaluation, []).append(case.row)
-        for group, design in list(self._designs.items()):
-            if len(rows.get(group, ())) < design.n_total:
-                del self._designs[group]  # deselected since
-            elif rows[group] != list(design.item_order):
-                raise UsageError(f"{group.label} on {group.model.name}: another plugin changes the order of the tests; "
-                                 "early_stop and extend need the order they draw.")  # fmt: skip
+        for evaluation, design in list(self._designs.items()):
+            if len(rows.get(evaluation, ())) < design.n_total:
+                del self._designs[evaluation]  # deselected since
+            elif rows[evaluation] != list(design.item_order):
+                where = f"{evaluation.label} on {evaluation.model.name}"
+                raise UsageError(f"{where}: another plugin changes the order of the tests; early_stop and extend need "
+                                 "the order they draw.")  # fmt: skip
 
     def segment(self, case: Case) -> int:
         """How many looks come before a case."""
         design = self._designs.get(case.evaluation)
         return 0 if design is None else design.segment(self._places[case.evaluation][case.row])
 
-    def design(self, group: Evaluation) -> SequentialDesign | None:
+    def design(self, evaluation: Evaluation) -> SequentialDesign | None:
         """The design of an evaluation that may stop, or None.
 
         A base is asked in the order of its candidates, so that the batches are the same, but it stops only where a
         sample is enough.
         """
-        design = self._designs.get(group)
+        design = self._designs.get(evaluation)
         staged = design is not None and design.method == TWO_STAGE
-        return design if staged or group.model in self._candidates else None
+        return design if staged or evaluation.model in self._candidates else None
 
     # -- during the run
 
     def skip_reason(self, case: Case) -> str | None:
         """Why a case is not needed any more, or None where it is."""
-        group, look = case.evaluation, self.segment(case)
-        design = self.design(group) if look else None
+        evaluation, look = case.evaluation, self.segment(case)
+        design = self.design(evaluation) if look else None
         if design is None:
             return None
-        askers = [group] if group.model in self._candidates else self._candidates_of(group)
+        askers = [evaluation] if evaluation.model in self._candidates else self._candidates_of(evaluation)
         verdicts = [self.verdict_at_look(one, look) for one in askers]
         if not verdicts or None in verdicts:
             return None
         seen = max(design.interim_looks[self._decided_at(one, look) - 1] for one in askers)
-        self._groups.by_key[group.label, group.model.name].stopped = seen
+        self._results.by_key[evaluation.label, evaluation.model.name].stopped = seen
         said = " and ".join(dict.fromkeys(verdict.value for verdict in verdicts if verdict is not None))
         saved = counted(design.n_total - seen, "item")
         return f"the gate decided after {seen} of {design.n_total} items: {said}; {saved} saved"
 
     def _candidates_of(self, base: Evaluation) -> list[Evaluation]:
-        """The groups of the candidates that are judged against a base."""
+        """The evaluations of the candidates that are judged against a base."""
         models = {comparison.candidate for comparison in self._comparisons if comparison.live_baseline == base.model}
-        return [group for group in self._designs if group.label == base.label and group.model in models]
+        return [
+            evaluation for evaluation in self._designs if evaluation.label == base.label and evaluation.model in models
+        ]
 
-    def _decided_at(self, group: Evaluation, look: int) -> int:
-        return next(k for k in range(1, look + 1) if self.verdict_at_look(group, k) is not None)
+    def _decided_at(self, evaluation: Evaluation, look: int) -> int:
+        return next(k for k in range(1, look + 1) if self.verdict_at_look(evaluation, k) is not None)
 
-    def verdict_at_look(self, group: Evaluation, look: int) -> Verdict | None:
+    def verdict_at_look(self, evaluation: Evaluation, look: int) -> Verdict | None:
         """The verdict on a candidate after some looks, or None. A verdict reached at one look is kept at later ones."""
-        key = group, look
+        key = evaluation, look
         if key not in self._settled:
-            earlier = self.verdict_at_look(group, look - 1) if look > 1 else None
-            design = self._designs[group]
-            self._settled[key] = earlier or self._judge(group, design.item_order[: design.interim_looks[look - 1]])
+            earlier = self.verdict_at_look(evaluation, look - 1) if look > 1 else None
+            design = self._designs[evaluation]
+            self._settled[key] = earlier or self._judge(evaluation, design.item_order[: design.interim_looks[look - 1]])
         return self._settled[key]
 
-    def _judge(self, group: Evaluation, rows: Sequence[int]) -> Verdict | None:
+    def _judge(self, evaluation: Evaluation, rows: Sequence[int]) -> Verdict | None:
         from pytest_slmsec.gates.decision.combine import early_verdict
         from pytest_slmsec.gates.decision.score_gates import score_gates
         from pytest_slmsec.gates.records.comparability import pair, restricted
         from pytest_slmsec.reports.gate.live_runs import live_run
 
-        mine = self._groups.by_key.get((group.label, group.model.name))
-        base = self._base(group)
+        mine = self._results.by_key.get((evaluation.label, evaluation.model.name))
+        base = self._base(evaluation)
         if mine is None or base is None or not mine.measures(rows):
             return None
         try:
             candidate = live_run(mine.part(rows), {})
             found = pair(restricted(base, candidate), candidate)
-            return early_verdict(score_gates(found, self._gate), len(self._family[group.model]))
+            return early_verdict(score_gates(found, self._gate), len(self._family[evaluation.model]))
         except SlmsecError:
             return None  # not comparable: the end of the run says why
 
-    def _base(self, group: Evaluation) -> BenchmarkRun | None:
+    def _base(self, evaluation: Evaluation) -> BenchmarkRun | None:
         """The base of a candidate as far as it is measured: all of it or its sample; None where neither is complete."""
         from pytest_slmsec.reports.gate.live_runs import live_run
 
-        comparison = self._candidates[group.model]
+        comparison = self._candidates[evaluation.model]
         if comparison.live_baseline is None:
-            return next((run for run in comparison.stored_runs if run.benchmark == group.label), None)
-        base = self._groups.by_key.get((group.label, comparison.live_baseline.name))
+            return next((run for run in comparison.stored_runs if run.benchmark == evaluation.label), None)
+        base = self._results.by_key.get((evaluation.label, comparison.live_baseline.name))
         if base is None or not base.header or base.n_errors or not (base.complete or self.extends):
             return None
         return live_run(base if base.complete else base.part(sorted(base.rows)), {})
 
 
 def design_of_evaluation(
-    group: Evaluation, rule: Rule, gate: GateConfig, settings: Settings, is_compared: bool
+    evaluation: Evaluation, rule: Rule, gate: GateConfig, settings: Settings, is_compared: bool
 ) -> SequentialDesign | None:  # fmt: skip
-    """The design of a group that may stop before its end, or None.
+    """The design of an evaluation that may stop before its end, or None.
 
     Raises:
         UsageError: it is to stop, but what is judged does not allow it.
     """
-    n, limit, method = len(group.positions), settings.limit, gate.stops_early(rule)
+    n, limit, method = len(evaluation.positions), settings.limit, gate.stops_early(rule)
     if limit is not None and limit.n < n:  # taken whole only to be extended
         if method != OFF:
-            raise UsageError(f'early_stop = "{method}" and on_inconclusive = "extend" both say when {group.label} '
+            raise UsageError(f'early_stop = "{method}" and on_inconclusive = "extend" both say when {evaluation.label} '
                              "needs no more items: leave out one of them, or --slmsec-limit.")  # fmt: skip
         return two_stage_design(limit.positions(n), n)
     if method == OFF or not is_compared:
         return None
     if gate.scope != "benchmark":
-        _check(group, rule, method)
-    return early_stopping_design(method, n, settings.window, _strata(group) if gate.scope != "benchmark" else None)
+        _check(evaluation, rule, method)
+    return early_stopping_design(method, n, settings.window, _strata(evaluation) if gate.scope != "benchmark" else None)
 
 
-def _check(group: Evaluation, rule: Rule, method: str) -> None:
+def _check(evaluation: Evaluation, rule: Rule, method: str) -> None:
     """Refuse what can be known before anything runs; the rest is refused when it is judged."""
     from pytest_slmsec.gates.decision.methods import clusters_forbid, real_needs_anytime
 
-    metric = group.metric
-    wanted = rule.metrics or ((P_CORRECT, metric.name) if group.task.by_choice else (metric.name,))
+    metric = evaluation.metric
+    wanted = rule.metrics or ((P_CORRECT, metric.name) if evaluation.task.by_choice else (metric.name,))
     for name in wanted if method != "anytime" else ():
         if name == P_CORRECT or not metric.binary:
-            raise UsageError(real_needs_anytime(f"{group.label} {name}", method))
-    if group.dataset.kind != "hub" and any(item.meta.get("cluster") is not None for item in group.items):
-        raise UsageError(f"{group.label}: {clusters_forbid(method)}")
+            raise UsageError(real_needs_anytime(f"{evaluation.label} {name}", method))
+    if evaluation.dataset.kind != "hub" and any(item.meta.get("cluster") is not None for item in evaluation.items):
+        raise UsageError(f"{evaluation.label}: {clusters_forbid(method)}")
 
 
-def _strata(group: Evaluation) -> list[str] | None:
+def _strata(evaluation: Evaluation) -> list[str] | None:
     """The part of its benchmark that each item belongs to; the items of the hub are not read before the run."""
-    names = [] if group.dataset.kind == "hub" else [item.meta.get(SUBSET) for item in group.items]
+    names = [] if evaluation.dataset.kind == "hub" else [item.meta.get(SUBSET) for item in evaluation.items]
     return [str(name) for name in names] if names and None not in names else None

@@ -83,9 +83,9 @@ class FinalGates:
     def _read_markers(self) -> None:
         """Add the rules of the marker ``slmsec_gate``; they take precedence over those of the configuration."""
         rules = {
-            group.label: read_rule(group.header["gate"], f"{group.header['file']} @pytest.mark.slmsec_gate")
-            for group in self._run.results
-            if group.header.get("gate")
+            evaluated.label: read_rule(evaluated.header["gate"], f"{evaluated.header['file']} @pytest.mark.slmsec_gate")
+            for evaluated in self._run.results
+            if evaluated.header.get("gate")
         }
         self._gate = replace(self._gate, rules={**self._gate.rules, **rules})
 
@@ -97,8 +97,8 @@ class FinalGates:
         else:
             more, bases = self._runs(comparison.live_baseline)
             partial += more
-        for group in partial:
-            yield GateReport(f"benchmark[{model}-{safe_id(group.label)}]", "skipped", incomplete(group))
+        for evaluated in partial:
+            yield GateReport(f"benchmark[{model}-{safe_id(evaluated.label)}]", "skipped", incomplete(evaluated))
         if not candidates or not bases:
             return
         try:
@@ -140,7 +140,7 @@ class FinalGates:
 
     def _runs(self, spec: ModelSpec) -> tuple[list[EvaluationResult], list[BenchmarkRun]]:
         """The results of a model that are incomplete, and the runs of those that can be judged."""
-        mine = [(group, group.judged) for group in self._run.results if group.model == spec.name]
+        mine = [(evaluated, evaluated.judged) for evaluated in self._run.results if evaluated.model == spec.name]
         return [g for g, part in mine if part is None], [live_run(part, self._machine) for _, part in mine if part]
 
     def _rescore(self, run: BenchmarkRun) -> list[Score] | str:
@@ -166,12 +166,12 @@ class FinalGates:
         """Whether this run becomes the new baseline; it is written at the end of the session."""
         verdicts = {judgement.candidate: judgement.verdict.value for judgement in self.judgements}
         refused = [f"{name} is {verdict}" for name, verdict in verdicts.items() if verdict != Verdict.PASS.value]
-        whole = {group.model for group in self._run.results if group.complete}
+        whole = {evaluated.model for evaluated in self._run.results if evaluated.complete}
         names = [comparison.candidate.name for comparison in self._comparisons]
         refused += [f"{name} could not be judged" for name in names if name in whole and name not in verdicts]
-        partial = [group for group in self._run.results if not group.complete]
+        partial = [evaluated for evaluated in self._run.results if not evaluated.complete]
         reason = self._run.option.slmsec_force
-        stopped = [f"{group.label} on {group.model}" for group in partial if group.stopped]
+        stopped = [f"{evaluated.label} on {evaluated.model}" for evaluated in partial if evaluated.stopped]
         if stopped:
             text = f"The baseline was not updated: {stopped[0]} stopped early, and a base is measured whole"
             return GateReport("baseline", "failed", f'{text}; set early_stop = "off".')

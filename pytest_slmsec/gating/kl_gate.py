@@ -85,8 +85,8 @@ class Distances:
 
     def _answers(self, base: ModelSpec) -> Mapping[tuple[str, str], Any]:
         assert self.run.gate.fidelity is not None
-        texts = {(group.label, str(row["item"])): row["text"] or "" for group in self.run.results
-                 if group.model == base.name for row in group.measured()}  # fmt: skip
+        texts = {(evaluated.label, str(row["item"])): row["text"] or "" for evaluated in self.run.results
+                 if evaluated.model == base.name for row in evaluated.measured()}  # fmt: skip
         return forced(self.run.cases, texts, self.run.gate.fidelity.items)
 
     def keep(self) -> Iterable[GateReport]:

@@ -66,14 +66,14 @@ def check_name(item: pytest.Item, task: Task) -> None:
                              "out, or take the fixture `slm_pair` instead.")  # fmt: skip
 
 
-def rule_of(item: pytest.Item, group: Evaluation, gate: GateConfig) -> Rule:
+def rule_of(item: pytest.Item, evaluation: Evaluation, gate: GateConfig) -> Rule:
     """The rule of a benchmark: that of the marker, else that of the configuration.
 
     Raises:
         UsageError: the marker says something that cannot be used.
     """
     keys = marked(item)
-    return gate.rule(group.label, group.task.name) if keys is None else read_rule(keys, where_marked(item))
+    return gate.rule(evaluation.label, evaluation.task.name) if keys is None else read_rule(keys, where_marked(item))
 
 
 def scale_of(task: Task) -> Scale:
@@ -103,8 +103,12 @@ def with_marks(gate: GateConfig, items: Iterable[pytest.Item]) -> GateConfig:
     Raises:
         UsageError: a marker says something that cannot be used.
     """
-    groups = {case.evaluation: item for item in items if (case := case_of(item))}
-    rules = {group.label: rule_of(item, group, gate) for group, item in groups.items() if marked(item) is not None}
+    evaluations = {case.evaluation: item for item in items if (case := case_of(item))}
+    rules = {
+        evaluation.label: rule_of(item, evaluation, gate)
+        for evaluation, item in evaluations.items()
+        if marked(item) is not None
+    }
     return replace(gate, rules={**gate.rules, **rules})
 
 
@@ -145,10 +149,10 @@ class GateRules:
         try:
             gate = gate_config(self._config)
             self._remarks = check_tables(gate, self._collected, narrowed(self._config))
-            for group, item in selected.items():
-                check_name(item, group.task)
-                fits(rule_of(item, group, gate), group.label, group.task)
-                self._check_process(gate, rule_of(item, group, gate))
+            for evaluation, item in selected.items():
+                check_name(item, evaluation.task)
+                fits(rule_of(item, evaluation, gate), evaluation.label, evaluation.task)
+                self._check_process(gate, rule_of(item, evaluation, gate))
             self._warn(gate, {**selected, **pairs})
         except UsageError as error:
             if not hasattr(self._config, "workerinput"):
@@ -172,12 +176,13 @@ class GateRules:
         from pytest_slmsec.reports.gate.power_table import Planned, too_small
 
         others: dict[str, tuple[Planned, pytest.Item]] = {}
-        for group, item in selected.items():
-            planned, rule = Planned(group.label, group.task, len(group.positions)), rule_of(item, group, gate)
+        for evaluation, item in selected.items():
+            planned = Planned(evaluation.label, evaluation.task, len(evaluation.positions))
+            rule = rule_of(item, evaluation, gate)
             if rule == Rule():
-                others[group.label] = planned, item
+                others[evaluation.label] = planned, item
                 continue
-            own = planned.warning(replace(gate, rules={group.label: rule}))
+            own = planned.warning(replace(gate, rules={evaluation.label: rule}))
             if own is not None:
                 item.warn(FeasibilityWarning(_lines(own)))
         small = [(planned, item) for planned, item in others.values() if planned.n < planned.floor(gate)]

@@ -162,8 +162,8 @@ class SlmPair:
         stored = list(self._case.comparison.stored_runs)
         return [run for run in stored if run.benchmark == self.benchmark] or stored
 
-    def _run(self, group: Evaluation, first: int | None) -> BenchmarkRun:
-        """A group, measured: all of it, or its first items.
+    def _run(self, evaluation: Evaluation, first: int | None) -> BenchmarkRun:
+        """An evaluation, measured: all of it, or its first items.
 
         Raises:
             SlmsecError: it cannot be measured, or an item of it was not.
@@ -172,7 +172,7 @@ class SlmPair:
         from pytest_slmsec.reports.gate.live_runs import live_run
         from pytest_slmsec.reports.gate.test_reports import incomplete
 
-        measured = self._runs.measured(group, self._item, first)
+        measured = self._runs.measured(evaluation, self._item, first)
         part = measured.judged
         if part is None:
             raise ModelError(incomplete(measured))

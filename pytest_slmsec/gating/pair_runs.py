@@ -84,7 +84,7 @@ class PairRuns:
 def designs_of_pairs(
     items: Sequence[pytest.Item], config: pytest.Config, settings: Settings
 ) -> dict[Evaluation, SequentialDesign]:
-    """The designs of the groups behind all pairs that may stop before their end.
+    """The designs of the evaluations behind all pairs that may stop before their end.
 
     Raises:
         UsageError: one is to stop early, but what is judged does not allow it.
@@ -96,7 +96,7 @@ def designs_of_pairs(
             continue
         gate = gate_config(config)
         rule = rule_of(item, pair.candidate, gate)
-        for evaluation in pair.groups:
+        for evaluation in pair.evaluations:
             design = design_of_evaluation(evaluation, rule, gate, settings, evaluation is pair.candidate)
             found.update({} if design is None else {evaluation: design})
     return found
@@ -105,4 +105,4 @@ def designs_of_pairs(
 def cases_of_pairs(items: Sequence[pytest.Item]) -> dict[Evaluation, list[Case]]:
     """The cases behind all pairs, by evaluation."""
     pairs = [case for item in items if (case := pair_case_of(item)) is not None]
-    return {evaluation: cases_of(evaluation) for pair in pairs for evaluation in pair.groups}
+    return {evaluation: cases_of(evaluation) for pair in pairs for evaluation in pair.evaluations}

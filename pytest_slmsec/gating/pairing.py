@@ -29,8 +29,8 @@ class PairCase:
     base: Evaluation | None
 
     @property
-    def groups(self) -> tuple[Evaluation, ...]:
-        """The groups that are measured, the base first, for its model may still be loaded."""
+    def evaluations(self) -> tuple[Evaluation, ...]:
+        """The evaluations that are measured, the base first, for its model may still be loaded."""
         return (self.candidate,) if self.base is None else (self.base, self.candidate)
 
 

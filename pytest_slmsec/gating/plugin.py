@@ -45,17 +45,17 @@ class Gating:
     """Registered in the main process of a run with models, unless ``--slmsec-no-gate`` is given.
 
     Args:
-        groups: the results, completed by the session. make_engine: loads a model while another one is loaded.
+        results: completed by the session. make_engine: loads a model while another one is loaded.
 
     Raises:
         UsageError: an option, the configuration or the baseline cannot be used.
     """
 
     def __init__(
-        self, config: pytest.Config, settings: Settings, groups: EvaluationResults,
+        self, config: pytest.Config, settings: Settings, results: EvaluationResults,
         make_engine: Callable[[ModelSpec], Engine],
     ) -> None:  # fmt: skip
-        self._config, self._settings, self._groups, self._make_engine = config, settings, groups, make_engine
+        self._config, self._settings, self._results, self._make_engine = config, settings, results, make_engine
         option, self.gate = config.option, gate_config(config)
         self.baseline = baseline_of(config, self.gate)
         self.judgements: list[Judgement] = []
@@ -66,7 +66,7 @@ class Gating:
         self._written = ""
         self._check_options()
         self.comparisons = comparisons_of(config, settings.models, self.gate)
-        self.stopping = EarlyStopping(self.gate, self.comparisons, groups, settings)
+        self.stopping = EarlyStopping(self.gate, self.comparisons, results, settings)
         if self.stopping.wanted and getattr(option, "dist", "no") != "no":
             raise UsageError(ONE_PROCESS)
 
@@ -146,7 +146,7 @@ class Gating:
         from pytest_slmsec.reports.gate.test_reports import GateReport, show
 
         found = list[GateReport]()
-        if self._groups or session.config.option.slmsec_update_baseline:
+        if self._results or session.config.option.slmsec_update_baseline:
             from pytest_slmsec.gating.final_gates import FinalGates
             from pytest_slmsec.gating.kl_gate import Distances
 
@@ -168,7 +168,7 @@ class Gating:
         cases = [case for case in found if case is not None]
         engines_of_plugins = self._config.hook.pytest_slmsec_make_engine.get_hookimpls()
         child_settings = None if engines_of_plugins else self._settings.engine
-        return GatedRun(self._config.option, self._settings, self.gate, self._groups, cases, self._make_engine,
+        return GatedRun(self._config.option, self._settings, self.gate, self._results, cases, self._make_engine,
                         child_settings)  # fmt: skip
 
     def _stored_distances(self) -> StoredDistances:
@@ -192,7 +192,7 @@ class Gating:
         """The sentence on a run that could judge nothing."""
         if not self.comparisons:
             why = "there is no base; name one with --model=BASE beside --model=BASE-QUANT, or with --slmsec-baseline"
-        elif any(group.rows for group in self._groups):
+        elif any(evaluated.rows for evaluated in self._results):
             why = "no benchmark was measured whole on both sides"
         else:
             skipped = f" ({len(self._unmeasured)} were skipped: {self._unmeasured[0]})" if self._unmeasured else ""
@@ -226,7 +226,7 @@ class Gating:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
             self._written = f"The baseline was not written: {error}"
             return
-        parts = [f"{g.label} on {g.model} ({len(g.rows) - g.n_errors} of {g.n_expected} items)" for g in self._groups
+        parts = [f"{g.label} on {g.model} ({len(g.rows) - g.n_errors} of {g.n_expected} items)" for g in self._results
                  if not g.complete]  # fmt: skip
         left_out = f" Not written, for only a part was measured: {', '.join(parts)}." if parts else ""
         self._written = f"The baseline {path} was written. {merged.sentences}{left_out}"

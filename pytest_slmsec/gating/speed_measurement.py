@@ -33,8 +33,8 @@ class Speed:
 
 def workload(cases: Sequence[Case]) -> list[Generate]:
     """Up to 16 requests of the first benchmark that generates text, evenly spread over it, at most 64 tokens each."""
-    group = next((case.evaluation for case in cases if not case.evaluation.task.by_choice), None)
-    chosen = [case for case in cases if case.evaluation is group and group is not None]
+    evaluation = next((case.evaluation for case in cases if not case.evaluation.task.by_choice), None)
+    chosen = [case for case in cases if case.evaluation is evaluation and evaluation is not None]
     step = max(1, len(chosen) // ITEMS)
     requests = [case.evaluation.request(case.item) for case in chosen[::step][:ITEMS]]
     return [

@@ -56,7 +56,7 @@ class Recording:
         model: its name in the file, or None.
         rows: rows of the published file, from 1, that must all be there; None where any part will do.
         decoding: how the answers were generated, as far as it is known.
-        label: how the run called the group, or None.
+        label: how the run called the benchmark (`cti-mcq@fixture~official`), or None.
         source: where the items came from, in a run of ours: ``fixture``, ``files``, ``hub ...``; else None.
         mode: ``strict`` or ``official``, in a run of ours; else None.
         costs: fields of `reports.evaluation_results.Cost` that were recorded, and ``largest_batch``.

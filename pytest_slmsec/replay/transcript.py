@@ -47,7 +47,7 @@ def read(path: Path) -> list[Recording]:
 
 
 def task_of(label: str) -> str:
-    """The task of a group's label: ``cti-mcq`` of ``cti-mcq@fixture~official``."""
+    """The task of a label: ``cti-mcq`` of ``cti-mcq@fixture~official``."""
     return re.split("[@~]", label, maxsplit=1)[0]
 
 

@@ -27,18 +27,18 @@ PER_ITEM = ("item_sha256", CONSTANT_PER_ITEM)
 PARAM_KEYS = ("benchmark", "model", "base", "quant", "metric")
 
 
-def add_entries(session: Any, groups: Sequence[EvaluationResult]) -> None:
-    """Append the entries of all complete groups to pytest-benchmark's session.
+def add_entries(session: Any, results: Sequence[EvaluationResult]) -> None:
+    """Append the entries of all complete results to pytest-benchmark's session.
 
-    Partial groups are left out: comparison goes by name alone, and a part must never stand under the name of the whole.
+    Partial results are left out: comparison goes by name alone, and a part must not stand under the name of the whole.
     One that stopped early goes by a name of its own, ``cti-mcq@300of500``.
     Where all entries are ours and the user chose no columns, the tables are narrowed to those that mean something here.
     """
     if not session.benchmarks and not session.config.getoption("benchmark_columns"):
         session.columns = COLUMNS
     session.compare_fail = [UnchangedZero(check) for check in session.compare_fail or ()]
-    for group in groups:
-        named = group if group.complete else _named_part(group)
+    for evaluated in results:
+        named = evaluated if evaluated.complete else _named_part(evaluated)
         result = named.result() if named is not None else None
         if named is not None and result is not None and result.value is not None:
             session.benchmarks.extend(entries(named, result, result.value))
@@ -67,46 +67,46 @@ class UnchangedZero:
         return found
 
 
-def _named_part(group: EvaluationResult) -> EvaluationResult | None:
-    part = group.judged
-    return None if part is None else replace(part, label=f"{group.label}@{part.n_expected}of{group.n_expected}")
+def _named_part(evaluated: EvaluationResult) -> EvaluationResult | None:
+    part = evaluated.judged
+    return None if part is None else replace(part, label=f"{evaluated.label}@{part.n_expected}of{evaluated.n_expected}")
 
 
-def entries(group: EvaluationResult, result: Result, value: float) -> list[Any]:
-    """The entries of one complete group: latency (where times are known), generation (where text was generated),
+def entries(evaluated: EvaluationResult, result: Result, value: float) -> list[Any]:
+    """The entries of one complete result: latency (where times are known), generation (where text was generated),
     error_rate and memory. Latency carries all facts, or error_rate where there is none."""
-    cost, shared = group.cost(), extra_info(group, result)
+    cost, shared = evaluated.cost(), extra_info(evaluated, result)
     made: list[Any] = []
     if cost.seconds_per_item:
-        made.append(_entry(group, "latency", "s/item", cost.seconds_per_item, shared, whole=True))
+        made.append(_entry(evaluated, "latency", "s/item", cost.seconds_per_item, shared, whole=True))
     if cost.seconds_per_token:
-        made.append(_entry(group, "generation", "s/token, OPS=tok/s", cost.seconds_per_token, shared))
-    wrong, unit = error_rate(group, value)
-    made.append(_entry(group, "error_rate", unit, (wrong,), shared, whole=not cost.seconds_per_item))
+        made.append(_entry(evaluated, "generation", "s/token, OPS=tok/s", cost.seconds_per_token, shared))
+    wrong, unit = error_rate(evaluated, value)
+    made.append(_entry(evaluated, "error_rate", unit, (wrong,), shared, whole=not cost.seconds_per_item))
     if cost.peak_bytes is not None:
-        made.append(_entry(group, "memory", "MiB peak", (cost.peak_bytes / MIB,), shared))
+        made.append(_entry(evaluated, "memory", "MiB peak", (cost.peak_bytes / MIB,), shared))
     return made
 
 
-def error_rate(group: EvaluationResult, value: float) -> tuple[float, str]:
+def error_rate(evaluated: EvaluationResult, value: float) -> tuple[float, str]:
     """The headline number as a percentage in which lower is better, and its unit.
 
     Accuracy and F1 become the share that is wrong, a rate of failures stays what it is, and a deviation becomes its
     share of the scale (1.31 of 10 CVSS points is 13.1). Percent, because values below 1 are printed as milliseconds.
     """
-    share = value / group.header["scale"]
-    if group.header["higher_is_better"]:
-        name = "% wrong" if group.header["metric"] == "accuracy" else f"100 - % {group.header['metric']}"
+    share = value / evaluated.header["scale"]
+    if evaluated.header["higher_is_better"]:
+        name = "% wrong" if evaluated.header["metric"] == "accuracy" else f"100 - % {evaluated.header['metric']}"
         return 100 * (1 - share), name
-    metric = group.header["metric"]
-    return 100 * share, f"% {metric}" if group.header["scale"] == 1 else f"{metric}, % of scale"
+    metric = evaluated.header["metric"]
+    return 100 * share, f"% {metric}" if evaluated.header["scale"] == 1 else f"{metric}, % of scale"
 
 
-def extra_info(group: EvaluationResult, result: Result) -> dict[str, Any]:
+def extra_info(evaluated: EvaluationResult, result: Result) -> dict[str, Any]:
     """Everything a later comparison needs, as plain data: score, counts, identities, per-item correctness, cost."""
-    cost, header = group.cost(), group.header
+    cost, header = evaluated.cost(), evaluated.header
     measured = {key: value for key, value in asdict(cost).items() if not key.startswith("seconds_per")}
-    rows = group.measured()
+    rows = evaluated.measured()
     return {
         "slmsec_version": __version__,
         **{key: header[key] for key in sorted(header) if key not in PER_ITEM},
@@ -118,35 +118,35 @@ def extra_info(group: EvaluationResult, result: Result) -> dict[str, Any]:
         "n_scored": result.n,
         "n_valid": result.valid,
         "n_correct": sum(bool(row["score"]["correct"]) for row in rows),
-        "n_errors": group.n_errors,
-        "n_hit_limit": group.n_hit_limit,
-        "n_fragile": group.n_fragile,
+        "n_errors": evaluated.n_errors,
+        "n_hit_limit": evaluated.n_hit_limit,
+        "n_fragile": evaluated.n_fragile,
         "extras": result.extras,
         "prompt_tokens": _sum(row["prompt_tokens"] for row in rows),
         "new_tokens": _sum(row["new_tokens"] for row in rows),
         "thought_tokens": _sum(row["thought_tokens"] for row in rows),
-        "largest_batch": _largest_batch(group),
+        "largest_batch": _largest_batch(evaluated),
         **measured,
-        "peaks_again": group.peaks_again,
-        "sentinels": [finding.id for finding in group.findings],
-        "correct_bits": group.bits(),
+        "peaks_again": evaluated.peaks_again,
+        "sentinels": [finding.id for finding in evaluated.findings],
+        "correct_bits": evaluated.bits(),
         "parsed_bits": "".join("1" if row["score"]["parsed"] else "0" for row in rows),
     }
 
 
-def answers(groups: Sequence[EvaluationResult]) -> dict[str, Any]:
+def answers(results: Sequence[EvaluationResult]) -> dict[str, Any]:
     """The section ``slmsec`` of the file: every item of every complete group, for re-scoring and paired comparison.
 
     Columns instead of rows keep it short: each value of `items` is a list in the order of the data set.
     """
-    complete = [group for group in groups if group.complete]
-    judged = [group.judged for group in groups if not group.complete]
+    complete = [evaluated for evaluated in results if evaluated.complete]
+    judged = [evaluated.judged for evaluated in results if not evaluated.complete]
     stopped = [part for part in judged if part is not None]
     return {
         "format": FORMAT,
         "version": __version__,
-        "sentinels": [asdict(finding) for group in groups for finding in group.findings],
-        "groups": [columns(group) for group in complete],
+        "sentinels": [asdict(finding) for evaluated in results for finding in evaluated.findings],
+        "groups": [columns(evaluated) for evaluated in complete],
         **({"stopped": [_stopped(part) for part in stopped]} if stopped else {}),
     }
 
@@ -157,11 +157,11 @@ def _stopped(part: EvaluationResult) -> dict[str, Any]:
     return {**columns(part), "facts": {} if result is None else extra_info(part, result)}
 
 
-def columns(group: EvaluationResult) -> dict[str, Any]:
-    """Every item of one complete group, as columns."""
-    rows = group.measured()
+def columns(evaluated: EvaluationResult) -> dict[str, Any]:
+    """Every item of one complete result, as columns."""
+    rows = evaluated.measured()
     per_item: dict[str, list[Any]] = {key: [row[key] for row in rows] for key in ITEM_KEYS}
-    per_item["sha256"] = group.header["item_sha256"]
+    per_item["sha256"] = evaluated.header["item_sha256"]
     if any(row.get("replies") for row in rows):
         per_item["replies"] = [row["replies"] for row in rows]
     for key in ("cluster", "category"):
@@ -169,19 +169,19 @@ def columns(group: EvaluationResult) -> dict[str, Any]:
             per_item[key] = [row.get(key) for row in rows]
     if all("prompt_words" in row for row in rows):
         per_item["prompt_words"] = [row["prompt_words"] for row in rows]
-    if group.header.get(CONSTANT_PER_ITEM) is not None:
-        per_item[CONSTANT] = group.header[CONSTANT_PER_ITEM]
+    if evaluated.header.get(CONSTANT_PER_ITEM) is not None:
+        per_item[CONSTANT] = evaluated.header[CONSTANT_PER_ITEM]
     for key in ("value", "parsed", "correct", "extracted", "parts"):
         per_item[key] = [row["score"][key] for row in rows]
-    return {"benchmark": group.label, "model": group.model, "items": per_item}
+    return {"benchmark": evaluated.label, "model": evaluated.model, "items": per_item}
 
 
-def _largest_batch(group: EvaluationResult) -> int | None:
-    recorded = group.header.get("recorded")
+def _largest_batch(evaluated: EvaluationResult) -> int | None:
+    recorded = evaluated.header.get("recorded")
     if recorded is not None:
         size: int | None = recorded["costs"].get("largest_batch")
         return size
-    return max((batch["timing"]["items"] for batch in group.batches), default=None)
+    return max((batch["timing"]["items"] for batch in evaluated.batches), default=None)
 
 
 def _sum(counts: Iterable[int | None]) -> int | None:
@@ -191,13 +191,18 @@ def _sum(counts: Iterable[int | None]) -> int | None:
 
 
 def _entry(
-    group: EvaluationResult, metric: str, unit: str, data: Sequence[float], extra: dict[str, Any], whole: bool = False
+    evaluated: EvaluationResult,
+    metric: str,
+    unit: str,
+    data: Sequence[float],
+    extra: dict[str, Any],
+    whole: bool = False,
 ) -> Any:
     """One entry. `whole`: it carries all facts, and not just the small ones."""
     stats: Any = import_module("pytest_benchmark.stats")
-    header, label = group.header, group.label
-    values = (label, group.model, header["base"], header["quant"] or "none", metric)
-    name = f"{label}:{metric}[{group.model}]"
+    header, label = evaluated.header, evaluated.label
+    values = (label, evaluated.model, header["base"], header["quant"] or "none", metric)
+    name = f"{label}:{metric}[{evaluated.model}]"
     fixture = SimpleNamespace(
         name=name,
         fullname=f"{header['file']}::{name}",

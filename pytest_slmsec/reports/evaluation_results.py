@@ -23,13 +23,13 @@ NOT_RECORDED = "the recorded run does not say"
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Speed and memory of a group. None: not measured; `reasons` says why.
+    """Speed and memory of one benchmark on one model. None: not measured; `reasons` says why.
 
     Attributes:
-        prefill_tokens_per_s, decode_tokens_per_s: tokens over seconds, each summed over the batches of the group.
+        prefill_tokens_per_s, decode_tokens_per_s: tokens over seconds, each summed over the batches.
         time_to_first_token_s: median over batches.
         seconds_per_item: amortised seconds of each item. seconds_per_token: of each batch that generated.
-        peak_rss_bytes, peak_private_bytes, peak_gpu_bytes: highest reading over the group.
+        peak_rss_bytes, peak_private_bytes, peak_gpu_bytes: highest reading of all batches.
         gpu_process_bytes, gpu_used_bytes: highest that NVML counted for this process, and for the whole GPU.
         energy_j: summed over batches.
     """
@@ -78,7 +78,7 @@ class EvaluationResult:
 
     @property
     def n_expected(self) -> int:
-        """Items of the whole group."""
+        """Items of the whole benchmark, or of the sample that was taken of it."""
         return int(self.header.get("n_expected", 0))
 
     @property
@@ -88,12 +88,12 @@ class EvaluationResult:
 
     @property
     def complete(self) -> bool:
-        """Every item of the group was validly measured."""
+        """Every item was validly measured."""
         return bool(self.header) and len(self.rows) == self.n_expected and not self.n_errors
 
     @property
     def judged(self) -> EvaluationResult | None:
-        """What can be judged: the group when it is complete, the items seen when it stopped early, else None."""
+        """What can be judged: everything when it is complete, the items seen when it stopped early, else None."""
         if self.complete:
             return self
         rows = self.header["early_stop"]["order"][: self.stopped] if self.stopped else []
@@ -161,7 +161,7 @@ class EvaluationResult:
         return "".join(marks)
 
     def cost(self) -> Cost:
-        """Speed and memory over all batches of the group; of recorded answers what their run measured."""
+        """Speed and memory over all batches; of recorded answers what their run measured."""
         recorded = self.header.get("recorded")
         if recorded is not None:
             return _recorded_cost(recorded, self.measured())
@@ -205,7 +205,7 @@ def _recorded_cost(recorded: Mapping[str, Any], rows: list[dict[str, Any]]) -> C
 
 
 class EvaluationResults:
-    """All groups of a run, fed with the payload of each report."""
+    """All results of a run, fed with the payload of each report."""
 
     def __init__(self) -> None:
         self.by_key: dict[tuple[str, str], EvaluationResult] = {}
@@ -218,17 +218,17 @@ class EvaluationResults:
         """
         row = payload["row"]
         key = (row["group"], row["model"])
-        group = self.by_key.setdefault(key, EvaluationResult(*key, place=place))
-        group.place = min(group.place, place)
-        group.metric = metric
-        group.rows[row["row"]] = row
+        evaluated = self.by_key.setdefault(key, EvaluationResult(*key, place=place))
+        evaluated.place = min(evaluated.place, place)
+        evaluated.metric = metric
+        evaluated.rows[row["row"]] = row
         if payload.get("batch") is not None:
-            group.batches.append(payload["batch"])
+            evaluated.batches.append(payload["batch"])
         if payload.get("header") is not None:
-            group.header = payload["header"]
+            evaluated.header = payload["header"]
 
     def __iter__(self) -> Iterator[EvaluationResult]:
-        return iter(sorted(self.by_key.values(), key=lambda group: group.place))
+        return iter(sorted(self.by_key.values(), key=lambda evaluated: evaluated.place))
 
     def __bool__(self) -> bool:
         return bool(self.by_key)

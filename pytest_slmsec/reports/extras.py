@@ -13,20 +13,20 @@ NO_JUDGE = (
 )
 
 
-def extras(groups: Sequence[EvaluationResult]) -> list[str]:
-    """Sentences about the groups whose metric wants its extras told, and why semantic similarity is not known."""
-    told = [f"{group.label} on {group.model}: {text}." for group in groups for text in _of(group)]
-    facts = [group.header[SIMILARITY] for group in groups if group.header.get(SIMILARITY)]
+def extras(results: Sequence[EvaluationResult]) -> list[str]:
+    """Sentences about the results whose metric wants its extras told, and why semantic similarity is not known."""
+    told = [f"{evaluated.label} on {evaluated.model}: {text}." for evaluated in results for text in _of(evaluated)]
+    facts = [evaluated.header[SIMILARITY] for evaluated in results if evaluated.header.get(SIMILARITY)]
     reasons = dict.fromkeys(fact["reason"] for fact in facts if fact["reason"])
     return told + [f"{SIMILARITY} is unavailable: {reason.rstrip('.')}." for reason in reasons]
 
 
-def _of(group: EvaluationResult) -> list[str]:
-    judge, result = group.header.get("judge"), group.result()
+def _of(evaluated: EvaluationResult) -> list[str]:
+    judge, result = evaluated.header.get("judge"), evaluated.result()
     told = []
     if judge is not None:
         told.append(NO_JUDGE if judge == RULE else f"judged by {judge}")
-    if result is not None and group.metric is not None and group.metric.tell_extras:
+    if result is not None and evaluated.metric is not None and evaluated.metric.tell_extras:
         told += sentences(result.extras)
     return told
 

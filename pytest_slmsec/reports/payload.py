@@ -83,15 +83,15 @@ def batch(stored: StoredBatch) -> dict[str, Any]:
     return {"timing": dict(stored.timing), "meters": dict(stored.meters), "notes": list(stored.notes)}
 
 
-def header(group: Evaluation, info: Callable[[ModelSpec], EngineInfo | None], file: str) -> dict[str, Any]:
-    """Facts about a group that every comparison needs, once a group and process.
+def header(evaluation: Evaluation, info: Callable[[ModelSpec], EngineInfo | None], file: str) -> dict[str, Any]:
+    """Facts about an evaluation that every comparison needs, once an evaluation and process.
 
     Args:
-        info: facts about a model that was loaded. file: where the test of the group stands.
+        info: facts about a model that was loaded. file: where its test stands.
     """
-    task, model, metric = group.task, group.model, group.metric
-    constant = ConstantAnswer(*task.constant(group.items, group.mode)) if task.constant else None
-    keys, decoding = group.keys, _decoding(group, info(model))
+    task, model, metric = evaluation.task, evaluation.model, evaluation.metric
+    constant = ConstantAnswer(*task.constant(evaluation.items, evaluation.mode)) if task.constant else None
+    keys, decoding = evaluation.keys, _decoding(evaluation, info(model))
     return {
         "file": file,
         "task": task.name,
@@ -103,32 +103,34 @@ def header(group: Evaluation, info: Callable[[ModelSpec], EngineInfo | None], fi
         "base": model.base,
         "quant": model.quant,
         "adapter": model.adapter and model.adapter.name,
-        "n_expected": len(group.positions),
+        "n_expected": len(evaluation.positions),
         "constant": None if constant is None else {"answer": constant.answer, "value": constant.value},
         "constant_per_item": None if constant is None or constant.per_item is None else list(constant.per_item),
-        "mode": group.mode.value,
-        "scorer": f"{task.name}/{group.mode.value}/{task.version}",
-        "source": group.dataset.origin,
-        "recorded": None if group.replayed is None else _recorded(group, group.replayed),
-        "dataset_sha256": group.dataset.sha256,
+        "mode": evaluation.mode.value,
+        "scorer": f"{task.name}/{evaluation.mode.value}/{task.version}",
+        "source": evaluation.dataset.origin,
+        "recorded": None if evaluation.replayed is None else _recorded(evaluation, evaluation.replayed),
+        "dataset_sha256": evaluation.dataset.sha256,
         "items_sha256": sha256_json(keys),
         "item_sha256": [key[:16] for key in keys],
         "decoding": decoding,
         "decoding_sha256": sha256_json(decoding),
         "engine": _engine(info(model)),
-        "judge": judge_identity(group, info),
-        "judges": {role: {"model": spec.name, **(_engine(info(spec)) or {})} for role, spec in group.roles.items()},
+        "judge": judge_identity(evaluation, info),
+        "judges": {
+            role: {"model": spec.name, **(_engine(info(spec)) or {})} for role, spec in evaluation.roles.items()
+        },
     }
 
 
-def _decoding(group: Evaluation, info: EngineInfo | None) -> dict[str, Any]:
+def _decoding(evaluation: Evaluation, info: EngineInfo | None) -> dict[str, Any]:
     """How answers are generated; of recorded ones, as far as it was recorded."""
-    if group.replayed is not None:
-        return dict(group.replayed.recording.decoding)
-    example = asdict(group.request(group.items[0]))
+    if evaluation.replayed is not None:
+        return dict(evaluation.replayed.recording.decoding)
+    example = asdict(evaluation.request(evaluation.items[0]))
     early = {"answered": example["answered"]} if example.get("answered") else {}
     known = {key: example.get(key) for key in ("max_new_tokens", "stop", "raw")}
-    return known | early | _thinking(info, group.task.by_choice, bool(example.get("raw")))
+    return known | early | _thinking(info, evaluation.task.by_choice, bool(example.get("raw")))
 
 
 def _thinking(info: EngineInfo | None, by_choice: bool, raw: bool) -> dict[str, Any]:
@@ -144,7 +146,7 @@ def _thinking(info: EngineInfo | None, by_choice: bool, raw: bool) -> dict[str, 
     return found
 
 
-def _recorded(group: Evaluation, replayed: Replayed) -> dict[str, Any]:
+def _recorded(evaluation: Evaluation, replayed: Replayed) -> dict[str, Any]:
     """Where recorded answers come from, and what their run measured."""
     recording = replayed.recording
     return {
@@ -152,7 +154,7 @@ def _recorded(group: Evaluation, replayed: Replayed) -> dict[str, Any]:
         "model": recording.model,
         "costs": dict(recording.costs),
         "reasons": dict(recording.reasons),
-        "notes": replayed.notes(group.known),
+        "notes": replayed.notes(evaluation.known),
     }
 
 

@@ -23,16 +23,16 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def evidence_of_result(group: EvaluationResult) -> Evidence:
-    """What is known of a live group, complete or not."""
-    rows = group.measured()
+def evidence_of_result(evaluated: EvaluationResult) -> Evidence:
+    """What is known of a result of this run, complete or not."""
+    rows = evaluated.measured()
     columns = {name: [{**row, **row["score"]}.get(name) for row in rows] for name in (*COLUMNS, "prompt_words")}
-    facts = {**group.header, "decode_tokens_per_s": group.cost().decode_tokens_per_s}
-    return _evidence(group.label, group.model, facts, columns)
+    facts = {**evaluated.header, "decode_tokens_per_s": evaluated.cost().decode_tokens_per_s}
+    return _evidence(evaluated.label, evaluated.model, facts, columns)
 
 
 def evidence_of_run(run: BenchmarkRun) -> Evidence:
-    """What is known of a stored group."""
+    """What is known of a stored result."""
     columns = {name: run.columns.get(name, ()) for name in (*COLUMNS, "prompt_words")}
     return _evidence(run.benchmark, run.model, run.facts, columns)
 

@@ -27,7 +27,7 @@ UNKNOWN = "-"
 class Row(NamedTuple):
     """What the columns draw from."""
 
-    group: EvaluationResult
+    evaluated: EvaluationResult
     result: Result | None
     cost: Cost
 
@@ -61,13 +61,13 @@ def score(row: Row, value: float | None) -> str:
     """A score in the metric's usual form: shares in percent, deviations in points."""
     if value is None:
         return UNKNOWN
-    return f"{100 * value:.1f} %" if row.group.header["scale"] == 1 else f"{value:.2f}"
+    return f"{100 * value:.1f} %" if row.evaluated.header["scale"] == 1 else f"{value:.2f}"
 
 
 def _items(row: Row) -> str:
-    group = row.group
-    measured = len(row.group.rows) - group.n_errors
-    return str(measured) if group.complete else f"{measured}/{group.n_expected}"
+    evaluated = row.evaluated
+    measured = len(row.evaluated.rows) - evaluated.n_errors
+    return str(measured) if evaluated.complete else f"{measured}/{evaluated.n_expected}"
 
 
 def _score(row: Row) -> str:
@@ -82,7 +82,7 @@ def _interval(row: Row) -> str:
 
 
 def _constant(row: Row) -> str:
-    constant = row.group.header.get("constant")
+    constant = row.evaluated.header.get("constant")
     if constant is None:
         return UNKNOWN
     from rich.cells import cell_len, set_cell_size
@@ -98,14 +98,14 @@ def _seconds(value: float | None) -> str:
 
 
 def _engine(row: Row, key: str) -> Any:
-    return (row.group.header.get("engine") or {}).get(key)
+    return (row.evaluated.header.get("engine") or {}).get(key)
 
 
 SCORES, COSTS = "scores", "costs"
 COLUMNS = (
     Column("items", _items, SCORES),
     Column("valid", lambda row: UNKNOWN if row.result is None else str(row.result.valid), SCORES),
-    Column("score", _score, SCORES, lambda row: row.group.header.get("metric", UNKNOWN)),
+    Column("score", _score, SCORES, lambda row: row.evaluated.header.get("metric", UNKNOWN)),
     Column("95 % interval", _interval, SCORES),
     Column("constant", lambda row: "", SCORES, _constant),
     Column("prefill\ntok/s", lambda row: number(row.cost.prefill_tokens_per_s, 0), COSTS),
@@ -149,11 +149,11 @@ class Name:
         return lines
 
 
-def tables(groups: Sequence[EvaluationResult], width: int) -> str:
-    """All groups as text: one table where it fits, else one of scores and one of costs."""
+def tables(results: Sequence[EvaluationResult], width: int) -> str:
+    """All results as text: one table where it fits, else one of scores and one of costs."""
     from rich.console import Console
 
-    rows = [Row(group, group.result(), group.cost()) for group in groups]
+    rows = [Row(evaluated, evaluated.result(), evaluated.cost()) for evaluated in results]
     file = StringIO()
     console = Console(file=file, width=width, color_system=None)
     for parts in [(SCORES, COSTS)] if width >= WIDE else [(SCORES,), (COSTS,)]:
@@ -172,63 +172,61 @@ def _table(rows: Sequence[Row], parts: Sequence[str]) -> Any:
     table.add_column("benchmark\n  model")
     for column in columns:
         table.add_column(column.heading, justify="right", no_wrap=True)
-    for label in dict.fromkeys(row.group.label for row in rows):
-        members = [row for row in rows if row.group.label == label]
+    for label in dict.fromkeys(row.evaluated.label for row in rows):
+        members = [row for row in rows if row.evaluated.label == label]
         table.add_row(Name(label), *(Text(column.title(members[0])) for column in columns))
         for row in members:
-            table.add_row(Name(row.group.model, "  "), *(Text(column.cell(row)) for column in columns))
+            table.add_row(Name(row.evaluated.model, "  "), *(Text(column.cell(row)) for column in columns))
     return table
 
 
-def notes(groups: Sequence[EvaluationResult]) -> list[str]:
+def notes(results: Sequence[EvaluationResult]) -> list[str]:
     """Sentences below the tables: what is incomplete, what hit a limit, what was halved."""
     lines = []
-    for group in groups:
-        where = f"{group.label} on {group.model}"
-        measured = len(group.rows) - group.n_errors
-        if group.n_errors:
-            lines.append(f"{where}: {counted(group.n_errors, 'item')} could not be measured: in no score.")
-        elif group.stopped:
-            seen = f"{measured:,} of {group.n_expected:,} items"
+    for evaluated in results:
+        where = f"{evaluated.label} on {evaluated.model}"
+        measured = len(evaluated.rows) - evaluated.n_errors
+        if evaluated.n_errors:
+            lines.append(f"{where}: {counted(evaluated.n_errors, 'item')} could not be measured: in no score.")
+        elif evaluated.stopped:
+            seen = f"{measured:,} of {evaluated.n_expected:,} items"
             lines.append(f"{where}: stopped early, after {seen}; its benchmark entries say so in their names.")
-        elif measured < group.n_expected:
-            ran = f"{measured} of {group.n_expected} items ran"
+        elif measured < evaluated.n_expected:
+            ran = f"{measured} of {evaluated.n_expected} items ran"
             lines.append(f"{where}: {ran}; no benchmark entry is written for a part.")
-        unfinished = group.n_unfinished_thoughts
-        if group.n_hit_limit > unfinished:
-            limit = (group.header.get("decoding") or {}).get("max_new_tokens")
-            cut = counted(group.n_hit_limit - unfinished, "answer")
+        unfinished = evaluated.n_unfinished_thoughts
+        if evaluated.n_hit_limit > unfinished:
+            limit = (evaluated.header.get("decoding") or {}).get("max_new_tokens")
+            cut = counted(evaluated.n_hit_limit - unfinished, "answer")
             lines.append(f"{where}: {cut} reached the limit of {limit} new tokens.")
         if unfinished:
             lines.append(f"{where}: {counted(unfinished, 'thought')} had no end, so there is no answer.")
-        if group.n_fragile:
-            lines.append(
-                f"{where}: numeric noise decides {counted(group.n_fragile, 'choice')}; --slmsec-fragile=rescore takes "
-                "fp32."
-            )
-        if unscored := _unscored(group):
+        if evaluated.n_fragile:
+            noisy = counted(evaluated.n_fragile, "choice")
+            lines.append(f"{where}: numeric noise decides {noisy}; --slmsec-fragile=rescore takes fp32.")
+        if unscored := _unscored(evaluated):
             lines.append(f"{where}: {counted(unscored, 'item', 'have')} no published answer: in no score.")
-    return lines + _measured_notes(groups)
+    return lines + _measured_notes(results)
 
 
-def _measured_notes(groups: Sequence[EvaluationResult]) -> list[str]:
+def _measured_notes(results: Sequence[EvaluationResult]) -> list[str]:
     """What the measurement itself noted, once a model for all benchmarks that share it."""
     labels: dict[tuple[str, str], list[str]] = {}
-    for group in groups:
-        for note in group.cost().notes:
-            labels.setdefault((group.model, note), []).append(group.label)
+    for evaluated in results:
+        for note in evaluated.cost().notes:
+            labels.setdefault((evaluated.model, note), []).append(evaluated.label)
     return [f"{', '.join(where)} on {model}: {note}." for (model, note), where in labels.items()]
 
 
-def _unscored(group: EvaluationResult) -> int:
+def _unscored(evaluated: EvaluationResult) -> int:
     """Items that the metric left out of the denominator because nobody can answer them right."""
-    result = group.result()
+    result = evaluated.result()
     return int(result.extras.get(UNSCORED) or 0) if result else 0
 
 
-def sources(groups: Sequence[EvaluationResult]) -> str:
+def sources(results: Sequence[EvaluationResult]) -> str:
     """What the items were, with the first digits of their hash."""
-    used = {f"{g.label} {g.header['items_sha256'][:8]} ({g.header['source']})" for g in groups if g.header}
+    used = {f"{g.label} {g.header['items_sha256'][:8]} ({g.header['source']})" for g in results if g.header}
     return ", ".join(sorted(used))
 
 
@@ -249,7 +247,7 @@ def without_items(reasons: Mapping[str, str]) -> list[str]:
 
 
 def write_summary(
-    reporter: Any, groups: Sequence[EvaluationResult], settings: Settings, unfit: Sequence[tuple[str, str, str]] = (),
+    reporter: Any, results: Sequence[EvaluationResult], settings: Settings, unfit: Sequence[tuple[str, str, str]] = (),
     resumed: str | None = None, no_items: Mapping[str, str] | None = None,
     not_asked: Sequence[str] = (),
 ) -> None:  # fmt: skip
@@ -261,15 +259,15 @@ def write_summary(
     """
     reporter.section("slmsec results")
     writer = reporter._tw
-    for line in tables(groups, writer.fullwidth).splitlines() if groups else ():
+    for line in tables(results, writer.fullwidth).splitlines() if results else ():
         reporter.write_line(line)
-    said = [*notes(groups), *extras(groups), *left_out(unfit), *without_items(no_items or {})]
+    said = [*notes(results), *extras(results), *left_out(unfit), *without_items(no_items or {})]
     if resumed:
         said.append(resumed)
     if not_asked:
         said.append(f"not asked (--slmsec-benchmarks): {', '.join(not_asked)}")
-    if groups:
-        said.append(f"items: {sources(groups)}; scoring {settings.mode.value}")
+    if results:
+        said.append(f"items: {sources(results)}; scoring {settings.mode.value}")
     for text in said:
         wrapped = textwrap.wrap(
             text, writer.fullwidth, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False

@@ -22,7 +22,7 @@ class Evidence:
     """One benchmark on one model, live or stored; the lists have an entry for each measured item.
 
     Attributes:
-        benchmark, model: label of the group, and name of the model. task, mode: the benchmark and how it was scored.
+        benchmark, model: label of the benchmark, name of the model. task, mode: the benchmark and how it was scored.
         by_choice: scored by log-probability. quant: quantisation, or None.
         item: ids. gold: right answers. text: generated texts, or None. logprobs: of the options, or None.
         extracted: what was read out. correct, parsed: as scored. hit_limit: ended at the token limit.
@@ -104,7 +104,7 @@ class Sentinel:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A sentinel that fired on a group. `fact`: what it saw."""
+    """A sentinel that fired on one benchmark and model. `fact`: what it saw."""
 
     id: str
     benchmark: str

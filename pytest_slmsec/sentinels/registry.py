@@ -45,6 +45,6 @@ SENTINELS: tuple[Sentinel, ...] = (
 
 
 def watch(evidence: Evidence) -> list[Finding]:
-    """What all sentinels find in one group, in the order of the registry."""
+    """What all sentinels find in one benchmark on one model, in the order of the registry."""
     found = ((sentinel.id, sentinel.check(evidence)) for sentinel in SENTINELS)
     return [Finding(name, evidence.benchmark, evidence.model, fact) for name, fact in found if fact is not None]

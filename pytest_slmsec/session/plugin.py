@@ -92,7 +92,7 @@ class SessionPlugin:
         if not self.state.is_worker and self.settings.sentinels != "off":
             from pytest_slmsec.session.sentinel_plugin import SentinelPlugin
 
-            register(SentinelPlugin(self.state.groups, self.settings.sentinels == "fail"), "slmsec-sentinels")
+            register(SentinelPlugin(self.state.results, self.settings.sentinels == "fail"), "slmsec-sentinels")
         if not config.option.slmsec_no_gate:
             self._register_gate(config)
 
@@ -106,7 +106,7 @@ class SessionPlugin:
 
         state = self.state
         try:
-            state.gating = Gating(config, state.settings, state.groups, self._load_second_model)
+            state.gating = Gating(config, state.settings, state.results, self._load_second_model)
         except SlmsecError as error:
             raise usage_error(error) from None
         config.pluginmanager.register(state.gating, "slmsec-gating")

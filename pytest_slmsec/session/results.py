@@ -18,7 +18,7 @@ from pytest_slmsec.session.transcript import Transcript
 
 
 class ResultsPlugin:
-    """Attaches each answer to its report, and completes the groups from the reports."""
+    """Attaches each answer to its report, and collects the results from the reports."""
 
     def __init__(self, state: SessionState, transcript: Transcript) -> None:
         self._state, self._transcript = state, transcript
@@ -110,7 +110,7 @@ class ResultsPlugin:
         data = getattr(report, "slmsec", None)
         if data is None or state.is_worker:
             return
-        state.groups.add(data, self._metric(data), getattr(report, "item_index", 0))  # xdist's
+        state.results.add(data, self._metric(data), getattr(report, "item_index", 0))  # xdist's
         state.reused += data["reused"]
         state.answered += 1
         if "transcript" in data:

@@ -21,20 +21,23 @@ class SentinelPlugin:
     """Registered in the main process of a run with models, unless ``--slmsec-sentinels=off``.
 
     Args:
-        groups: completed by the session. fail: each finding is an error of the run.
+        results: completed by the session. fail: each finding is an error of the run.
     """
 
-    def __init__(self, groups: EvaluationResults, fail: bool) -> None:
-        self._groups, self._fail = groups, fail
+    def __init__(self, results: EvaluationResults, fail: bool) -> None:
+        self._results, self._fail = results, fail
         self.findings: list[Finding] = []
 
     def look(self) -> None:
-        """Find signs, and put each finding on its group, which carries it into the record."""
-        groups = list(self._groups)
-        bases = {group.model: str(group.header["base"]) for group in groups if group.header.get("quant")}
-        self.findings = look([evidence_of_result(group) for group in groups if group.header], bases)
-        for group in groups:
-            group.findings = [f for f in self.findings if (f.benchmark, f.model) == (group.label, group.model)]
+        """Find signs, and put each finding on its result, which carries it into the record."""
+        results = list(self._results)
+        bases = {
+            evaluated.model: str(evaluated.header["base"]) for evaluated in results if evaluated.header.get("quant")
+        }
+        self.findings = look([evidence_of_result(evaluated) for evaluated in results if evaluated.header], bases)
+        for evaluated in results:
+            key = evaluated.label, evaluated.model
+            evaluated.findings = [f for f in self.findings if (f.benchmark, f.model) == key]
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:

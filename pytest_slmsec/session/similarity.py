@@ -50,7 +50,7 @@ def check_model(spec: ModelSpec) -> None:
 
 
 def add_similarity(
-    groups: Iterable[EvaluationResult],
+    results: Iterable[EvaluationResult],
     find: Callable[[str], Task | None],
     model: ModelSpec | None,
     settings: EngineSettings,
@@ -64,12 +64,12 @@ def add_similarity(
         find: finds a task by its name. say: shows one line of progress.
     """
     chosen = []
-    for group in groups:
-        task = find(str(group.header.get("task")))
-        if task is None and SIMILARITY in _extras(group):
-            group.header[SIMILARITY] = {"model": None, "reason": UNKNOWN.format(task=group.header["task"])}
+    for evaluated in results:
+        task = find(str(evaluated.header.get("task")))
+        if task is None and SIMILARITY in _extras(evaluated):
+            evaluated.header[SIMILARITY] = {"model": None, "reason": UNKNOWN.format(task=evaluated.header["task"])}
         elif task is not None and task.passages is not None:
-            chosen.append((group, task))
+            chosen.append((evaluated, task))
     if not chosen:
         return
     if model is None:
@@ -82,32 +82,36 @@ def add_similarity(
     except SlmsecError as error:
         return _without(chosen, str(error))
     try:
-        for group, task in chosen:
-            _measure(group, task, model, encoder)
+        for evaluated, task in chosen:
+            _measure(evaluated, task, model, encoder)
     except RuntimeError as error:  # of torch, such as memory that ran out; the scores themselves stand
         _without(chosen, f"{model.name} failed ({' '.join(str(error).split())[:200]})")
     finally:
         encoder.close()
 
 
-def _extras(group: EvaluationResult) -> Mapping[str, float | None]:
-    result = group.result()
+def _extras(evaluated: EvaluationResult) -> Mapping[str, float | None]:
+    result = evaluated.result()
     return {} if result is None else result.extras
 
 
 def _without(chosen: Iterable[tuple[EvaluationResult, Task]], reason: str) -> None:
-    for group, _ in chosen:
-        group.header[SIMILARITY] = {"model": None, "reason": reason}
+    for evaluated, _ in chosen:
+        evaluated.header[SIMILARITY] = {"model": None, "reason": reason}
 
 
-def _measure(group: EvaluationResult, task: Task, model: ModelSpec, encoder: SentenceVectors) -> None:
-    rows = group.measured()
-    passages = [_passages(task, row, Mode(group.header["mode"])) for row in rows]
+def _measure(evaluated: EvaluationResult, task: Task, model: ModelSpec, encoder: SentenceVectors) -> None:
+    rows = evaluated.measured()
+    passages = [_passages(task, row, Mode(evaluated.header["mode"])) for row in rows]
     texts = list(dict.fromkeys(text for one in passages for text in (*one.wanted, *one.given)))
     vectors = dict(zip(texts, encoder.vectors(texts), strict=True)) if texts else {}
     for row, one in zip(rows, passages, strict=True):
         row["score"]["parts"][SIMILARITY] = mean_best_cosine(one, vectors)
-    group.header[SIMILARITY] = {"model": model_id(model), "weights_sha256": encoder.info.weights_sha256, "reason": None}
+    evaluated.header[SIMILARITY] = {
+        "model": model_id(model),
+        "weights_sha256": encoder.info.weights_sha256,
+        "reason": None,
+    }
 
 
 def _passages(task: Task, row: dict[str, Any], mode: Mode) -> Passages:

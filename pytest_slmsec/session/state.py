@@ -23,7 +23,7 @@ class SessionState:
 
     Attributes:
         run: answers the cases of this process. pair_runs: answers the cases behind tests with `slm_pair`.
-        groups: everything measured, completed in the main process. gating: the gate; None in workers and without it.
+        results: everything measured, collected in the main process. gating: the gate; None in workers and without it.
         unfit: (model, benchmark, reason) of every benchmark that a model cannot be asked.
         without_items: benchmarks whose items could not be read, with the reason.
         reused: answers taken from an earlier run. answered: answers in all.
@@ -36,7 +36,7 @@ class SessionState:
     settings: Settings
     run: Run
     pair_runs: PairRuns
-    groups: EvaluationResults = field(default_factory=EvaluationResults)
+    results: EvaluationResults = field(default_factory=EvaluationResults)
     gating: Gating | None = None
     unfit: dict[tuple[str, str, str], None] = field(default_factory=dict)
     without_items: dict[str, str] = field(default_factory=dict)

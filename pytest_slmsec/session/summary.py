@@ -45,10 +45,10 @@ class SummaryPlugin:
         state = self._state
         if state.is_distributed and session.testscollected:
             # Only the workers collect, and a worker cannot end the run for a mistake on the command line.
-            state.problem = idle_recordings(state, {group.model for group in state.groups})
+            state.problem = idle_recordings(state, {evaluated.model for evaluated in state.results})
             if state.problem is not None:
                 session.exitstatus = session.exitstatus or pytest.ExitCode.USAGE_ERROR
-        if state.without_items and not state.groups and session.exitstatus == pytest.ExitCode.OK:
+        if state.without_items and not state.results and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = NOTHING_JUDGED
 
     def _add_entries(self, session: pytest.Session) -> None:
@@ -56,7 +56,7 @@ class SummaryPlugin:
         benchmarks = state.config.pluginmanager.get_plugin("pytest-benchmark")
         if benchmarks is None or benchmarks.skip or (option.benchmark_disable and not option.benchmark_enable):
             return
-        add_entries(benchmarks, list(state.groups))
+        add_entries(benchmarks, list(state.results))
         if state.gating is not None and state.gating.accepted is not None:
             state.gating.write_baseline(session, benchmarks)
 
@@ -65,7 +65,7 @@ class SummaryPlugin:
         state = self._state
         if state.settings.similarity is not None:
             state.run.close()
-        add_similarity(state.groups, self._find_task, state.settings.similarity, state.settings.engine, self._say)
+        add_similarity(state.results, self._find_task, state.settings.similarity, state.settings.engine, self._say)
 
     def _find_task(self, name: str) -> Task | None:
         return self._state.own_tasks.get(name) or tasks().get(name)
@@ -73,7 +73,7 @@ class SummaryPlugin:
     @pytest.hookimpl(optionalhook=True)
     def pytest_benchmark_update_json(self, output_json: dict[str, Any]) -> None:
         """Put every item's answer and score into the file, beside pytest-benchmark's entries."""
-        output_json["slmsec"] = answers(list(self._state.groups))
+        output_json["slmsec"] = answers(list(self._state.results))
         gating = self._state.gating
         if gating is None:
             return
@@ -92,8 +92,8 @@ class SummaryPlugin:
         finally:
             if state.problem is not None:
                 terminalreporter.write_line(f"ERROR: {state.problem}", red=True)
-            if state.groups or state.unfit or state.without_items:
-                write_summary(terminalreporter, list(state.groups), state.settings, list(state.unfit), self._resumed(),
+            if state.results or state.unfit or state.without_items:
+                write_summary(terminalreporter, list(state.results), state.settings, list(state.unfit), self._resumed(),
                               state.without_items, self._not_asked())  # fmt: skip
 
     def _not_asked(self) -> list[str]:

@@ -45,7 +45,7 @@ class Limit:
 
     @property
     def label(self) -> str:
-        """As it stands behind the name of a group: ``100``, or ``100:7`` for another seed than 0."""
+        """As it stands behind the label of a benchmark: ``100``, or ``100:7`` for another seed than 0."""
         return f"{self.n}:{self.seed}" if self.seed else str(self.n)
 
     def positions(self, n_items: int) -> list[int]:

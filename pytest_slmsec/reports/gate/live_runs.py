@@ -1,4 +1,4 @@
-"""Complete groups of this run as runs of a comparison, through the same plain data that is stored."""
+"""Complete results of this run as runs of a comparison, through the same plain data that is stored."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pytest_slmsec.reports.evaluation_results import EvaluationResult
 HERE = "this run"
 
 
-def live_run(group: EvaluationResult, machine: Mapping[str, Any], where: str = HERE) -> BenchmarkRun:
-    """The run of a complete group.
+def live_run(evaluated: EvaluationResult, machine: Mapping[str, Any], where: str = HERE) -> BenchmarkRun:
+    """The run of a complete result.
 
     Args:
         where: it comes from, for messages.
@@ -22,7 +22,9 @@ def live_run(group: EvaluationResult, machine: Mapping[str, Any], where: str = H
     Raises:
         CompareError: nothing was measured, or see `run_from_plain`.
     """
-    result = group.result()
+    result = evaluated.result()
     if result is None:
-        raise CompareError(f"{where}: {group.label} on {group.model} has no items: there is nothing to compare.")
-    return run_from_plain(extra_info(group, result), columns(group), machine, where)
+        raise CompareError(
+            f"{where}: {evaluated.label} on {evaluated.model} has no items: there is nothing to compare."
+        )
+    return run_from_plain(extra_info(evaluated, result), columns(evaluated), machine, where)

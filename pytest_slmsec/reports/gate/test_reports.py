@@ -37,12 +37,12 @@ class GateReport:
         return f"{self.prefix}::{self.name}"
 
 
-def incomplete(group: EvaluationResult) -> str:
+def incomplete(evaluated: EvaluationResult) -> str:
     """The sentence about a benchmark of which only a part was measured."""
-    measured = len(group.rows) - group.n_errors
+    measured = len(evaluated.rows) - evaluated.n_errors
     return (
-        f"{group.label} on {group.model}: {measured} of {group.n_expected} items were validly measured; a part is "
-        "never judged."
+        f"{evaluated.label} on {evaluated.model}: {measured} of {evaluated.n_expected} items were validly measured; a "
+        "part is never judged."
     )
 
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from lmeval import DATA, definition
 
-from pytest_slmsec.cli.recorded_runs import group_of, recorded_answers
+from pytest_slmsec.cli.recorded_runs import evaluation_of, recorded_answers
 from pytest_slmsec.replay.registry import read_recordings
 from pytest_slmsec.scoring.base import Mode
 from pytest_slmsec.tasks.registry import find_task
@@ -60,10 +60,10 @@ def samples(tmp_path_factory):
 def test_the_scores_are_those_of_the_package(samples, name):
     folder, results = samples
     (recording,) = [one for one in read_recordings(folder, None) if one.benchmark == name]
-    group = group_of(recording, find_task(name), str(DATA), Mode.STRICT)
-    answers = [answer for _, answer in recorded_answers(group)]
+    evaluation = evaluation_of(recording, find_task(name), str(DATA), Mode.STRICT)
+    answers = [answer for _, answer in recorded_answers(evaluation)]
     assert not [answer.error for answer in answers if answer.error]
     value = find_task(name).metric.aggregate([answer.score for answer in answers], Mode.STRICT).value
     assert 0 < value < 1
     assert value == pytest.approx(results[name][HEADLINES[name]], abs=1e-12)
-    assert {one.asked.name for one in group.known} == {"SAME"}
+    assert {one.asked.name for one in evaluation.known} == {"SAME"}
