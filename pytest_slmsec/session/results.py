@@ -99,7 +99,7 @@ class ResultsPlugin:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: Any) -> None:
-        """Complete the groups in the main process; under xdist the payload came with the report."""
+        """Complete the results in the main process; under xdist the payload came with the report."""
         state = self._state
         unfit = getattr(report, "slmsec_unfit", None)
         if unfit is not None and not state.is_worker:
