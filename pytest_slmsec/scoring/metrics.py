@@ -201,6 +201,9 @@ F1_V2 = Metric("F1 v2", aggregate_mean, tell_extras=True)
 ACCURACY_OF_ALL = Metric("accuracy of all", aggregate_share, binary=True)
 CVSS_ACCURACY = Metric("CVSS accuracy", aggregate_mass_of_answered)
 ALIAS_ACCURACY = Metric("CTIBench aliases", aggregate_share, binary=True)
+LOG_ACCURACY = Metric("accuracy of logs", aggregate_share, binary=True, tell_extras=True)
+FACTS = Metric("facts", aggregate_mass, tell_extras=True)
+CHRF = Metric("chrF", aggregate_mass, tell_extras=True)
 
 ACC = Metric("acc", aggregate_share, binary=True)
 ACC_NORM = Metric("acc_norm", aggregate_share, binary=True)
@@ -223,6 +226,9 @@ METRICS = {
         ACCURACY_OF_ALL,
         CVSS_ACCURACY,
         ALIAS_ACCURACY,
+        LOG_ACCURACY,
+        FACTS,
+        CHRF,
         ACC,
         ACC_NORM,
         EXACT_MATCH,

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pytest_slmsec.sentinels import (
     begin_of_text,
     collapsed,
+    echoed_input,
     empty_answers,
     extractors,
     flat_options,
+    form_without_facts,
     garbled,
     identical_answers,
     lost_prompt,
@@ -16,6 +18,8 @@ from pytest_slmsec.sentinels import (
     non_finite,
     padded_counts,
     partly_quantised,
+    refuses_all,
+    repeated_steps,
     slow_quantised,
     thought_in_answer,
     token_limit,
@@ -41,6 +45,10 @@ SENTINELS: tuple[Sentinel, ...] = (
     padded_counts.SENTINEL,
     partly_quantised.SENTINEL,
     slow_quantised.SENTINEL,
+    refuses_all.SENTINEL,
+    echoed_input.SENTINEL,
+    repeated_steps.SENTINEL,
+    form_without_facts.SENTINEL,
 )
 
 

@@ -20,6 +20,7 @@ FAMILIES = (
     "pytest_slmsec.tasks.seceval",
     "pytest_slmsec.tasks.secbench",
     "pytest_slmsec.tasks.opseval",
+    "pytest_slmsec.tasks.syslog",
     "pytest_slmsec.tasks.nlp",
 )
 

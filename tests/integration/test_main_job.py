@@ -21,13 +21,16 @@ WRITING = (
     "sevenllm-mcq-en", "sevenllm-mcq-zh", "sevenllm-gen-en", "sevenllm-gen-zh", "sevenllm-extract-en",
     "sevenllm-extract-zh", "mitre", "mitre-frr", "mitre-frr-multilingual", "cybermetric-80", "seceval", "secbench-mcq",
     "opseval-wired-network", "opseval-oracle", "opseval-5g", "gsm8k",
+    "syslog-severity", "syslog-refusal", "syslog-analysis",
 )  # fmt: skip
 CHOOSING = (
     "cti-mcq-choice", "cti-mcq-cloze", "mmlu-computer-security", "secqa-v1", "secqa-v2", "wmdp-cyber", "arc_challenge",
     "hellaswag", "winogrande", "mmlu_elementary_mathematics", "truthfulqa_mc2",
 )  # fmt: skip
-WITHOUT_ITEMS = ("cybermetric-500", "cybermetric-2000", "cybermetric-10000")
-"""Larger files of the same sort as one that has items of our own."""
+WITHOUT_ITEMS = (
+    "cybermetric-500", "cybermetric-2000", "cybermetric-10000", "syslog-journal", "syslog-rfc5424", "syslog-table",
+)  # fmt: skip
+"""Larger files of the same sort as one that has items of our own, and logs of the user's own."""
 
 
 @pytest.fixture(scope="module")

@@ -17,11 +17,16 @@ from pytest_slmsec.gates.policy.suite import Kind, Member
 from pytest_slmsec.gates.records.comparability import Pair
 from pytest_slmsec.gates.statistics.margins import DEFAULT_MARGINS, METRIC_UNITS
 from pytest_slmsec.gates.statistics.result import UNINFORMATIVE, GateResult, Verdict
+from pytest_slmsec.scoring.log_answers import MISSED_CRITICAL
 
 Floats = NDArray[np.float64]
 
 PARSE_RATE = "parse rate"
 COLLAPSE = "answers"
+MISSED_WHAT, MISSED_MARGIN, ENOUGH_CRITICAL = "missed critical", 0.02, 133
+"""The gate on missed critical items: 2 points. With fewer than 133 items not even an unchanged model is shown to be
+within 2 points at the 5 % level: the score statistic of no change is z^2 = n d / (1 - d), and n = 133 reaches
+1.645^2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,7 @@ def score_gates(pair: Pair, config: GateConfig) -> list[Judged]:
     names = _metrics(pair, rule)
     found = [_metric_gate(pair, config, rule, name, place == 0) for place, name in enumerate(names)]
     found.append(_parse_gate(pair, config, rule))
+    found += missed_critical_gate(pair, config)
     collapse = _collapse_gate(pair, config) if str(base.facts["metric"]).startswith("accuracy") else None
     return found if collapse is None else [*found, collapse]
 
@@ -141,7 +147,8 @@ def _margin(pair: Pair, config: GateConfig, rule: Rule, base_share: float) -> fl
         CompareError: a relative margin on a base that scores nothing.
     """
     if rule.max_drop is None:
-        return config.preset.margin(method_of(pair, config).n_total)
+        usual = config.preset.margin(method_of(pair, config).n_total)
+        return DEFAULT_MARGINS.get(str(pair.base.facts["metric"]), usual)
     margin = rule.max_drop.of(base_share)
     if margin <= 0:
         raise CompareError(f"{rule.where}: a relative margin says nothing about {pair.base.name}, which scores 0; give "
@@ -196,6 +203,24 @@ def _parse_gate(pair: Pair, config: GateConfig, rule: Rule) -> Judged:
     result = method.binary(before, after, config.preset.margin(method.n_total), name)
     member = Member(result, Kind.PARSE, rule.required, primary=False)
     return Judged(pair.base.benchmark, PARSE_RATE, member, float(before.mean()), float(after.mean()))
+
+
+def missed_critical_gate(pair: Pair, config: GateConfig) -> list[Judged]:
+    """The gate on critical items that are called unimportant, where a benchmark has such items and was judged whole.
+
+    Below `ENOUGH_CRITICAL` items it can FAIL and keeps an alarming suite from PASS, but a PASS does not need it.
+    """
+    found = [place for place, parts in enumerate(pair.base.columns["parts"]) if MISSED_CRITICAL in parts]
+    if not found or method_of(pair, config).design is not None:
+        return []
+    part = replace(pair, base=pair.base.taken(found), candidate=pair.candidate.taken(found))
+    missed = [np.array([parts[MISSED_CRITICAL] > 0 for parts in run.columns["parts"]], dtype=np.bool_)
+              for run in (part.base, part.candidate)]  # fmt: skip
+    name = f"{pair.base.benchmark} {MISSED_WHAT}"
+    result = method_of(part, config).binary(~missed[0], ~missed[1], MISSED_MARGIN, name)
+    enough = len(found) >= ENOUGH_CRITICAL
+    member = Member(result, Kind.SCORE, required=enough, primary=False, own_margin=enough)
+    return [Judged(pair.base.benchmark, MISSED_WHAT, member, float(missed[0].mean()), float(missed[1].mean()))]
 
 
 def _collapse_gate(pair: Pair, config: GateConfig) -> Judged | None:

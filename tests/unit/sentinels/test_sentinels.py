@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_slmsec.scoring.facts import Facts
 from pytest_slmsec.sentinels.base import Evidence, surely_above, surely_below
 from pytest_slmsec.sentinels.garbled import is_garbled
 from pytest_slmsec.sentinels.registry import SENTINELS, watch
@@ -51,6 +52,23 @@ def test_sound_answers_are_silent():
 
 LETTERS = ["ABCD"[n % 4] for n in range(N)]
 NO_TEMPLATE = {"found": False, "chat_tokens": ["<|im_start|>"]}
+FACTS = Facts("kernel: sda: I/O error on sector 7", (("disk",),), (("back up",), ("replace",))).as_gold()
+ANALYSIS = "Cause - The disk fails. Remediation - 1. Back up the data. 2. Replace the disk."
+LOOP = "Cause - The disk fails. Remediation - 1. Back up the data. 2. Back up the data."
+COMMONPLACE = "Cause - A problem. Remediation - 1. Look at it. 2. Do something."
+INPUTS = ["answer", "refuse"] * (N // 2)
+
+
+def analysed(text, count):
+    """40 analyses, of which `count` are `text`."""
+    return generated(task="own", gold=[FACTS] * N, extracted=[None] * N, text=some(text, ANALYSIS, count))
+
+
+def judged_inputs(extracted):
+    texts = ["Cause - x. Remediation - 1. y." + "z" * n for n in range(N)]
+    return generated(gold=INPUTS, text=texts, extracted=extracted, task="own")
+
+
 FIRING = {
     "non-finite-logprobs": chosen(logprobs=some([math.nan, -1.0, -2.0, -3.0], [-1.0, -2.0, -3.0, -4.0], 1)),
     "flat-options": chosen(logprobs=some([-1.4] * 4, [-1.0, -2.0, -3.0, -4.0], 20)),
@@ -71,6 +89,10 @@ FIRING = {
     "extractors-disagree": generated(text=[f"Option {letter} is the best option here." for letter in LETTERS]),
     "padded-token-counts": generated(new_tokens=[512] * N),
     "slow-quantised": generated(quant="gptq4", decode_tokens_per_s=100.0, base_decode_tokens_per_s=200.0),
+    "refuses-all-or-none": judged_inputs(["refuse"] * N),
+    "echoed-input": analysed("kernel: sda: I/O error on sector 7, sda", 8),
+    "repeated-steps": analysed(LOOP, 8),
+    "form-without-facts": analysed(COMMONPLACE, 30),
 }
 SILENT = {
     "non-finite-logprobs": chosen(logprobs=[[-1e30 + n, -2.0 - n, -3.0, -4.0] for n in range(N)]),
@@ -90,6 +112,10 @@ SILENT = {
     "extractors-disagree": generated(text=[f"Both hold.\n\n{letter}" for letter in LETTERS]),
     "padded-token-counts": generated(new_tokens=[17] * N),
     "slow-quantised": generated(quant="gptq4", decode_tokens_per_s=190.0, base_decode_tokens_per_s=200.0),
+    "refuses-all-or-none": judged_inputs(INPUTS),
+    "echoed-input": analysed(ANALYSIS, N),
+    "repeated-steps": analysed(LOOP, 1),
+    "form-without-facts": analysed(COMMONPLACE, 10),
 }
 
 

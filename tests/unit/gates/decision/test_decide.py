@@ -7,10 +7,12 @@ from benchmark_runs import MACHINE, plain, run
 
 from pytest_slmsec.core.errors import CompareError, UsageError
 from pytest_slmsec.gates.decision.decide import judge
+from pytest_slmsec.gates.decision.score_gates import MISSED_WHAT
 from pytest_slmsec.gates.policy.config import read_config
 from pytest_slmsec.gates.policy.suite import Kind
 from pytest_slmsec.gates.records.benchmark_run import run_from_plain
 from pytest_slmsec.gates.statistics.result import Verdict
+from pytest_slmsec.scoring.log_answers import MISSED_CRITICAL
 
 TODAY = date(2026, 11, 21)
 PASS, FAIL, INCONCLUSIVE, ERROR = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.ERROR
@@ -345,3 +347,36 @@ def test_an_adapter_may_add_to_the_size_of_its_base_but_not_its_quantised_form()
     tuned = {"model": "phi3+lora", "adapter": "lora"}
     assert judged(run(RIGHT), run(RIGHT, engine=engine, **tuned)).verdict is PASS
     assert judged(run(RIGHT, **tuned), quantised(RIGHT, engine=engine, adapter="lora")).verdict is FAIL
+
+
+def critical(missed, n, **options):
+    """A run over log lines: `n` critical ones, of which `missed` are called unimportant, and as many others."""
+    bits = "0" * missed + "1" * (n - missed) + "1" * n
+    facts, group = plain(bits, benchmark="syslog-severity", task="syslog-severity", metric="accuracy of logs",
+                         binary=True, **options)  # fmt: skip
+    group["items"]["parts"] = [{MISSED_CRITICAL: float(row < missed)} if row < n else {} for row in range(2 * n)]
+    return run_from_plain(facts, group, MACHINE, "a test")
+
+
+def test_missed_critical_items_have_a_gate_of_their_own_with_a_limit_of_2_points():
+    base = critical(5, 150)
+    same, worse = (critical(n, 150, model="phi3-gptq4", quant="gptq4") for n in (5, 25))
+    assert verdicts(judged(base, same))[MISSED_WHAT] is PASS
+    found = judged(base, worse)
+    gate = next(gate for gate in found.gates if gate.what == MISSED_WHAT)
+    assert (gate.result.verdict, gate.base, gate.candidate) == (FAIL, pytest.approx(5 / 150), pytest.approx(25 / 150))
+    assert found.verdict is FAIL
+
+
+@pytest.mark.parametrize(("n", "required"), [(132, False), (133, True)])
+def test_below_133_critical_items_that_gate_is_advisory(n, required):
+    found = judged(critical(0, n), critical(0, n, model="phi3-gptq4", quant="gptq4"))
+    gate = next(gate for gate in found.gates if gate.what == MISSED_WHAT)
+    assert (gate.member.required, gate.result.verdict is PASS) == (required, required)
+
+
+@pytest.mark.parametrize(("lost", "verdict"), [(0, PASS), (45, FAIL)])
+def test_log_lines_have_a_limit_of_5_points(lost, verdict):
+    found = judged(critical(0, 200), critical(lost, 200, model="phi3-gptq4", quant="gptq4"))
+    assert found.gates[0].result.margin == 0.05
+    assert found.gates[0].result.verdict is verdict
