@@ -128,6 +128,8 @@ def _resolve_base(base: str, registry: Registry) -> ModelSpec | None:
 def _adapter(name: str, location: str) -> Adapter:
     if location.startswith(HUB_PREFIX):
         return Adapter(name, "hub", *_hub_place(location, f"{name}: an adapter of the hub"))
+    if location.startswith(FIXTURE_PREFIX):
+        return Adapter(name, "path", str(fixtures_dir() / location.removeprefix(FIXTURE_PREFIX)))
     return Adapter(name, "path", str(Path(location).expanduser()))
 
 
