@@ -60,16 +60,21 @@ def observe(engine: Observable, held_out: Sequence[str]) -> Behaviour:
         lines = [plain_text(line) for line in held_out]
         logprobs = engine.scorer.distributions(lines, engine.info.context_tokens, MAX_TOKENS)
         return Behaviour(logprobs, (), engine.scorer.compared)
-    rows = token_rows(engine.prompts, held_out)
+    requests = _prompts(held_out)
+    answers = [output.text or "" for request in requests for output in engine.run([request]).outputs]
+    return Behaviour(next_token_logprobs(engine, held_out), tuple(answers))
+
+
+def next_token_logprobs(engine: Answering, lines: Sequence[str]) -> torch.Tensor:
+    """Distributions of the next token after each of the first `MAX_TOKENS` tokens of some lines: [positions,
+    vocabulary], natural log, fp32, on the CPU."""
     kept: list[torch.Tensor] = []
     left = MAX_TOKENS
-    for row in rows:
+    for row in token_rows(engine.prompts, lines):
         if left > 0:
             kept.append(engine.logits(row[:left]).float().log_softmax(dim=-1).cpu())
             left -= len(row)
-    requests = _prompts(held_out)
-    answers = [output.text or "" for request in requests for output in engine.run([request]).outputs]
-    return Behaviour(torch.cat(kept), tuple(answers))
+    return torch.cat(kept)
 
 
 def token_rows(prompts: Prompts, lines: Sequence[str]) -> list[tuple[int, ...]]:
