@@ -69,7 +69,7 @@ class EarlyStopping:
         return bool(self._comparisons) and (self.extends or any(self._gate.stops_early(rule) != OFF for rule in rules))
 
     def takes_whole(self, model: ModelSpec, label: str, n: int) -> bool:
-        """Whether a benchmark is taken whole although only a sample is wanted, for the gate may ask for the rest.
+        """Whether all items of a benchmark are collected for a sample, because the gate may ask for the rest.
 
         Args:
             label: of the whole benchmark. n: its items.
@@ -247,7 +247,7 @@ def design_of_evaluation(
 
 
 def _check(evaluation: Evaluation, rule: Rule, method: str) -> None:
-    """Refuse what can be known before anything runs; the rest is refused when it is judged."""
+    """Refuse benchmarks that cannot stop early, as far as this is known before the run; the rest when judged."""
     from pytest_slmsec.gates.decision.methods import clusters_forbid, real_needs_anytime
 
     metric = evaluation.metric

@@ -66,7 +66,7 @@ def kl_budget(
         recorded: what the baseline holds of this candidate. update: this run updates the baseline.
 
     Returns:
-        None where this run makes the first record, against which the next ones are held.
+        None if this run makes the first record, with which later runs are compared.
 
     Raises:
         UsageError: none is set or recorded, and none is known for this quantisation.

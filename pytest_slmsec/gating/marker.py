@@ -54,7 +54,7 @@ def marked(item: pytest.Item) -> dict[str, Any] | None:
 
 
 def check_name(item: pytest.Item, task: Task) -> None:
-    """A marker that names a benchmark, on a test that is marked for another one, is a mistake.
+    """Refuse a marker that names another benchmark than its test is marked for.
 
     Raises:
         UsageError: as said.
@@ -77,7 +77,7 @@ def rule_of(item: pytest.Item, evaluation: Evaluation, gate: GateConfig) -> Rule
 
 
 def scale_of(task: Task) -> Scale:
-    """What a rule about a benchmark has to fit."""
+    """The scale of a benchmark's metric, which its rule must fit."""
     metric = task.metric
     return Scale(metric.name, metric.higher_is_better, metric.binary, metric.scale, task.by_choice)
 
@@ -98,7 +98,7 @@ def fits(rule: Rule, label: str, task: Task) -> None:
 
 
 def with_marks(gate: GateConfig, items: Iterable[pytest.Item]) -> GateConfig:
-    """The configuration with the rules of markers, which go before those of its tables.
+    """The configuration with the rules of markers, which take precedence over those of its tables.
 
     Raises:
         UsageError: a marker says something that cannot be used.

@@ -31,7 +31,7 @@ NO_GATE = "--slmsec-no-gate judges nothing"
 
 
 def parametrize_pairs(metafunc: pytest.Metafunc, settings: Settings, takes_whole: TakesWhole | None = None) -> None:
-    """Parametrise a test with the fixture `slm_pair` over all candidates; without any it becomes one skip.
+    """Parametrise a test with the fixture `slm_pair` over all candidates; without a candidate it is skipped once.
 
     Raises:
         pytest.Collector.CollectError: the marker, the baseline or a data file cannot be used.

@@ -53,11 +53,11 @@ class PairRuns:
                 for place, case in enumerate(self._cases[evaluation])}  # fmt: skip
 
     def design(self, evaluation: Evaluation) -> SequentialDesign | None:
-        """The sequential design of a evaluation behind a pair; None where it always runs to its end."""
+        """The sequential design of an evaluation behind a pair; None where it always runs to its end."""
         return self._designs.get(evaluation)
 
     def measured(self, evaluation: Evaluation, item: pytest.Item, first: int | None = None) -> EvaluationResult:
-        """Measure the items of a evaluation.
+        """Measure the items of an evaluation.
 
         Args:
             item: the test of the pair. first: number of items, in the order of the design; None: all.

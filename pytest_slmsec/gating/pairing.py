@@ -30,7 +30,7 @@ class PairCase:
 
     @property
     def evaluations(self) -> tuple[Evaluation, ...]:
-        """The evaluations that are measured, the base first, for its model may still be loaded."""
+        """The evaluations that are measured, the base first, because its model may still be loaded."""
         return (self.candidate,) if self.base is None else (self.base, self.candidate)
 
 

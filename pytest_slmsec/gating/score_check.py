@@ -68,7 +68,7 @@ def _by_digest_and_id(task: Task, wanted: str | None) -> Mapping[str, Item]:
 
 
 def _of_id(known: Mapping[str, Item], name: str, gold: str) -> Item | None:
-    """An item of recorded answers, whose digest is its own: it was matched by id when it was recorded here."""
+    """An item of recorded answers with its own digest: it was matched by id when it was recorded here."""
     found = known.get(name)
     return found if found is not None and found.gold == gold else None
 

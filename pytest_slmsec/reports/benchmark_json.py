@@ -45,9 +45,9 @@ def add_entries(session: Any, results: Sequence[EvaluationResult]) -> None:
 
 
 class UnchangedZero:
-    """A check of ``--benchmark-compare-fail`` that takes 0 before and 0 now for no change.
+    """A check of ``--benchmark-compare-fail`` for which 0 before and 0 now is no change.
 
-    pytest-benchmark divides by the value before, so that an error rate of 0 in both runs is an infinite increase to it.
+    pytest-benchmark divides by the value before, so an error rate of 0 in both runs would be an infinite increase.
     Entries that are not ours are checked as pytest-benchmark does.
 
     Args:
@@ -91,8 +91,8 @@ def entries(evaluated: EvaluationResult, result: Result, value: float) -> list[A
 def error_rate(evaluated: EvaluationResult, value: float) -> tuple[float, str]:
     """The headline number as a percentage in which lower is better, and its unit.
 
-    Accuracy and F1 become the share that is wrong, a rate of failures stays what it is, and a deviation becomes its
-    share of the scale (1.31 of 10 CVSS points is 13.1). Percent, because values below 1 are printed as milliseconds.
+    Accuracy and F1 become the share that is wrong. A rate of failures stays as it is. A deviation becomes its share of
+    the scale (1.31 of 10 CVSS points is 13.1). Percent, because values below 1 are printed as milliseconds.
     """
     share = value / evaluated.header["scale"]
     if evaluated.header["higher_is_better"]:
@@ -152,7 +152,7 @@ def answers(results: Sequence[EvaluationResult]) -> dict[str, Any]:
 
 
 def _stopped(part: EvaluationResult) -> dict[str, Any]:
-    """The items that were seen before the gate needed no more, as visited; no entry stands for them, so with facts."""
+    """The items of a benchmark that stopped early, in the order asked, with the facts, because it has no entry."""
     result = part.result()
     return {**columns(part), "facts": {} if result is None else extra_info(part, result)}
 
@@ -198,7 +198,7 @@ def _entry(
     extra: dict[str, Any],
     whole: bool = False,
 ) -> Any:
-    """One entry. `whole`: it carries all facts, and not just the small ones."""
+    """One entry. `whole`: its `extra_info` has all facts, not only the small ones."""
     stats: Any = import_module("pytest_benchmark.stats")
     header, label = evaluated.header, evaluated.label
     values = (label, evaluated.model, header["base"], header["quant"] or "none", metric)
@@ -220,7 +220,7 @@ def _entry(
 
 
 def _brief(extra: dict[str, Any]) -> dict[str, Any]:
-    """The small facts; the long per-item lists stand once, with another entry."""
+    """The small facts; the long per-item lists are in one other entry."""
     return {key: value for key, value in extra.items() if not isinstance(value, (list, dict)) and "_bits" not in key}
 
 

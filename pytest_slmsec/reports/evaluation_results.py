@@ -28,7 +28,8 @@ class Cost:
     Attributes:
         prefill_tokens_per_s, decode_tokens_per_s: tokens over seconds, each summed over the batches.
         time_to_first_token_s: median over batches.
-        seconds_per_item: amortised seconds of each item. seconds_per_token: of each batch that generated.
+        seconds_per_item: of each item, those of its batch divided by its items. seconds_per_token: of each batch with
+            generated text.
         peak_rss_bytes, peak_private_bytes, peak_gpu_bytes: highest reading of all batches.
         gpu_process_bytes, gpu_used_bytes: highest that NVML counted for this process, and for the whole GPU.
         energy_j: summed over batches.
@@ -56,11 +57,13 @@ class Cost:
 
 @dataclass
 class EvaluationResult:
-    """Collected reports of one (benchmark label, model).
+    """The result of one benchmark on one model: the collected reports of its cases.
 
     Attributes:
-        stopped: items after which the gate needed no more, or None.
-        place: of its first case among all tests, where several processes report in any order.
+        header: facts about the evaluation (`payload.header`). rows: measured cases by row of the data set.
+        batches: timing and meters of each batch.
+        stopped: number of items after which the gate ended the benchmark, or None.
+        place: index of its first case among all tests, because several processes report in any order.
         findings: what the sentinels found, once everything has run.
         peaks_again: peaks of memory, in bytes, when the benchmark was run again for them.
     """
@@ -191,7 +194,7 @@ def _seconds(rows: list[dict[str, Any]]) -> tuple[float, ...]:
 
 
 def _recorded_cost(recorded: Mapping[str, Any], rows: list[dict[str, Any]]) -> Cost:
-    """Costs of recorded answers: nothing of this process, and a reason for what their run does not say."""
+    """Costs of recorded answers, as their run measured them, with a reason for each that it does not say."""
     known = recorded["costs"]
     reasons = {name: recorded["reasons"].get(name, NOT_RECORDED) for name in MEASURED if known.get(name) is None}
     rate = known.get("decode_tokens_per_s")
@@ -214,7 +217,7 @@ class EvaluationResults:
         """Take in one case. A case reported again (reruns) replaces its earlier row.
 
         Args:
-            place: of the case among all tests, where several processes report in any order.
+            place: index of the case among all tests, because several processes report in any order.
         """
         row = payload["row"]
         key = (row["group"], row["model"])

@@ -1,4 +1,4 @@
-"""What a case hands to the main process with its report: plain data only, so that it survives xdist and JSON."""
+"""What a case sends to the main process with its report: plain data only, because it goes through xdist and JSON."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _named(item: Item, key: str) -> str | None:
 
 
 def _words(answer: Answer) -> int | None:
-    """Words between blanks of what was asked, at least; None where not all of it is the prompt (encoders)."""
+    """The least number of words (between blanks) that were asked; None for encoders, which get only a part."""
     item = answer.item
     if answer.output.choice_scores is not None:
         return None
@@ -84,7 +84,7 @@ def batch(stored: StoredBatch) -> dict[str, Any]:
 
 
 def header(evaluation: Evaluation, info: Callable[[ModelSpec], EngineInfo | None], file: str) -> dict[str, Any]:
-    """Facts about an evaluation that every comparison needs, once an evaluation and process.
+    """Facts about an evaluation that every comparison needs; sent once by each process.
 
     Args:
         info: facts about a model that was loaded. file: where its test stands.
@@ -134,7 +134,7 @@ def _decoding(evaluation: Evaluation, info: EngineInfo | None) -> dict[str, Any]
 
 
 def _thinking(info: EngineInfo | None, by_choice: bool, raw: bool) -> dict[str, Any]:
-    """What was chosen about the model's thinking, as far as it moves the answers to such questions."""
+    """The settings of the model's thinking, as far as they affect the answers to such questions."""
     facts: Any = {} if info is None or raw else info.extra.get("thinking") or {}
     found: dict[str, Any] = {}
     if facts.get("template"):

@@ -15,7 +15,7 @@ DRAW_EVERY_S = 0.2
 
 
 class TerminalProgress:
-    """Writes through pytest's terminal reporter with capture lifted, so that nothing lands in a test's output.
+    """Writes through pytest's terminal reporter while capture is off, so nothing gets into the output of a test.
 
     On a terminal the line is drawn over and over and wiped when the window ends. Elsewhere a line appears only when a
     window has been running for half a minute. ``-q`` and xdist workers stay silent.

@@ -33,7 +33,7 @@ class Row(NamedTuple):
 
 
 class Column(NamedTuple):
-    """One column: heading, a model's cell, the table it stands in, and its cell in the benchmark's own line."""
+    """A column: heading, the cell of a model, the table it belongs to, and its cell in the line of the benchmark."""
 
     heading: str
     cell: Callable[[Row], str]
@@ -118,8 +118,8 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Name:
-    """A name in the first column, drawn by rich: where it is too long, it goes on in further lines, each begun behind
-    a mark that names are made of, and in the middle of a word only where that alone is too long."""
+    """A name in the first column, drawn by rich. One that is too long goes on in further lines. It is broken behind the
+    marks in names (such as ``-`` and ``/``), and inside a word only if the word alone is too long."""
 
     text: str
     indent: str = ""
@@ -210,7 +210,7 @@ def notes(results: Sequence[EvaluationResult]) -> list[str]:
 
 
 def _measured_notes(results: Sequence[EvaluationResult]) -> list[str]:
-    """What the measurement itself noted, once a model for all benchmarks that share it."""
+    """Notes of the measurement, once for each model, with all benchmarks that share them."""
     labels: dict[tuple[str, str], list[str]] = {}
     for evaluated in results:
         for note in evaluated.cost().notes:
@@ -239,7 +239,7 @@ def left_out(unfit: Sequence[tuple[str, str, str]]) -> list[str]:
 
 
 def without_items(reasons: Mapping[str, str]) -> list[str]:
-    """Sentences on benchmarks whose items could not be read: their names, and why, of the first."""
+    """A sentence on the benchmarks whose items could not be read: their names, and the reason of the first."""
     if not reasons:
         return []
     first = next(iter(reasons.values()))

@@ -1,1 +1,1 @@
-"""Sentinels: checks that make silently wrong numbers loud. One module each, and one line in `registry`."""
+"""Sentinels: checks for signs that a number is wrong without any error. One module each, and one line in `registry`."""

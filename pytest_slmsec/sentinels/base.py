@@ -19,17 +19,19 @@ QUOTED = 40
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One benchmark on one model, live or stored; the lists have an entry for each measured item.
+    """What is known of one benchmark on one model, from this run or a stored one.
+
+    All sequences have one entry for each measured item, in the same order; a run may lack some, which are empty.
 
     Attributes:
         benchmark, model: label of the benchmark, name of the model. task, mode: the benchmark and how it was scored.
         by_choice: scored by log-probability. quant: quantisation, or None.
         item: ids. gold: right answers. text: generated texts, or None. logprobs: of the options, or None.
-        extracted: what was read out. correct, parsed: as scored. hit_limit: ended at the token limit.
+        extracted: what the scorer read in the text. correct, parsed: as scored. hit_limit: ended at the token limit.
         prompt_tokens: as the engine counted; None where unknown. prompt_words: words between blanks, as sent.
         new_tokens: as the engine counted, thoughts included; None where unknown.
         thought: what the model thought before each answer, or None. thought_tokens: as counted; None where unknown.
-        batch: answers that were generated together, in order, where that is known.
+        batch: how many answers, in order, were generated together, where that is known.
         begin_of_text: begin-of-text tokens that this tokenizer ``expects`` and that its prompts have (``found``).
         chat_template: facts about the model's chat template (`engines.prompting.chat_template.TemplateFacts`), or None.
         raw: asked with raw texts, which no template is applied to.
@@ -74,7 +76,7 @@ class Evidence:
 
     @property
     def texts(self) -> list[str]:
-        """The generated texts, without those that are thoughts without an end; empty for benchmarks by choice."""
+        """The generated texts without unfinished thoughts; empty for benchmarks by choice."""
         if self.by_choice:
             return []
         return [text for text, cut in zip(self.text, self.unfinished, strict=True) if text is not None and not cut]
@@ -89,11 +91,12 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Sentinel:
-    """A check.
+    """A check for one sign that a number is wrong.
 
     Attributes:
         id: short name, also the anchor in docs/sentinels.md. says: what is wrong when it fires, one sentence.
-        remedy: what to do, one sentence. check: the facts as one clause without the benchmark's name, or None.
+        remedy: what to do, one sentence.
+        check: returns the facts as one clause without the benchmark's name, or None if it does not fire.
     """
 
     id: str

@@ -6,7 +6,7 @@ from pytest_slmsec.sentinels.base import Evidence, Sentinel
 
 
 def check(evidence: Evidence) -> str | None:
-    """Counted when the model is loaded, by tokenising a short conversation as all prompts are."""
+    """Counted when the model is loaded: a short conversation is tokenised as all prompts are."""
     found = evidence.begin_of_text or {}
     if not found:
         return None

@@ -13,7 +13,7 @@ FEWEST = 5
 
 
 def check(evidence: Evidence) -> str | None:
-    """Items whose options all have one log-probability; then items that all have the same ones."""
+    """Fires on items whose options are all tied, or else on equal log-probabilities for all items."""
     rows = [[float("nan") if value is None else value for value in row] for row in evidence.logprobs if row]
     rows = [row for row in rows if len(row) > 1]
     tied = sum(max(row) - min(row) <= NATS for row in rows)

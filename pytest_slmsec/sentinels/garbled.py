@@ -1,7 +1,7 @@
 """Text that no sound model writes: the mark of damaged weights or of a broken kernel.
 
-Calibrated on recorded answers to security questions: of 600 by two unquantised models 4 are called garbled, of 600 by
-their 4-bit forms 57, all but two of them on three of six benchmarks.
+Checked on recorded answers to security questions. Of 600 answers of two unquantised models 4 are called garbled. Of 600
+answers of their 4-bit forms 57 are, 55 of them on three of the six benchmarks.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import zlib
 from pytest_slmsec.sentinels.base import Evidence, Sentinel, surely_above
 
 SHARE = 0.02
-"""One in fifty: loops happen to sound small models, on single items."""
+"""One in fifty: sound small models repeat themselves too, on single items."""
 RATIO = 4.0
 """Bytes over bytes compressed by zlib. Whisper's decoder calls 2.4 a loop (Radford et al. 2022, arXiv 2212.04356); CVSS
 reasoning, which repeats its own headings, reaches 3.2 in sound answers."""
@@ -24,7 +24,7 @@ DIGITS_IN_WORD = re.compile(r"[a-z]{3,}(\d)\1{2,}|[a-z]{3,}0+[a-z]{3,}")
 
 
 def is_garbled(text: str) -> bool:
-    """Whether a text has replacement characters, digits within words, or goes round in circles."""
+    """Whether a text has replacement characters or digits within words, or repeats itself without end."""
     data = text.encode("utf-8", "surrogatepass")
     loops = len(data) >= SHORTEST and len(data) > RATIO * len(zlib.compress(data, 9))
     return "\ufffd" in text or loops or DIGITS_IN_WORD.search(text) is not None

@@ -7,7 +7,7 @@ from pytest_slmsec.sentinels.base import Evidence, Sentinel
 
 
 def check(evidence: Evidence) -> str | None:
-    """Fewer tokens than words: tokenizers split words and do not join them, so something was cut off."""
+    """Fires on prompts with fewer tokens than words: tokenizers never join words, so something was cut off."""
     counts = zip(evidence.item, evidence.prompt_tokens, evidence.prompt_words, strict=False)
     short = [(item, tokens, words) for item, tokens, words in counts if tokens and words and tokens < words]
     if not short:

@@ -9,7 +9,7 @@ SHARE = 0.8
 
 
 def check(evidence: Evidence) -> str | None:
-    """Items whose answer was parsed."""
+    """Fires when the share of answers that could be read is surely below the threshold."""
     parsed = sum(evidence.parsed)
     return f"only {parsed} of {evidence.n} answers could be read" if surely_below(parsed, evidence.n, SHARE) else None
 

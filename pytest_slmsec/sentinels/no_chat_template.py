@@ -13,7 +13,7 @@ BASE_NAME = re.compile(r"(?<![a-z])(?:base|pt)(?![a-z])", re.IGNORECASE)
 
 
 def check(evidence: Evidence) -> str | None:
-    """The template and the vocabulary are looked at when the model is loaded. Benchmarks of raw texts need none."""
+    """Fires on a chat model without a template, as found when it was loaded. Raw texts need none."""
     facts = evidence.chat_template
     if facts is None or facts["found"] or evidence.raw:
         return None

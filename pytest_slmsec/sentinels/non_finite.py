@@ -1,4 +1,4 @@
-"""Log-probabilities that are no numbers."""
+"""Log-probabilities that are NaN or infinite."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pytest_slmsec.sentinels.base import Evidence, Sentinel
 
 
 def check(evidence: Evidence) -> str | None:
-    """Any item with a NaN or an infinity is one too many: sound arithmetic gives none."""
+    """Fires on a single item, because sound arithmetic gives no NaN and no infinity."""
     bad = [
         item
         for item, row in zip(evidence.item, evidence.logprobs, strict=False)

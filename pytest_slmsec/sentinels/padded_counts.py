@@ -7,7 +7,7 @@ from pytest_slmsec.sentinels.base import Evidence, Sentinel
 
 
 def check(evidence: Evidence) -> str | None:
-    """See `replay.padding`."""
+    """Fires on counts that include padding; `replay.padding` has the rule."""
     if evidence.by_choice:
         return None
     thoughts = evidence.thought or [None] * len(evidence.text)

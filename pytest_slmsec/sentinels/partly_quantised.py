@@ -1,4 +1,4 @@
-"""A model that is called quantised and computes many of its layers in full precision."""
+"""A model that is called quantised, but computes many of its layers in full precision."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pytest_slmsec.sentinels.base import Evidence, Sentinel
 
 
 def check(evidence: Evidence) -> str | None:
-    """Counted when the model is loaded; see `engines.common.quantized_share` for what counts."""
+    """The share is counted when the model is loaded; `engines.common.quantized_share` says what counts."""
     found = evidence.quantized or {}
     if not found or found["share"] >= LEAST_SHARE:
         return None

@@ -1,4 +1,4 @@
-"""A quantised model that is slower than what it was made from, or that runs in a kernel made for no hardware."""
+"""A quantised model that is slower than its base, or that runs in a portable kernel instead of one for its hardware."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ compare kernels."""
 
 
 def check(evidence: Evidence) -> str | None:
-    """Decode speed against the base's in the same run; without one, a portable kernel on a GPU."""
+    """Compares decode speed with the base's in the same run; without a base, looks for a portable kernel on a GPU."""
     speed, base, kernel = evidence.decode_tokens_per_s, evidence.base_decode_tokens_per_s, evidence.kernel or "unknown"
     if evidence.quant is None or kernel.startswith(ONE_AT_A_TIME):
         return None

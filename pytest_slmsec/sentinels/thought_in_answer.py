@@ -25,7 +25,7 @@ CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)
 
 
 def is_thought(text: str) -> bool:
-    """Whether a text has a tag of a thought outside of code, or begins as models begin to think."""
+    """Whether a text has a tag of a thought outside of code, or begins as thoughts do ("Okay, so the user ...")."""
     beginning = text[:LONGEST_BEGINNING]
     if THINKS_ALOUD.match(beginning) or SPEAKS_OF_USER.match(beginning):
         return True

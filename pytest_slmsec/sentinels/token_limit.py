@@ -9,7 +9,7 @@ SHARE = 0.05
 
 
 def check(evidence: Evidence) -> str | None:
-    """Answers that ended at the token limit; thoughts that did are those of another sentinel."""
+    """Answers that ended at the token limit. Thoughts that did so belong to the sentinel `unfinished-thoughts`."""
     if evidence.by_choice:
         return None
     thoughts = evidence.unfinished or [False] * evidence.n

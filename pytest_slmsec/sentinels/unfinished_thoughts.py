@@ -9,7 +9,7 @@ SHARE = 0.02
 
 
 def check(evidence: Evidence) -> str | None:
-    """Answers that hold nothing but a thought that was never closed."""
+    """Answers that consist of a thought without an end."""
     if evidence.by_choice:
         return None
     cut = sum(evidence.unfinished)

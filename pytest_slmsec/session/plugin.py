@@ -77,7 +77,7 @@ class SessionPlugin:
         self._progress.say(f"{what} ({done:.0%})")
 
     def pytest_configure(self, config: pytest.Config) -> None:
-        """Check what would spoil the run later, and register the other plugin objects of the run."""
+        """Check options and files that would make the run fail later, and register the other plugin objects."""
         if not self.state.is_worker:
             check_options(config)
         self._late_wait_policy = wait_passively()
@@ -207,6 +207,6 @@ def for_this_process(config: pytest.Config, settings: Settings) -> Settings:
 
 
 def _knows_next_items(config: pytest.Config) -> bool:
-    """Whether the next items are certain to run here: no failure ends the run, and no other process may get them."""
+    """Whether the next items surely run here: no failure ends the run, and no other process may get them."""
     option = config.option
     return not (option.maxfail or getattr(option, "stepwise", False) or hasattr(config, "workerinput"))

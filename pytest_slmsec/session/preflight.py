@@ -1,4 +1,4 @@
-"""What would spoil a run only at its end, or at every item, checked before anything runs."""
+"""Checks, before anything runs, of what would fail only at the end of the run or at every item."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def output_files(option: object) -> Iterator[OutputFile]:
 
 
 def why_unwritable(file: OutputFile) -> str | None:
-    """Why a file cannot be written, or None. What it holds stays, and no file is left behind."""
+    """Why a file cannot be written, or None. The check changes no file and leaves none behind."""
     path, folder = file.path, file.path.parent
     if path.is_dir():
         return "this is a folder; name a file"

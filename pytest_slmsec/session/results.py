@@ -1,4 +1,4 @@
-"""Measurements put on test reports in each process, and collected from them in the main process."""
+"""Puts measurements on test reports in each process, and collects them in the main process."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class SentinelPlugin:
         self.findings: list[Finding] = []
 
     def look(self) -> None:
-        """Find signs, and put each finding on its result, which carries it into the record."""
+        """Run all sentinels, and put each finding on its result, which writes it into the record."""
         results = list(self._results)
         bases = {
             evaluated.model: str(evaluated.header["base"]) for evaluated in results if evaluated.header.get("quant")
@@ -41,7 +41,7 @@ class SentinelPlugin:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
-        """Look once everything has run, or as far as it got."""
+        """Look once everything has run, or at what had run when the session ended."""
         try:
             result = yield
         finally:

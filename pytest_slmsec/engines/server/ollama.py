@@ -1,8 +1,8 @@
-"""Ollama's own HTTP API.
+"""Models behind an Ollama server, through Ollama's own HTTP API.
 
-Source: https://docs.ollama.com/api (chat, generate with `raw`, tags, show, version) and Ollama's ``api/types.go``:
-durations are in nanoseconds; with `truncate` and `shift` false, a prompt that is too long is an error; `logprobs` exist
-since 0.12.11.
+Source: https://docs.ollama.com/api (chat, generate with `raw`, tags, show, version) and Ollama's ``api/types.go``.
+Durations are in nanoseconds. With `truncate` and `shift` false, a prompt that is too long is an error. `logprobs` exist
+since Ollama 0.12.11.
 """
 
 from __future__ import annotations

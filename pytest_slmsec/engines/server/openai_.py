@@ -1,8 +1,8 @@
-"""OpenAI's HTTP API, which llama.cpp, vLLM, LM Studio, `transformers serve` and many hosts offer as well.
+"""Models behind a server with OpenAI's HTTP API: llama.cpp, vLLM, LM Studio, `transformers serve` and many hosts.
 
-Source: the OpenAI API reference (chat completions; legacy completions for raw texts, `echo` and `logprobs`) and the
-answers of the servers named. llama.cpp adds `timings` and returns `logprobs` of completions in the form of chat
-completions; vLLM gives the context length as `max_model_len`.
+Source: the OpenAI API reference (chat completions; legacy completions for raw texts, with `echo` and `logprobs`), and
+the answers of these servers. llama.cpp adds `timings`, and gives the `logprobs` of completions in the form of chat
+completions. vLLM gives the context length as `max_model_len`.
 """
 
 from __future__ import annotations

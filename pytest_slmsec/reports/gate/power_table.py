@@ -100,8 +100,9 @@ class Planned:
 
 
 def remarks(planned: Sequence[Planned], config: GateConfig) -> list[str]:
-    """What is said at collection: how many benchmarks cannot PASS, whose names stand in a warning (`too_small`), and
-    which hardly can. Nothing where each is a fact."""
+    """What is said at collection: how many benchmarks cannot PASS (`too_small` names them in a warning), and which
+    hardly can. Nothing with ``scope = "benchmark"``, where every drop is a fact.
+    """
     if config.scope == "benchmark":
         return []
     never = len(_too_small(planned, config))
@@ -118,7 +119,7 @@ def remarks(planned: Sequence[Planned], config: GateConfig) -> list[str]:
 
 
 def too_small(planned: Sequence[Planned], config: GateConfig) -> str | None:
-    """The sentence that names the benchmarks which cannot PASS, or None. None where each is a fact."""
+    """The sentence that names the benchmarks which cannot PASS; None if all can, or if every drop is a fact."""
     small = [f"{shown(one.label)} ({one.n:,} of {one.floor(config):,} items)" for one in _too_small(planned, config)]
     if not small or config.scope == "benchmark":
         return None

@@ -38,7 +38,7 @@ def report(judgement: Judgement, width: int = WIDTH) -> str:
 
 
 def notes(judgement: Judgement) -> list[str]:
-    """What has to be known to read the table: brackets, and how bounds of real-valued scores were found."""
+    """How to read the table: what brackets mean, and how bounds of real-valued scores were found."""
     found = [NOTE]
     for method, text in _METHODS.items():
         gates = [judged for judged in judgement.gates if judged.result.method == method
@@ -81,7 +81,7 @@ def _title(judgement: Judgement, judged: Judged) -> str:
 
 
 def mark(judgement: Judgement, judged: Judged) -> str:
-    """What stands behind the name of a benchmark on which the base has nothing to lose."""
+    """The mark behind the name of a benchmark on which the base has nothing to lose."""
     return ", uninformative" if judged.benchmark in judgement.uninformative else ""
 
 
@@ -149,7 +149,7 @@ def _bounds(r: GateResult) -> str:
 
 
 def verdict_text(judgement: Judgement, judged: Judged) -> str:
-    """The verdict as it counts, in brackets where it does not; an alarm is a FAIL that many gates explain."""
+    """The verdict, in brackets if it does not count. An alarm is a FAIL that may be chance among so many gates."""
     counts = judgement.verdicts[judged.result.gate]
     text = "?" if counts is Verdict.INCONCLUSIVE else counts.value
     if judged.advisory:
@@ -158,7 +158,7 @@ def verdict_text(judgement: Judgement, judged: Judged) -> str:
 
 
 def sentences(judgement: Judgement) -> list[str]:
-    """What was found, in plain words: what is bad first, then what is open, then what is shown."""
+    """The findings in plain words: bad news first, then undecided gates, then what is only shown."""
     found, remarks = list[str](), list[str]()
     left_open = _left_open(judgement)
     for wanted in (Verdict.ERROR, Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS):
@@ -181,7 +181,7 @@ def sentences(judgement: Judgement) -> list[str]:
 
 
 def _left_open(judgement: Judgement) -> list[Judged]:
-    """Undecided gates of benchmarks that stopped because another gate FAILed: more items were there, but no use."""
+    """Undecided gates of benchmarks that stopped because another gate FAILed; more items would not have helped."""
     stopped = {run.benchmark for run, design in judgement.designs if run.n < design.n_total}
     return [judged for judged in judgement.gates
             if judged.benchmark in stopped and judged.result.verdict is Verdict.INCONCLUSIVE]  # fmt: skip
@@ -240,7 +240,7 @@ def _shown_within(gates: Sequence[Judged]) -> str:
 
 
 def _undecided(gates: Sequence[Judged]) -> list[str]:
-    """Many undecided gates, by the reason: how many, the first few of them, and what their numbers assume."""
+    """A sentence for each reason why gates are undecided: how many, some names, and what their numbers assume."""
     reasons: dict[Lack, list[Judged]] = {}
     for judged in gates:
         reasons.setdefault(lack(judged.result), []).append(judged)
@@ -283,7 +283,8 @@ def _name(judged: Judged) -> str:
 
 
 def _speaks(judged: Judged) -> bool:
-    """Whether a gate has a sentence of its own: bad news always, an undecided one where it counts, else the primary."""
+    """Whether a gate gets a sentence of its own: always if it is bad news; if it is undecided, where it counts;
+    otherwise only the primary one."""
     if judged.result.verdict in (Verdict.FAIL, Verdict.ERROR) or judged.member.kind is Kind.FIDELITY:
         return True
     if judged.result.verdict is Verdict.INCONCLUSIVE:
