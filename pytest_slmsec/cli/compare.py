@@ -27,20 +27,20 @@ from pytest_slmsec.tasks.registry import tasks
 
 def compare(
     base: str, candidate: str, root: Path, *, preset: str | None = None, data: str | None = None,
-    json_file: Path | None = None, flips_file: Path | None = None,
+    json_file: Path | None = None, flips_file: Path | None = None, verbose: bool = False,
 ) -> int:  # fmt: skip
     """Judge a candidate against its base from two stored runs; print the verdict and write the requested files.
 
     Args:
         base, candidate: a file of ours, its number in the storage, or a recorded run; ``FILE::MODEL`` chooses a model.
-        root: folder whose configuration and storage count.
+        root: folder whose configuration and storage count. verbose: show losses by category.
 
     Returns:
         Exit status: 0 PASS, 1 FAIL, 2 INCONCLUSIVE, 3 ERROR. An unusable input is an ERROR with a sentence on why.
     """
     try:
         judgement = _judged(base, candidate, root, preset, data or os.environ.get("SLMSEC_DATA") or None)
-        print(report(judgement, columns()))
+        print(report(judgement, columns(), verbose))
         write_results([judgement], json_file, flips_file)
     except SlmsecError as error:
         print(f"slmsec: error: {error}", file=sys.stderr)

@@ -130,6 +130,7 @@ def _add_compare(commands: Any) -> None:
     _add_data(comparison)
     comparison.add_argument("--json", type=Path, metavar="FILE", help="write every number to FILE")
     comparison.add_argument("--flips", type=Path, metavar="FILE", help="write each item that changed as a JSON line")
+    comparison.add_argument("-v", "--verbose", action="store_true", help="show losses by category")
     comparison.set_defaults(run=_compare)
 
 
@@ -218,7 +219,7 @@ def _compare(args: argparse.Namespace) -> int:
 
     return compare(
         args.base, args.candidate, Path.cwd(),
-        preset=args.preset, data=args.data, json_file=args.json, flips_file=args.flips,
+        preset=args.preset, data=args.data, json_file=args.json, flips_file=args.flips, verbose=args.verbose,
     )  # fmt: skip
 
 

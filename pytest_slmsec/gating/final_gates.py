@@ -15,8 +15,8 @@ from pytest_slmsec.core.items import Score
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.gates.decision.cost_gates import SPEED, broken, live_speed
 from pytest_slmsec.gates.decision.decide import judge
+from pytest_slmsec.gates.decision.judged import Judged
 from pytest_slmsec.gates.decision.judgement import Judgement
-from pytest_slmsec.gates.decision.score_gates import Judged
 from pytest_slmsec.gates.policy.config import read_rule
 from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
 from pytest_slmsec.gates.records.comparisons import Comparison

@@ -10,7 +10,7 @@ from pytest_slmsec.collection.ids import model_id
 from pytest_slmsec.core.errors import CompareError, SlmsecError
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.gates.decision.cost_gates import KL, broken, live_fidelity
-from pytest_slmsec.gates.decision.score_gates import Judged
+from pytest_slmsec.gates.decision.judged import Judged
 from pytest_slmsec.gates.records.comparisons import Comparison, is_plain
 from pytest_slmsec.gates.records.saved_runs import StoredDistances
 from pytest_slmsec.gates.records.topk_distributions import from_plain, to_plain

@@ -15,7 +15,7 @@ from pytest_slmsec.core.items import Choose, Item
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.common.base import Engine
 from pytest_slmsec.gates.decision.cost_gates import KL, live_fidelity
-from pytest_slmsec.gates.decision.score_gates import Judged
+from pytest_slmsec.gates.decision.judged import Judged
 from pytest_slmsec.gates.policy.config import Fidelity, GateConfig
 from pytest_slmsec.gates.records.topk_distributions import PARTITION, TOP, Kept
 from pytest_slmsec.gates.statistics.kl_bound import (

@@ -259,5 +259,6 @@ class Gating:
 
                 for judgement in self.judgements:
                     terminalreporter.section("slmsec gate")
-                    for line in report(judgement, terminalreporter._tw.fullwidth).splitlines():
+                    verbose = self._config.option.verbose > 0
+                    for line in report(judgement, terminalreporter._tw.fullwidth, verbose).splitlines():
                         terminalreporter.write_line(line)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pytest_slmsec.gates.decision.score_gates import Judged
+from pytest_slmsec.gates.decision.judged import Judged
 from pytest_slmsec.gates.policy.suite import FAMILY_LEVEL, Kind, Limits, SuiteResult, suite_verdict
 from pytest_slmsec.gates.statistics.result import UNINFORMATIVE, GateResult, Verdict
 
@@ -43,11 +43,11 @@ def single_benchmark_verdict(gates: Sequence[Judged], suite: SuiteResult) -> Sui
 def _reason(result: GateResult, verdict: Verdict) -> str:
     if verdict is Verdict.INCONCLUSIVE and UNINFORMATIVE in result.details:
         return str(result.details[UNINFORMATIVE])
-    return f"{result.gate}: {_WHY[verdict]}"
+    why = f"{result.failure}." if verdict is Verdict.FAIL else _WHY[verdict]
+    return f"{result.gate}: {why}"
 
 
 _WHY = {
-    Verdict.FAIL: "the drop is beyond its limit.",
     Verdict.INCONCLUSIVE: "could not be decided.",
     Verdict.ERROR: "the comparison is broken.",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pytest_slmsec.gates.decision.score_gates import Judged
+from pytest_slmsec.gates.decision.judged import Judged
 from pytest_slmsec.gates.policy.config import SIZE, GateConfig
 from pytest_slmsec.gates.policy.suite import Kind, Member
 from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun

@@ -9,8 +9,9 @@ from pytest_slmsec.core.errors import CompareError
 from pytest_slmsec.gates.decision.combine import combine_gates
 from pytest_slmsec.gates.decision.cost_gates import broken, cost_gates
 from pytest_slmsec.gates.decision.drop_warnings import tolerated_drops
+from pytest_slmsec.gates.decision.judged import Judged
 from pytest_slmsec.gates.decision.judgement import Judgement
-from pytest_slmsec.gates.decision.score_gates import Judged, score_gates
+from pytest_slmsec.gates.decision.score_gates import score_gates
 from pytest_slmsec.gates.policy.config import GateConfig
 from pytest_slmsec.gates.policy.suite import Kind, Member
 from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
@@ -66,7 +67,8 @@ def _not_tested(gates: Sequence[Judged]) -> list[str]:
     """A sentence on each benchmark whose base could not be held against a constant answer."""
     text = "the record holds no constant answer that the base could be compared with; a PASS is taken as it stands."
     return [f"{judged.benchmark}: {text}" for judged in gates
-            if judged.member.kind is Kind.SCORE and judged.member.primary and judged.base_test is None]  # fmt: skip
+            if judged.member.kind is Kind.SCORE and judged.member.primary and judged.base_test is None
+            and not judged.member.gain]  # fmt: skip
 
 
 def _error(benchmark: str, error: CompareError, config: GateConfig, n: int) -> Judged:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pytest_slmsec.gates.decision.score_gates import COLLAPSE, Judged
+from pytest_slmsec.gates.decision.judged import Judged
+from pytest_slmsec.gates.decision.score_gates import COLLAPSE
 from pytest_slmsec.gates.policy.suite import benjamini_hochberg
 from pytest_slmsec.gates.statistics.result import GateResult, Verdict
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import Enum
 
 from pytest_slmsec.core.wrap import counted
-from pytest_slmsec.gates.statistics.result import PERCENT, POINTS, TIME, UNINFORMATIVE, GateResult, Verdict
+from pytest_slmsec.gates.statistics.result import GAIN, PERCENT, POINTS, TIME, UNINFORMATIVE, GateResult, Verdict
 
 _PRINTED_TIMES_100 = {POINTS: " points", PERCENT: " %", TIME: " %"}
 
@@ -54,6 +54,8 @@ def sentence(result: GateResult, name: str | None = None, confidence: float = 0.
         confidence: of each bound, 1 - alpha.
     """
     subject, sure = name or result.gate, f"{100 * confidence:g} % sure"
+    if GAIN in result.details and result.verdict is not Verdict.ERROR:
+        return " ".join([_gained(result, subject, sure), *result.reasons])
     tell = {Verdict.PASS: _passed, Verdict.FAIL: _failed, Verdict.INCONCLUSIVE: _undecided, Verdict.ERROR: _broken}
     return " ".join([tell[result.verdict](result, subject, sure), *_translated(result), *result.reasons])
 
@@ -63,6 +65,20 @@ def _translated(r: GateResult) -> list[str]:
     if r.unit != TIME or r.verdict is Verdict.ERROR:
         return []
     return [f"The limit is {100 * r.margin:.3g} % more time a token, which is {_limit(r)} fewer tokens/s."]
+
+
+def _gained(r: GateResult, subject: str, sure: str) -> str:
+    """What a gate on a gain found."""
+    asked = f"at least {amount(r.details[GAIN], r)} are asked for"
+    least = None if r.upper is None else amount(-r.upper, r)
+    most = None if r.lower is None else amount(-r.lower, r)
+    if r.verdict is Verdict.PASS:
+        return f"We are {sure} that on {subject} the candidate gains at least {least}; {asked}."
+    if r.verdict is Verdict.FAIL:
+        return f"We are {sure} that on {subject} the candidate gains at most {most}; {asked}."
+    return (
+        f"On {subject} the candidate gains between {least or 'an unknown amount'} and {most or 'any amount'}; {asked}."
+    )
 
 
 def _passed(r: GateResult, subject: str, sure: str) -> str:

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_slmsec.gates.decision.score_gates import Judged
+from pytest_slmsec.gates.decision.judged import Judged
 from pytest_slmsec.gates.policy.config import GateConfig
 from pytest_slmsec.gates.policy.suite import SuiteResult
 from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
+from pytest_slmsec.gates.records.categories import category_losses
 from pytest_slmsec.gates.records.comparability import Pair
 from pytest_slmsec.gates.statistics.result import Verdict
 from pytest_slmsec.gates.statistics.sequential_design import SequentialDesign, design_of
@@ -81,6 +82,7 @@ class Judgement:
             "gates": [self._gate_json(judged) for judged in self.gates],
             "early_stop": {run.benchmark: _design_json(run, design) for run, design in self.designs},
             "uninformative": self.uninformative,
+            "categories": {p.base.benchmark: rows for p in self.pairs if (rows := _categories(p))},
             "hashes": {p.base.benchmark: _hashes(p) for p in self.pairs},
             "warnings": list(self.warnings),
             "missing": list(self.missing),
@@ -106,6 +108,11 @@ class Judgement:
 def _design_json(run: BenchmarkRun, design: SequentialDesign) -> dict[str, Any]:
     total = design.n_total
     return {**design.to_json(), "n": run.n, "n_total": total, "saved": total - run.n}
+
+
+def _categories(found: Pair) -> list[dict[str, Any]]:
+    """What changed in each category; empty where the benchmark has none."""
+    return [loss.to_json() for loss in category_losses(found)]
 
 
 def _hashes(found: Pair) -> dict[str, Any]:

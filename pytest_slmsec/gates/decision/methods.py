@@ -174,6 +174,12 @@ def real_needs_anytime(what: str, method: str) -> str:
             '"anytime" keeps its error rate. Write early_stop = "anytime", or "off".')  # fmt: skip
 
 
+def whole_benchmark_only(what: str) -> str:
+    """The sentence on a gate that needs all items, of a benchmark that may stop early or be extended."""
+    return (f'{what}: it is judged on all items at once; write early_stop = "off" for this benchmark, and no '
+            'on_inconclusive = "extend".')  # fmt: skip
+
+
 def clusters_forbid(method: str) -> str:
     """The sentence on items in clusters that should be visited one by one."""
     return (f'early_stop = "{method}" takes items as independent, and these come in clusters (several about one text); '

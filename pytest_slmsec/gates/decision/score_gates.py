@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pytest_slmsec.core.errors import CompareError
+from pytest_slmsec.gates.decision.gain_gates import gain_gate
+from pytest_slmsec.gates.decision.group_gates import group_gate, improvements
 from pytest_slmsec.gates.decision.informative import BaseTest, base_test
+from pytest_slmsec.gates.decision.judged import Judged
 from pytest_slmsec.gates.decision.methods import method_of
 from pytest_slmsec.gates.policy.config import GateConfig, Rule
 from pytest_slmsec.gates.policy.rule_check import P_CORRECT, Scale, check_rule
@@ -29,42 +32,6 @@ within 2 points at the 5 % level: the score statistic of no change is z^2 = n d 
 1.645^2."""
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """One gate, and the measured values that are printed with it.
-
-    Attributes:
-        benchmark: label, or an empty text for gates on the whole model. what: metric or measure.
-        member: result and role. base, candidate: both measured values, in the unit of the result.
-        advisory: shown, but no part of the verdict.
-        base_test: of score gates, whether the base has anything to lose; None where that could not be tested.
-    """
-
-    benchmark: str
-    what: str
-    member: Member
-    base: float | None = None
-    candidate: float | None = None
-    advisory: bool = False
-    base_test: BaseTest | None = None
-
-    @property
-    def uninformative(self) -> str | None:
-        """Why the gate cannot PASS, where the base was not shown to be better than a constant answer; else None."""
-        return self.result.details.get(UNINFORMATIVE)
-
-    @property
-    def result(self) -> GateResult:
-        """What the gate found."""
-        return self.member.result
-
-    @property
-    def trips(self) -> bool:
-        """Whether this is a KL beyond its budget that does not block: it asks for a closer look, and is no drop."""
-        fidelity = self.member.kind is Kind.FIDELITY and not self.member.blocks
-        return fidelity and self.result.verdict is Verdict.FAIL
-
-
 def score_gates(pair: Pair, config: GateConfig) -> list[Judged]:
     """All gates of one benchmark, the primary one first.
 
@@ -76,12 +43,24 @@ def score_gates(pair: Pair, config: GateConfig) -> list[Judged]:
     _check_parsed(pair, config)
     rule = config.rule(base.benchmark, str(base.facts.get("task", base.benchmark)))
     check_rule(rule, base.benchmark, _scale(pair))
+    if rule.min_gain is not None:  # what was learnt changes which answers are common, so none is looked at for collapse
+        return [gain_gate(pair, config, rule.min_gain), _parse_gate(pair, config, rule), *_groups(pair, config, rule)]
     names = _metrics(pair, rule)
     found = [_metric_gate(pair, config, rule, name, place == 0) for place, name in enumerate(names)]
     found.append(_parse_gate(pair, config, rule))
     found += missed_critical_gate(pair, config)
     collapse = _collapse_gate(pair, config) if str(base.facts["metric"]).startswith("accuracy") else None
-    return found if collapse is None else [*found, collapse]
+    return [*found, *([] if collapse is None else [collapse]), *_groups(pair, config, rule, found[0].base_test)]
+
+
+def _groups(pair: Pair, config: GateConfig, rule: Rule, tested: BaseTest | None = None) -> list[Judged]:
+    """The gate on the worst category, where it is asked for; without PASS where the base has nothing to lose."""
+    judged = group_gate(pair, config, rule)
+    if judged is None:
+        return []
+    if tested is None or tested.informative:
+        return [judged]
+    return [replace(judged, member=replace(judged.member, result=_without_pass(judged.result, tested)))]
 
 
 def _scale(pair: Pair) -> Scale:
@@ -186,13 +165,11 @@ def _real(pair: Pair, config: GateConfig, rule: Rule, name: str) -> Found:
     scale, metric = float(facts["scale"]), str(facts["metric"])
     default = DEFAULT_MARGINS.get(metric, config.preset.margin(method_of(pair, config).n_total) * scale)
     if facts["higher_is_better"]:
-        differences = after - before
         margin = default if rule.max_drop is None else scale * _margin(pair, config, rule, float(before.mean()) / scale)
     else:
-        differences = before - after
         margin = default if rule.max_increase is None else rule.max_increase
     unit = "points" if scale == 1 else METRIC_UNITS.get(metric, metric)
-    result = method_of(pair, config).real(differences, margin, scale, name, unit)
+    result = method_of(pair, config).real(improvements(pair), margin, scale, name, unit)
     return result, float(before.mean()), float(after.mean())
 
 

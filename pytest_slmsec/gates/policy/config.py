@@ -81,6 +81,8 @@ class Rule:
         metrics: what to judge, the first one primary. max_drop: of scores in which higher is better.
         max_increase: of deviations, in their own unit. required: see `suite.Member`.
         early_stop: of `EARLY_STOPS`. reason, expires: why the margin was changed, and until when that is meant to hold.
+        worst_group: tolerated drop of any category, a share of the scale. min_gain: the gain that a fine-tuned
+            candidate must show, a share of the scale; instead of a tolerated drop.
         where: for messages.
     """
 
@@ -91,6 +93,8 @@ class Rule:
     early_stop: str | None = None
     reason: str | None = None
     expires: date | None = None
+    worst_group: float | None = None
+    min_gain: float | None = None
     where: str = ""
 
     @property
@@ -135,6 +139,8 @@ class GateConfig:
             not decide, the other items are asked first. early_stop: of `EARLY_STOPS`, where a rule does not say.
         unparsable: ``worst``, or ``error`` where one must not occur.
         suite: limits of the suite. rules: by benchmark. max_collapse: tolerated growth of the commonest answer.
+        worst_group: tolerated drop of any category of a benchmark that has categories, a share of the scale; None: not
+            judged.
         max_slowdown: share. speed_rounds: rounds in which base and candidate take turns; None: not measured so.
         fidelity: None: not measured.
         memory, size: tolerated increase; None: the default. memory_runs: how often the peak is measured; once, memory
@@ -154,6 +160,7 @@ class GateConfig:
     suite: Limits = field(default_factory=Limits)
     rules: Mapping[str, Rule] = field(default_factory=dict)
     max_collapse: float = 0.20
+    worst_group: float | None = None
     max_slowdown: float = 0.05
     speed_rounds: int | None = None
     fidelity: Fidelity | None = None
@@ -245,6 +252,8 @@ RULE: Mapping[str, tuple[str, Reader]] = {
     "max_increase": ("max_increase", read_amount),
     "required": ("required", flag),
     "early_stop": ("early_stop", one_of(*EARLY_STOPS)),
+    "worst_group": ("worst_group", points),
+    "min_gain": ("min_gain", points),
     "reason": ("reason", text),
     "expires": ("expires", day),
 }
@@ -299,6 +308,7 @@ def _single(attribute: str, key: str, read: Reader) -> Callable[[GateConfig, Map
 TABLES: Mapping[str, Callable[[GateConfig, Mapping[str, Any], str], GateConfig]] = {
     "suite": _suite,
     "collapse": _single("max_collapse", "max_increase", points),
+    "worst_group": _single("worst_group", "max_drop", points),
     "throughput": _throughput,
     "fidelity": _fidelity,
     "memory": _memory,

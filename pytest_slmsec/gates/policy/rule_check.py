@@ -32,6 +32,9 @@ def check_rule(rule: Rule, benchmark: str, scale: Scale) -> None:
     Raises:
         UsageError: names the key, and the one that fits.
     """
+    if rule.min_gain is not None and (rule.own_margin or rule.metrics is not None):
+        raise UsageError(f"{rule.where}: min_gain is judged by the metric of {benchmark} alone, in the place of a "
+                         "drop; leave out max_drop, max_increase and metric.")  # fmt: skip
     unit, points = METRIC_UNITS.get(scale.metric, scale.metric), scale.share or scale.higher_is_better
     if rule.max_increase is not None and points:
         raise UsageError(f"{rule.where}: max_increase does not fit {benchmark}, whose {scale.metric} is gated by how "

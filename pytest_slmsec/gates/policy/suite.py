@@ -46,6 +46,7 @@ class Member:
         blocks: FAIL of a fidelity gate FAILs the suite; without it the suite becomes INCONCLUSIVE.
         informative: the base was shown to be better than a constant answer, or could not be tested. Without it the
             score has no part in the macro average, so that a benchmark with nothing to lose never makes a PASS.
+        gain: a gain is asked for. It has no part in the macro average either, where it would make up for drops.
     """
 
     result: GateResult
@@ -55,6 +56,7 @@ class Member:
     own_margin: bool = False
     blocks: bool = False
     informative: bool = True
+    gain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,14 +181,15 @@ def _is_required(member: Member, limits: Limits) -> bool:
 
 def _is_averaged(member: Member) -> bool:
     """Whether the score of a required gate belongs into the macro average."""
-    return member.kind is Kind.SCORE and member.primary and member.result.estimate is not None
+    is_primary_score = member.kind is Kind.SCORE and member.primary and not member.gain
+    return is_primary_score and member.result.estimate is not None
 
 
 def _alarms(members: Sequence[Member], p_holm: Mapping[str, float], macro_lower: float | None, limits: Limits,
             macro_gates: int) -> list[str]:  # fmt: skip
     """Sentences on what FAILs the suite."""
-    beyond = {name: p for name, p in p_holm.items() if p < FAMILY_LEVEL}
-    found = [f"{name}: the drop is beyond its limit (Holm p = {p:.2g})." for name, p in beyond.items()]
+    beyond = [(m.result, p_holm[m.result.gate]) for m in members if p_holm.get(m.result.gate, 1.0) < FAMILY_LEVEL]
+    found = [f"{result.gate}: {result.failure} (Holm p = {p:.2g})." for result, p in beyond]
     if macro_lower is not None and macro_lower > limits.macro:
         found.append(f"The mean drop over {macro_gates} required gates is at least {100 * macro_lower:.1f} points; "
                      f"{100 * limits.macro:g} are allowed.")  # fmt: skip
@@ -200,9 +203,10 @@ def _alarms(members: Sequence[Member], p_holm: Mapping[str, float], macro_lower:
 def _doubts(members: Sequence[Member], macro_upper: float | None, limits: Limits) -> list[str]:
     """Sentences on what keeps the suite from PASS."""
     found = []
-    if macro_upper is None:
+    only_gains = all(m.gain for m in members if m.kind is Kind.SCORE and m.primary)
+    if macro_upper is None and not only_gains:
         found += _nothing_averaged(members, limits)
-    elif macro_upper >= limits.macro:
+    elif macro_upper is not None and macro_upper >= limits.macro:
         found.append(f"The mean drop may be up to {100 * macro_upper:.1f} points; {100 * limits.macro:g} are allowed.")
     for m in members:
         found += _member_doubts(m, limits)

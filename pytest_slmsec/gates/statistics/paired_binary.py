@@ -208,11 +208,11 @@ def binary_gate(
     for key in ("floor_items", "items_needed"):  # counted in items, of which a clustered one is but a part
         details[key] = None if details[key] is None else math.ceil(details[key] / shrink)
     reasons = _reasons(limit, margin, base_accuracy)
-    return GateResult(gate, verdict, n, (lost - gained) / n, bounds.lower, bounds.upper, margin, _upper_tail(statistic),
+    return GateResult(gate, verdict, n, (lost - gained) / n, bounds.lower, bounds.upper, margin, upper_tail(statistic),
                       "tango+scas", reasons=reasons, details=details)  # fmt: skip
 
 
-def _upper_tail(z: float) -> float:
+def upper_tail(z: float) -> float:
     """P(standard normal > `z`), accurate far out in the tail."""
     return 0.5 * math.erfc(z / math.sqrt(2))
 

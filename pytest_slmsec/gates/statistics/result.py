@@ -21,6 +21,8 @@ TIME = "% time"
 
 UNINFORMATIVE = "uninformative"
 """Key of `GateResult.details`: the sentence on a base that has nothing to lose, so that the gate cannot PASS."""
+GAIN = "min_gain"
+"""Key of `GateResult.details`: the gain that is asked for, in the unit of the result, where no drop is tolerated."""
 
 
 class Verdict(str, Enum):
@@ -105,6 +107,11 @@ class GateResult:
     def to_json(self) -> dict[str, Any]:
         """The result as plain data for ``json.dump``."""
         return {**asdict(self), "verdict": self.verdict.value, "reasons": list(self.reasons)}
+
+    @property
+    def failure(self) -> str:
+        """What a FAIL of this gate says, as a clause."""
+        return "the gain is below what is asked for" if GAIN in self.details else "the drop is beyond its limit"
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> GateResult:

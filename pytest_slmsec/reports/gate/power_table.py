@@ -56,6 +56,8 @@ class Planned:
     def limit(self, config: GateConfig) -> float:
         """The tolerated drop in the unit of the metric; a relative one as if the base scored everything."""
         rule, scale = self.rule(config), self.task.metric.scale
+        if rule.min_gain is not None:
+            return rule.min_gain * scale
         if rule.max_drop is not None:
             return rule.max_drop.of(1.0) * scale
         default = DEFAULT_MARGINS.get(self.task.metric.name, config.preset.margin(self.n) * scale)

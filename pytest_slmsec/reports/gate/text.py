@@ -7,13 +7,17 @@ from collections.abc import Sequence
 from pytest_slmsec.core.wrap import WIDTH, counted, folded, shown, wrapped
 from pytest_slmsec.gates.decision.decide import COMPARISON
 from pytest_slmsec.gates.decision.explanations import Lack, lack, printed, sentence
+from pytest_slmsec.gates.decision.group_gates import WORST_CATEGORY
+from pytest_slmsec.gates.decision.judged import Judged
 from pytest_slmsec.gates.decision.judgement import Judgement
-from pytest_slmsec.gates.decision.score_gates import COLLAPSE, Judged
+from pytest_slmsec.gates.decision.score_gates import COLLAPSE
 from pytest_slmsec.gates.policy.suite import Kind
+from pytest_slmsec.gates.records.categories import part_of, rows_by_category
 from pytest_slmsec.gates.records.flips import lost_items
 from pytest_slmsec.gates.statistics.power import TYPICAL_CHURN
 from pytest_slmsec.gates.statistics.result import PERCENT, POINTS, TIME, GateResult, Verdict
 from pytest_slmsec.gates.statistics.sequential_design import TWO_STAGE
+from pytest_slmsec.reports.gate.categories import category_tables
 from pytest_slmsec.reports.terminal import size
 
 NAMED_ITEMS = 5
@@ -27,11 +31,16 @@ _METHODS = {
 }
 
 
-def report(judgement: Judgement, width: int = WIDTH) -> str:
-    """Everything about one candidate: heading, table, verdict, sentences."""
+def report(judgement: Judgement, width: int = WIDTH, verbose: bool = False) -> str:
+    """Everything about one candidate: heading, table, losses by category, verdict, sentences.
+
+    Args:
+        verbose: losses by category of every benchmark that has categories, not just of those judged by them.
+    """
     lines = [line for text in heading(judgement) for line in wrapped(text, width, indent=" " * 11)]
     lines += ["", *table(judgement)]
     lines += [line for note in notes(judgement) for line in wrapped(note, width)]
+    lines += category_tables(judgement, verbose)
     lines += ["", f"SUITE: {judgement.verdict.value}"]
     lines += [line for text in sentences(judgement) for line in wrapped(f"* {text}", width)]
     return "\n".join(lines)
@@ -313,7 +322,10 @@ def tell(judgement: Judgement, judged: Judged) -> str:
 def _lost(judgement: Judgement, judged: Judged) -> list[str]:
     if judged.member.kind is not Kind.SCORE:
         return []
-    return [i for p in judgement.pairs if p.base.benchmark == judged.benchmark for i in lost_items(p, NAMED_ITEMS)]
+    pairs = [pair for pair in judgement.pairs if pair.base.benchmark == judged.benchmark]
+    if judged.what == WORST_CATEGORY:
+        pairs = [part_of(pair, rows_by_category(pair)[judged.result.details["worst"]]) for pair in pairs]
+    return [item for pair in pairs for item in lost_items(pair, NAMED_ITEMS)]
 
 
 def _collapsed(judged: Judged) -> str:
