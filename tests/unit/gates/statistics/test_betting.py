@@ -13,9 +13,14 @@ from pytest_slmsec.gates.statistics.betting import (
     anytime_binary_gate,
     anytime_real_gate,
     benchmark_gate,
+    betting_bounds,
+    checked_differences,
     hybrid_gate,
+    log_wealth,
 )
-from pytest_slmsec.gates.statistics.result import Verdict
+from pytest_slmsec.gates.statistics.common import normal_quantile
+from pytest_slmsec.gates.statistics.paired_binary import drop_bounds, fail_z
+from pytest_slmsec.gates.statistics.result import GateResult, Verdict
 
 OUTCOMES = st.lists(st.sampled_from([-1.0, 0.0, 0.0, 0.0, 1.0]), min_size=1, max_size=200)
 
@@ -32,6 +37,76 @@ def test_every_bet_is_fair_under_the_hypothesis(margin, churn):
         d, drop = sign * np.array([-1.0, 0.0, 1.0]), sign * margin
         expected = (1 + BETS[:, None] * (d + drop) / (1 - drop)) @ [p_lost, 1 - p_lost - p_gained, p_gained]
         assert expected == pytest.approx(np.ones(len(BETS)))
+
+
+def test_the_wealth_is_the_mean_of_the_products():
+    # Two items lost, one gained, seven as before, against a drop of 2 points: 0.98 is 1 - drop.
+    products = [(1 - b * 0.98 / 0.98) ** 2 * (1 + b * 1.02 / 0.98) * (1 + b * 0.02 / 0.98) ** 7 for b in BETS]
+    wealth = math.log(math.fsum(products) / 20)
+    assert log_wealth([-1.0, 1.0, 0.0], [2, 1, 7], 0.02) == pytest.approx(wealth)
+
+
+def test_at_a_bound_the_wealth_is_what_refutes():
+    values, counts_of = np.array([-1.0, 1.0, 0.0]), [30, 10, 160]
+    lower, upper = betting_bounds(values, counts_of, 0.05)
+    assert log_wealth(values, counts_of, upper) == pytest.approx(math.log(20), abs=1e-6)
+    assert log_wealth(-values, counts_of, -lower) == pytest.approx(math.log(20), abs=1e-6)
+    assert lower < 0.1 < upper
+    # One item multiplies the wealth by less than 20 for any bet, as long as the drop is below 9/10.
+    assert betting_bounds([0.0], [1], 1e-30) == (None, None)
+
+
+def test_what_the_betting_test_records():
+    found = anytime_binary_gate(60, 10, 200, 0.02, 0.025, gate="mcq")
+    values, counts_of = np.array([-1.0, 1.0, 0.0]), np.array([60, 10, 130])
+    lower, upper = betting_bounds(values, counts_of, 0.025)
+    log_pass, log_fail = log_wealth(values, counts_of, 0.02), log_wealth(-values, counts_of, -0.02)
+    details = {"log_e_pass": log_pass, "log_e_fail": log_fail, "lost": 60, "gained": 10}
+    p_fail = math.exp(-log_fail)
+    assert p_fail < 0.025
+    assert found == GateResult(
+        "mcq", Verdict.FAIL, 200, 0.25, lower, upper, 0.02, p_fail, "betting", "points", 1.0, details=details
+    )
+    assert anytime_binary_gate(60, 10, 200, 0.02).gate == "binary"
+    assert anytime_binary_gate(0, 5, 200, 0.02).p_fail == 1.0
+
+
+def test_an_error_rate_of_1_percent_takes_more_than_one_of_5():
+    loose, strict = (anytime_binary_gate(16, 1, 100, 0.02, alpha) for alpha in (0.05, 0.001))
+    assert 0.001 < loose.p_fail <= 0.05
+    assert (loose.verdict, strict.verdict) == (Verdict.FAIL, Verdict.INCONCLUSIVE)
+    assert anytime_binary_gate(16, 1, 100, 0.02) == loose
+
+
+def test_the_scale_of_a_metric_only_scales_the_bounds():
+    shares = [-0.5] * 40 + [0.25] * 20 + [0.0] * 40
+    of_1 = anytime_real_gate(shares, 0.02)
+    of_10 = anytime_real_gate([10 * d for d in shares], 0.2, 10.0, gate="cvss", unit="CVSS points")
+    assert (of_10.gate, of_10.unit, of_10.scale, of_10.margin) == ("cvss", "CVSS points", 10.0, 0.2)
+    assert (of_1.gate, of_1.unit, of_1.scale) == ("real", "points", 1.0)
+    assert of_1.estimate == pytest.approx(0.15)
+    assert (of_10.estimate, of_10.lower, of_10.upper) == pytest.approx(
+        (1.5, 10 * of_1.lower, 10 * of_1.upper), abs=1e-9
+    )
+    assert of_10.details == pytest.approx(of_1.details)
+    assert of_10.p_fail == pytest.approx(of_1.p_fail)
+
+
+def test_an_item_may_stand_for_several():
+    d = [-1.0] * 10 + [0.0] * 30
+    doubled, weighted = anytime_real_gate(d + d, 0.02), anytime_real_gate(d, 0.02, weight=2.0)
+    assert weighted.details == pytest.approx(doubled.details)
+    assert (weighted.n, weighted.estimate) == (40, 0.25)
+    assert anytime_real_gate(d, 0.02).details["log_e_fail"] < weighted.details["log_e_fail"]
+
+
+def test_differences_a_rounding_error_beyond_the_scale_are_cut():
+    assert list(checked_differences([1 + 5e-10, -1 - 5e-10, 0.5], 0.02, 1.0)) == [1.0, -1.0, 0.5]
+    assert list(checked_differences([10.0, -10.0], 0.2, 10.0)) == [10.0, -10.0]
+    with pytest.raises(UsageError, match=r"Item 3 of 3 has the difference -1\.5; it must be finite and within \+-1, "):
+        checked_differences([0.0, 0.0, -1.5], 0.02, 1.0)
+    with pytest.raises(UsageError, match=r"an array of shape \(1, 2\)"):
+        checked_differences([[0.0, 0.0]], 0.02, 1.0)
 
 
 @given(OUTCOMES, st.randoms())
@@ -72,6 +147,30 @@ def test_the_hybrid_ends_with_an_ordinary_test():
     assert hybrid_gate(lost, gained, n, n, 0.02).verdict is Verdict.FAIL
     assert hybrid_gate(lost, gained, n, n + 1, 0.02).verdict is Verdict.INCONCLUSIVE
     assert anytime_binary_gate(lost, gained, n, 0.02).verdict is Verdict.INCONCLUSIVE
+
+
+def test_before_the_end_the_hybrid_is_the_betting_test_at_a_fifth():
+    found, early = hybrid_gate(40, 10, 300, 1000, 0.02, gate="mcq"), anytime_binary_gate(40, 10, 300, 0.02, 0.01)
+    assert (found.gate, found.method, found.n, found.margin) == ("mcq", "hybrid", 300, 0.02)
+    assert (found.verdict, found.estimate) == (early.verdict, early.estimate)
+    assert (found.lower, found.upper) == (early.lower, early.upper)
+    assert found.p_fail == pytest.approx(5 * early.p_fail)
+    assert found.details == {**early.details, "n_total": 1000}
+    assert hybrid_gate(4, 10, 300, 1000, 0.02).p_fail == 1.0
+    assert hybrid_gate(4, 10, 300, 1000, 0.02).gate == "binary"
+
+
+def test_at_the_end_the_hybrid_spends_four_fifths():
+    from scipy.stats import norm
+
+    found, critical = hybrid_gate(60, 30, 1000, 1000, 0.02), normal_quantile(0.04)
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert (found.lower, found.upper) == drop_bounds(60, 30, 1000, critical, critical)
+    assert found.p_fail == pytest.approx(norm.sf(float(fail_z(60, 30, 1000, 0.02))) / 0.8)
+    assert hybrid_gate(20, 20, 1000, 1000, 0.02).verdict is Verdict.PASS
+    # At 2.5 % the parts are 0.5 % and 2 %.
+    strict = hybrid_gate(60, 30, 1000, 1000, 0.02, 0.025)
+    assert (strict.lower, strict.upper) == drop_bounds(60, 30, 1000, normal_quantile(0.02), normal_quantile(0.02))
 
 
 @given(st.integers(200, 4000), st.data())
@@ -125,3 +224,46 @@ def test_a_stored_prefix_gives_the_verdict_that_stopped_the_run(seed):
 def test_more_items_than_there_are_is_refused():
     with pytest.raises(UsageError, match="only 2"):
         benchmark_gate([0.0] * 3, 2, 0.02)
+
+
+def first_refuted(d, n_total, drop, alpha):
+    """Items until "the drop is at least `drop`" is refuted, item by item as in the paper; None if it never is."""
+    wealths, seen_sum = [1.0] * len(BETS), 0.0
+    for t, value in enumerate(d):
+        unseen_mean = (-drop * n_total - seen_sum) / (n_total - t)
+        if unseen_mean < -1 - 1e-9:
+            return t + 1
+        wealths = [w * (1 + b * (value - unseen_mean) / (1 + unseen_mean)) for w, b in zip(wealths, BETS, strict=True)]
+        if math.fsum(wealths) / len(BETS) >= 1 / alpha:
+            return t + 1
+        seen_sum += value
+    return None
+
+
+@pytest.mark.parametrize(
+    ("p", "verdict"), [([0.3, 0.6, 0.1], Verdict.FAIL), ([0.02, 0.9, 0.08], Verdict.PASS), ([0.03, 0.94, 0.03], None)]
+)
+def test_a_part_decides_at_the_item_at_which_a_wealth_refutes(p, verdict):
+    d = [float(x) for x in np.random.default_rng(3).choice([-1.0, 0.0, 1.0], size=150, p=p)]
+    found = benchmark_gate(d, 400, 0.02, gate="mcq")
+    refuted = first_refuted(d, 400, 0.02, 0.05), first_refuted([-x for x in d], 400, -0.02, 0.05)
+    by_verdict = {Verdict.PASS: refuted[0], Verdict.FAIL: refuted[1], None: None}
+    bounds = {Verdict.PASS: (None, 0.02), Verdict.FAIL: (0.02, None), None: (None, None)}
+    assert found.verdict is (verdict or Verdict.INCONCLUSIVE)
+    assert found.details == {"n_total": 400, "decided_after": by_verdict[verdict]}
+    assert (found.lower, found.upper) == bounds[verdict]
+    assert (found.n, found.margin, found.p_fail, found.method) == (150, 0.02, None, "without-replacement")
+    assert found.estimate == pytest.approx(-math.fsum(d) / 150)
+
+
+def test_a_whole_benchmark_has_its_drop_for_both_bounds():
+    found = benchmark_gate([-5.0, 0.0, 0.0, 0.0], 4, 1.25, 10.0, gate="cvss", unit="CVSS points")
+    details = {"n_total": 4, "decided_after": 4}
+    assert found == GateResult(
+        "cvss", Verdict.PASS, 4, 1.25, 1.25, 1.25, 1.25, None, "without-replacement", "CVSS points", 10.0,
+        details=details,
+    )  # fmt: skip
+    usual = benchmark_gate([0.0] * 4, 4, 0.02)
+    assert (usual.gate, usual.unit, usual.scale) == ("benchmark", "points", 1.0)
+    with pytest.raises(UsageError, match="between 0 and 10"):
+        benchmark_gate([0.0], 1, 12.0, 10.0)

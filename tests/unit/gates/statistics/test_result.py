@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pytest_slmsec.core.errors import CompareError, UsageError
 from pytest_slmsec.gates.statistics.paired_binary import binary_gate
-from pytest_slmsec.gates.statistics.result import Bounds, GateResult, Verdict, decide
+from pytest_slmsec.gates.statistics.result import Bounds, GateResult, Verdict, decide, three_way
 
 
 def test_exit_codes():
@@ -35,6 +35,8 @@ def test_no_verdicts_are_not_a_pass():
         (Bounds(0.01, 0.03), Verdict.INCONCLUSIVE),
         (Bounds(None, None), Verdict.INCONCLUSIVE),
         (Bounds(0.03, None), Verdict.FAIL),
+        (Bounds(None, 0.01), Verdict.PASS),
+        (Bounds(0.02, 0.02), Verdict.INCONCLUSIVE),
     ],
 )
 def test_the_interval_decides_at_2_points(bounds, verdict):
@@ -56,3 +58,23 @@ def test_stored_results_that_were_edited_are_refused():
         GateResult.from_json({**stored, "verdict": "FINE"})
     with pytest.raises(CompareError, match="not a finite number"):
         GateResult.from_json({**stored, "upper": math.nan})
+
+
+def test_a_fail_that_was_shown_comes_before_a_pass():
+    assert three_way(True, True) is three_way(True, False) is Verdict.FAIL
+    assert three_way(False, True) is Verdict.PASS
+    assert three_way(False, False) is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("name", ["estimate", "lower", "upper", "margin", "p_fail", "scale"])
+def test_no_number_of_a_result_is_endless(name):
+    stored = binary_gate(3, 2, 100, 0.02).to_json()
+    with pytest.raises(CompareError, match=f"Gate 'binary': {name} is inf, not a finite number; give None instead"):
+        GateResult.from_json({**stored, name: math.inf})
+
+
+def test_keys_that_are_not_known_are_named():
+    stored = binary_gate(3, 2, 100, 0.02).to_json()
+    renamed = {("colour" if key == "margin" else key): value for key, value in stored.items()}
+    with pytest.raises(CompareError, match=r"missing or unknown keys: colour, margin\. Measure it again"):
+        GateResult.from_json(renamed)

@@ -4,7 +4,7 @@ import pytest
 
 from pytest_slmsec.core.errors import UsageError
 from pytest_slmsec.gates.policy.config import read_config
-from pytest_slmsec.gates.statistics.result import Verdict
+from pytest_slmsec.gates.statistics.result import GateResult, Verdict
 from pytest_slmsec.gates.statistics.size_threshold import DEVICE, MIB, RESIDENT, Allowance, memory_gate, size_gate
 
 BASE = [1000 * MIB, 1000 * MIB]
@@ -60,3 +60,53 @@ def test_resident_memory_repeats_less_exactly_than_that_of_a_gpu():
     runs = [1000 * MIB, 1030 * MIB]
     assert memory_gate(runs, runs, on_gpu).verdict is Verdict.ERROR
     assert memory_gate(runs, runs, resident).verdict is Verdict.PASS
+
+
+def test_what_a_memory_gate_records():
+    base, candidate = [1000 * MIB, 999 * MIB], [500 * MIB, 498 * MIB, 499 * MIB]
+    found = memory_gate(base, candidate, gate="VRAM")
+    limit = 1020 * MIB + 16 * MIB
+    details = {"base_bytes": 1000 * MIB, "candidate_bytes": 500 * MIB, "limit_bytes": limit,
+               "base_runs": base, "candidate_runs": candidate}  # fmt: skip
+    margin = limit / (1000 * MIB) - 1
+    assert found == GateResult(
+        "VRAM", Verdict.PASS, 2, -0.5, -0.5, -0.5, margin, None, "threshold", "%", details=details
+    )
+    assert margin == pytest.approx(0.036)
+    assert memory_gate(base, candidate).gate == "memory"
+
+
+def test_what_a_size_gate_records():
+    details = {"candidate_bytes": 750, "limit_bytes": 500}
+    found = GateResult("file size", Verdict.FAIL, 1, 0.5, 0.5, 0.5, 0.0, None, "exact", "%", details=details)
+    assert size_gate(750, 500) == found
+    assert size_gate(750, 500, gate="weights").gate == "weights"
+
+
+def test_the_limits_themselves_are_allowed():
+    nothing_more = Allowance(0.0, 0, 0.0)
+    assert memory_gate([1, 1], [1, 1], nothing_more).verdict is Verdict.PASS
+    assert memory_gate([1, 1], [2, 2], nothing_more).verdict is Verdict.FAIL
+    assert size_gate(1, 1).verdict is Verdict.PASS
+    # 10 of 1000 bytes are 1 %.
+    assert memory_gate([1000, 990], [1000, 990]).verdict is Verdict.PASS
+    assert memory_gate([1000, 990], [1000, 989]).verdict is Verdict.ERROR
+
+
+def test_each_unsteady_model_is_named():
+    reasons = memory_gate([1000, 900], [1000, 800]).reasons
+    assert reasons == (
+        "Peaks of the base differ by more than 1 % between runs: 900 and 1,000 bytes.",
+        "Peaks of the candidate differ by more than 1 % between runs: 800 and 1,000 bytes.",
+    )
+
+
+def test_every_size_must_be_known():
+    for base, candidate in (([1], []), ([1, 1], [1, 0]), ([1, -1], [1, 1])):
+        with pytest.raises(UsageError, match="peak of at least one run of base and candidate, in positive bytes"):
+            memory_gate(base, candidate)
+    with pytest.raises(UsageError, match=r"1 and 0 \(declared\)"):
+        size_gate(1, 0)
+    for negative in ((0.0, -1), (0.0, 0, -0.1)):
+        with pytest.raises(UsageError, match="cannot be negative"):
+            Allowance(*negative)
