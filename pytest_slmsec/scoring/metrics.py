@@ -15,7 +15,9 @@ from pytest_slmsec.core.errors import UsageError
 from pytest_slmsec.core.items import Score
 from pytest_slmsec.scoring.attack_techniques import f1
 from pytest_slmsec.scoring.base import Metric, Mode, Result
+from pytest_slmsec.scoring.class_counts import RECALL, SAID, class_extras
 from pytest_slmsec.scoring.cvss import WORST_DEVIATION
+from pytest_slmsec.scoring.log_template import GROUP, grouping_accuracy
 
 Z_95 = 1.959963984540054
 SIMILARITY = "similarity"
@@ -151,6 +153,24 @@ def aggregate_mass_of_answered(scores: Sequence[Score], mode: Mode) -> Result:
     return replace(aggregate_mean_of_answered(scores, mode), extras=_mean_parts(scores))
 
 
+def aggregate_classes(scores: Sequence[Score], mode: Mode) -> Result:
+    """Share of right answers over all items in both modes, with its Wilson interval; beside it the extras of
+    `class_counts.class_extras`, and the means of the other parts."""
+    result = aggregate_share(scores, mode)
+    counts = (RECALL, SAID, "tp", "fp", "fn")
+    others = {name: value for name, value in result.extras.items() if not name.startswith(counts)}
+    return replace(result, extras=class_extras(scores) | others) if scores else result
+
+
+def aggregate_templates(scores: Sequence[Score], mode: Mode) -> Result:
+    """Share of exact templates over all items in both modes; beside it ``edit_similarity`` and, where the groups of all
+    items are known, ``grouping_accuracy``."""
+    result = aggregate_share(scores, mode)
+    extras = {name: value for name, value in result.extras.items() if name != GROUP}
+    grouped = grouping_accuracy(scores)
+    return replace(result, extras=extras | ({} if grouped is None else {"grouping_accuracy": grouped}))
+
+
 def _mean(values: Sequence[float]) -> float:
     return fsum(values) / len(values)
 
@@ -205,6 +225,13 @@ LOG_ACCURACY = Metric("accuracy of logs", aggregate_share, binary=True, tell_ext
 FACTS = Metric("facts", aggregate_mass, tell_extras=True)
 CHRF = Metric("chrF", aggregate_mass, tell_extras=True)
 
+EXACT_SET = Metric("exact set", aggregate_accuracy, binary=True, tell_extras=True)
+CLASS_ACCURACY = Metric("class accuracy", aggregate_classes, binary=True, tell_extras=True)
+EXACT_TEMPLATE = Metric("exact template", aggregate_templates, binary=True, tell_extras=True)
+ROUGE_L = Metric("ROUGE-L", aggregate_mass)
+CODE_ACCURACY = Metric("code accuracy", aggregate_share, binary=True, tell_extras=True)
+SQUAD_EM = Metric("EM", aggregate_share, binary=True, tell_extras=True)
+
 ACC = Metric("acc", aggregate_share, binary=True)
 ACC_NORM = Metric("acc_norm", aggregate_share, binary=True)
 EXACT_MATCH = Metric("exact_match", aggregate_share, binary=True)
@@ -229,6 +256,12 @@ METRICS = {
         LOG_ACCURACY,
         FACTS,
         CHRF,
+        EXACT_SET,
+        CLASS_ACCURACY,
+        EXACT_TEMPLATE,
+        ROUGE_L,
+        CODE_ACCURACY,
+        SQUAD_EM,
         ACC,
         ACC_NORM,
         EXACT_MATCH,

@@ -21,6 +21,12 @@ FAMILIES = (
     "pytest_slmsec.tasks.secbench",
     "pytest_slmsec.tasks.opseval",
     "pytest_slmsec.tasks.syslog",
+    "pytest_slmsec.tasks.cybersoc",
+    "pytest_slmsec.tasks.soc_bench",
+    "pytest_slmsec.tasks.logeval",
+    "pytest_slmsec.tasks.loghub",
+    "pytest_slmsec.tasks.hscodecomp",
+    "pytest_slmsec.tasks.squad",
     "pytest_slmsec.tasks.nlp",
 )
 

@@ -45,7 +45,7 @@ def test_a_python_block_is_a_test_file_that_runs(pytester, monkeypatch, code):
 
 
 def recorded_runs(home):
-    """The recorded answers that the pages name: two folders, and a transcript of two models."""
+    """The recorded answers that the pages name: two folders, a run of AthenaBench, and a transcript of two models."""
     with (ROOT / "fixtures/data/cti-bench/data/cti-mcq.tsv").open(encoding="utf-8", newline="") as file:
         prompts = [line.split("\t") for line in file.read().splitlines()[:4]]
     column = prompts[0].index("Prompt")
@@ -57,6 +57,11 @@ def recorded_runs(home):
         folder = home / "runs" / "phi3" / run
         folder.mkdir(parents=True)
         (folder / "cti-mcq.outputs.json").write_text(json.dumps(rows))
+    athena = (ROOT / "fixtures/data/athenabench/benchmark-mini/athena-cti-ate.jsonl").read_text("utf-8").splitlines()
+    scored = [{"id": 0, "prompt": json.loads(row)["prompt"], "response": "Answer: T1059"} for row in athena]
+    folder = home / "data" / "athenabench" / "runs-mini" / "Qwen" / "Qwen3-4B-Instruct-2507"
+    folder.mkdir(parents=True)
+    (folder / "ATE-scored.jsonl").write_text("".join(json.dumps(row) + "\n" for row in scored))
     transcript = [json.dumps({**line, "model": model}) + "\n" for model in ("tinysec", "phi3")]
     (home / "runs" / "run.jsonl").write_text("".join(transcript))
 

@@ -22,6 +22,9 @@ WRITING = (
     "sevenllm-extract-zh", "mitre", "mitre-frr", "mitre-frr-multilingual", "cybermetric-80", "seceval", "secbench-mcq",
     "opseval-wired-network", "opseval-oracle", "opseval-5g", "gsm8k",
     "syslog-severity", "syslog-refusal", "syslog-analysis",
+    "cybersoc-malware", "cybersoc-malware-truncated", "cybersoc-threat", "soc-bench", "logeval-anomaly-en",
+    "logeval-anomaly-zh", "logeval-parsing-en", "logeval-parsing-zh", "logeval-diagnosis-en", "logeval-diagnosis-zh",
+    "logeval-summary-en", "logeval-summary-zh", "log-anomaly", "log-parsing", "hscodecomp", "squad", "squad-v2",
 )  # fmt: skip
 CHOOSING = (
     "cti-mcq-choice", "cti-mcq-cloze", "mmlu-computer-security", "secqa-v1", "secqa-v2", "wmdp-cyber", "arc_challenge",
