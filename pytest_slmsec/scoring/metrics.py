@@ -27,6 +27,7 @@ P_CORRECT = "p_correct"
 """Part of a choice by log-probability."""
 SHARE = "accuracy:"
 """Beginning of the name of a part that is the accuracy on some of the items."""
+WORST_LANGUAGE = "worst_language"
 UNSCORED = "unscored"
 """Part of the score of an item without a published answer: strict mode leaves it out of the denominator and reports how
 many there are."""
@@ -136,6 +137,14 @@ def _mean_of(counted: Sequence[Score], scores: Sequence[Score]) -> Result:
     return Result(fsum(values) / len(values), low, high, len(values), _valid(scores), extras)
 
 
+def aggregate_languages(scores: Sequence[Score], mode: Mode) -> Result:
+    """As `aggregate_share`, with the accuracy on each language (``language=Arabic``) and that of the worst one."""
+    result = aggregate_share(scores, mode)
+    extras = {name.removeprefix(SHARE): share for name, share in result.extras.items()}
+    known = [share for share in extras.values() if share is not None]
+    return replace(result, extras=extras | ({WORST_LANGUAGE: min(known)} if known else {}))
+
+
 def aggregate_refusals(scores: Sequence[Score], mode: Mode) -> Result:
     """As `aggregate_share` for a run without a judge: of the extras only the shares by category (``category=NAME``) are
     kept, since the others count verdicts and no verdict was given."""
@@ -144,7 +153,7 @@ def aggregate_refusals(scores: Sequence[Score], mode: Mode) -> Result:
 
 
 def aggregate_mass(scores: Sequence[Score], mode: Mode) -> Result:
-    """As `aggregate_mean`, for shares of probability."""
+    """As `aggregate_mean`, for shares of probability and for F1 of fields, where similarity is no question."""
     return replace(aggregate_mean(scores, mode), extras=_mean_parts(scores))
 
 
@@ -217,6 +226,8 @@ ACCURACY_V2 = Metric("accuracy v2", aggregate_share, binary=True)
 ROUGE_L_V2 = Metric("ROUGE-L v2", aggregate_mean, tell_extras=True)
 ROUGE_L_V2_ZH = Metric("ROUGE-L v2 zh", aggregate_mean_of_answered, tell_extras=True)
 F1_V2 = Metric("F1 v2", aggregate_mean, tell_extras=True)
+FIELD_F1 = Metric("field F1", aggregate_mass, tell_extras=True)
+MULTILINGUAL = Metric("multilingual", aggregate_languages, binary=True, tell_extras=True)
 
 ACCURACY_OF_ALL = Metric("accuracy of all", aggregate_share, binary=True)
 CVSS_ACCURACY = Metric("CVSS accuracy", aggregate_mass_of_answered)
@@ -262,6 +273,8 @@ METRICS = {
         ROUGE_L,
         CODE_ACCURACY,
         SQUAD_EM,
+        FIELD_F1,
+        MULTILINGUAL,
         ACC,
         ACC_NORM,
         EXACT_MATCH,

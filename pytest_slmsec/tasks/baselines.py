@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from math import fsum
 from typing import NamedTuple
 
-from pytest_slmsec.core.items import Item
+from pytest_slmsec.core.items import Item, Output
 from pytest_slmsec.scoring.athena import SCALE
 from pytest_slmsec.scoring.attack_techniques import f1, technique_ids
-from pytest_slmsec.scoring.base import Mode
+from pytest_slmsec.scoring.base import Mode, Scorer
 from pytest_slmsec.scoring.cvss import base_score
 from pytest_slmsec.scoring.letter_set import gold_letters
 from pytest_slmsec.scoring.mitigations import mitigation_ids
@@ -53,6 +53,13 @@ def modal_letters(items: Sequence[Item], mode: Mode) -> ConstantAnswer:
     best = modal(known)
     counted = tuple(float(letters == best.answer) if letters or official else None for letters in sets)
     return best._replace(per_item=counted)
+
+
+def best_of(answers: Sequence[str], scorer: Scorer, items: Sequence[Item], mode: Mode) -> ConstantAnswer:
+    """The best of some constant answers by the mean of its scores; of equal ones the first."""
+    scores = {answer: tuple(scorer(item, Output(answer), mode).value for item in items) for answer in answers}
+    best = max(scores, key=lambda answer: fsum(scores[answer]))
+    return ConstantAnswer(best, fsum(scores[best]) / len(items), scores[best])
 
 
 def never_refuse(items: Sequence[Item], mode: Mode) -> ConstantAnswer:

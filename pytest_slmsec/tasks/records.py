@@ -40,10 +40,10 @@ class Record:
         """Where it stands, without the folder."""
         return f"{Path(self.source).name} record {self.number}"
 
-    def bad(self, why: str, *path: Key) -> NoReturn:
+    def bad(self, why: str, *path: Key, remedy: str = FRESH_COPY) -> NoReturn:
         """Raise the `DataError` for the field at `path`: keys from the outside in; list places count from 0."""
         place = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path).removeprefix(".")
-        raise DataError(f"{self.source}, record {self.number}, field {place!r}: {why}; {FRESH_COPY}.")
+        raise DataError(f"{self.source}, record {self.number}, field {place!r}: {why}; {remedy}.")
 
     def at(self, *path: Key) -> Any:
         """The value at `path`.

@@ -27,6 +27,7 @@ FAMILIES = (
     "pytest_slmsec.tasks.loghub",
     "pytest_slmsec.tasks.hscodecomp",
     "pytest_slmsec.tasks.squad",
+    "pytest_slmsec.tasks.border",
     "pytest_slmsec.tasks.nlp",
 )
 

@@ -25,6 +25,7 @@ WRITING = (
     "cybersoc-malware", "cybersoc-malware-truncated", "cybersoc-threat", "soc-bench", "logeval-anomaly-en",
     "logeval-anomaly-zh", "logeval-parsing-en", "logeval-parsing-zh", "logeval-diagnosis-en", "logeval-diagnosis-zh",
     "logeval-summary-en", "logeval-summary-zh", "log-anomaly", "log-parsing", "hscodecomp", "squad", "squad-v2",
+    "border-document", "border-triage", "border-entities", "border-customs", "border-report",
 )  # fmt: skip
 CHOOSING = (
     "cti-mcq-choice", "cti-mcq-cloze", "mmlu-computer-security", "secqa-v1", "secqa-v2", "wmdp-cyber", "arc_challenge",

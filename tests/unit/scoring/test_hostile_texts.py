@@ -18,12 +18,14 @@ from pytest_slmsec.scoring.base import Mode
 from pytest_slmsec.scoring.cvss import score_vector
 from pytest_slmsec.scoring.cwe import score_cwe
 from pytest_slmsec.scoring.exact import score_exact
+from pytest_slmsec.scoring.exact_number import strict_number
 from pytest_slmsec.scoring.leaf_values import read_answer
 from pytest_slmsec.scoring.letter_set import score_letter_set, score_opseval, score_seceval
 from pytest_slmsec.scoring.letters import score_letter
 from pytest_slmsec.scoring.normalise import plain_text
 from pytest_slmsec.scoring.refusal import score_false_refusal
 from pytest_slmsec.scoring.single_letter import score_choice
+from pytest_slmsec.scoring.stated_name import stated_name
 from pytest_slmsec.scoring.threat_actor import score_actor
 
 HALF, WHOLE = 500_000, 1_000_000
@@ -62,6 +64,8 @@ READERS = {
     **{f"{scorer.__name__}-{mode.value}": partial(scored, scorer, mode) for scorer in SCORERS for mode in Mode},
     **{f"{function.__name__}": function for function in (plain_text, layer1_digit, said, stated_verdict)},
     **{f"read_answer-{mode.value}": partial(read, mode) for mode in Mode},
+    "strict_number": strict_number,
+    "stated_name": partial(stated_name, names=("none", "A"), mode=Mode.STRICT),
 }
 
 
