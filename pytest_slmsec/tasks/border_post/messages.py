@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from pytest_slmsec.scoring.named_entities import ENTITIES, THREAT
 from pytest_slmsec.scoring.report_fields import SCHEMA, meets
@@ -23,7 +24,7 @@ INTENTS = {
     "travel": "asks for the way, opening hours, lanes or transport",
 }
 ENTITY_TYPES = ("person", "document", "vehicle", "place", "goods")
-REPORT = {
+REPORT: dict[str, Any] = {
     "type": "object",
     "properties": {
         "event": {"type": "string", "enum": ["smuggling", "forged_document", "refused_entry", "undeclared_cash"]},
