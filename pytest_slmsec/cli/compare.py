@@ -33,7 +33,8 @@ def compare(
 
     Args:
         base, candidate: a file of ours, its number in the storage, or a recorded run; ``FILE::MODEL`` chooses a model.
-        root: folder whose configuration and storage count. verbose: show losses by category.
+        root: folder whose configuration and storage count.
+        verbose: show every gate, and losses by category.
 
     Returns:
         Exit status: 0 PASS, 1 FAIL, 2 INCONCLUSIVE, 3 ERROR. An unusable input is an ERROR with a sentence on why.

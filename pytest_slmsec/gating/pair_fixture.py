@@ -182,7 +182,7 @@ class SlmPair:
         from pytest_slmsec.gates.statistics.result import Verdict
         from pytest_slmsec.reports.gate.text import report
 
-        text = report(found, screen(self._item.config))
+        text = report(found, screen(self._item.config), self._item.config.get_verbosity() > 0)
         if found.verdict is Verdict.INCONCLUSIVE and gate.on_inconclusive == "skip":
             pytest.skip(f"SUITE: INCONCLUSIVE. {' '.join(found.suite.reasons)}")
         undecided = found.verdict is Verdict.INCONCLUSIVE and gate.on_inconclusive != "fail"

@@ -257,8 +257,8 @@ class Gating:
             if self.judgements:
                 from pytest_slmsec.reports.gate.text import report
 
+                verbose = terminalreporter.verbosity > 0
                 for judgement in self.judgements:
                     terminalreporter.section("slmsec gate")
-                    verbose = self._config.option.verbose > 0
                     for line in report(judgement, terminalreporter._tw.fullwidth, verbose).splitlines():
                         terminalreporter.write_line(line)

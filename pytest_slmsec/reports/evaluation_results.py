@@ -189,6 +189,16 @@ class EvaluationResult:
         )
 
 
+def over_all_benchmarks(results: Sequence[EvaluationResult]) -> list[EvaluationResult]:
+    """What one model costs: its results as one, with the batches of all. Recorded costs stay as their run gave them."""
+    recorded = [result for result in results if result.header.get("recorded") is not None]
+    live = [result for result in results if result.header.get("recorded") is None]
+    if live:
+        batches = [batch for result in live for batch in result.batches]
+        recorded.append(EvaluationResult("", live[0].model, header=live[0].header, batches=batches))
+    return recorded
+
+
 def _seconds(rows: list[dict[str, Any]]) -> tuple[float, ...]:
     return tuple(row["seconds"] for row in rows if row["seconds"] is not None)
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from pytest_slmsec.config.settings import Settings
 from pytest_slmsec.core.wrap import counted, folded
-from pytest_slmsec.reports.evaluation_results import Cost, EvaluationResult
+from pytest_slmsec.reports.evaluation_results import Cost, EvaluationResult, over_all_benchmarks
 from pytest_slmsec.reports.extras import extras
 from pytest_slmsec.scoring.base import Result
 from pytest_slmsec.scoring.metrics import UNSCORED
@@ -149,29 +149,64 @@ class Name:
         return lines
 
 
-def tables(results: Sequence[EvaluationResult], width: int) -> str:
-    """All results as text: one table where it fits, else one of scores and one of costs."""
+def tables(results: Sequence[EvaluationResult], width: int, verbose: bool = False) -> str:
+    """The scores of each benchmark, and what each model costs.
+
+    Args:
+        width: of the terminal, in columns.
+        verbose: the costs of each benchmark instead, beside the scores where one table fits.
+    """
+    rows = [Row(evaluated, evaluated.result(), evaluated.cost()) for evaluated in results]
+    if not verbose:
+        drawn = [_benchmarks_table(rows, (SCORES,)), _models_table(rows)]
+    elif width >= WIDE:
+        drawn = [_benchmarks_table(rows, (SCORES, COSTS))]
+    else:
+        drawn = [_benchmarks_table(rows, (SCORES,)), _benchmarks_table(rows, (COSTS,))]
+    return _printed(drawn, width)
+
+
+def _printed(drawn: Sequence[Any], width: int) -> str:
     from rich.console import Console
 
-    rows = [Row(evaluated, evaluated.result(), evaluated.cost()) for evaluated in results]
     file = StringIO()
     console = Console(file=file, width=width, color_system=None)
-    for parts in [(SCORES, COSTS)] if width >= WIDE else [(SCORES,), (COSTS,)]:
-        console.print(_table(rows, parts))
+    for table in drawn:
+        console.print(table)
     return "\n".join(line.rstrip() for line in file.getvalue().splitlines() if line.strip())
 
 
-def _table(rows: Sequence[Row], parts: Sequence[str]) -> Any:
-    """A line a benchmark, with its metric and best constant answer, and below it a line a model."""
+def _empty_table(first: str, columns: Sequence[Column]) -> Any:
     from rich import box
     from rich.table import Table
-    from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    columns = [column for column in COLUMNS if column.part in parts]
-    table.add_column("benchmark\n  model")
+    table.add_column(first)
     for column in columns:
         table.add_column(column.heading, justify="right", no_wrap=True)
+    return table
+
+
+def _models_table(rows: Sequence[Row]) -> Any:
+    """A line a model with its costs over all benchmarks; of recorded answers a line a recorded run."""
+    from rich.text import Text
+
+    columns = [column for column in COLUMNS if column.part == COSTS]
+    table = _empty_table("model", columns)
+    for model in dict.fromkeys(row.evaluated.model for row in rows):
+        whole = over_all_benchmarks([row.evaluated for row in rows if row.evaluated.model == model])
+        cells = dict.fromkeys(tuple(column.cell(Row(one, None, one.cost())) for column in columns) for one in whole)
+        for line in cells:
+            table.add_row(Name(model), *map(Text, line))
+    return table
+
+
+def _benchmarks_table(rows: Sequence[Row], parts: Sequence[str]) -> Any:
+    """A line a benchmark, with its metric and best constant answer, and below it a line a model."""
+    from rich.text import Text
+
+    columns = [column for column in COLUMNS if column.part in parts]
+    table = _empty_table("benchmark\n  model", columns)
     for label in dict.fromkeys(row.evaluated.label for row in rows):
         members = [row for row in rows if row.evaluated.label == label]
         table.add_row(Name(label), *(Text(column.title(members[0])) for column in columns))
@@ -224,9 +259,13 @@ def _unscored(evaluated: EvaluationResult) -> int:
     return int(result.extras.get(UNSCORED) or 0) if result else 0
 
 
-def sources(results: Sequence[EvaluationResult]) -> str:
-    """What the items were, with the first digits of their hash."""
-    used = {f"{g.label} {g.header['items_sha256'][:8]} ({g.header['source']})" for g in results if g.header}
+def sources(results: Sequence[EvaluationResult], verbose: bool = False) -> str:
+    """Where the items come from; `verbose`: of each benchmark, with the first digits of its items' hash."""
+    headed = [evaluated for evaluated in results if evaluated.header]
+    if verbose:
+        used = {f"{g.label} {g.header['items_sha256'][:8]} ({g.header['source']})" for g in headed}
+    else:
+        used = {str(g.header["source"]) for g in headed}
     return ", ".join(sorted(used))
 
 
@@ -251,7 +290,7 @@ def write_summary(
     resumed: str | None = None, no_items: Mapping[str, str] | None = None,
     not_asked: Sequence[str] = (),
 ) -> None:  # fmt: skip
-    """The section at the end of a run.
+    """The section at the end of a run, in more detail with ``-v``.
 
     Args:
         unfit: model, benchmark and reason of each that was not asked. resumed: what an earlier run had measured.
@@ -259,7 +298,8 @@ def write_summary(
     """
     reporter.section("slmsec results")
     writer = reporter._tw
-    for line in tables(results, writer.fullwidth).splitlines() if results else ():
+    verbose = reporter.verbosity > 0
+    for line in tables(results, writer.fullwidth, verbose).splitlines() if results else ():
         reporter.write_line(line)
     said = [*notes(results), *extras(results), *left_out(unfit), *without_items(no_items or {})]
     if resumed:
@@ -267,7 +307,7 @@ def write_summary(
     if not_asked:
         said.append(f"not asked (--slmsec-benchmarks): {', '.join(not_asked)}")
     if results:
-        said.append(f"items: {sources(results)}; scoring {settings.mode.value}")
+        said.append(f"items: {sources(results, verbose)}; scoring {settings.mode.value}")
     for text in said:
         wrapped = textwrap.wrap(
             text, writer.fullwidth, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False

@@ -34,7 +34,7 @@ def _section(judgement: Judgement) -> str:
     for judged in judgement.gates:
         name = judged.benchmark + mark(judgement, judged) if judged.benchmark else "the whole model"
         lines.append(_row([escaped(name), *(escaped(cell.strip()) for cell in cells(judgement, judged))]))
-    lines += ["", *(f"{escaped(note)}  " for note in notes(judgement)), ""]
+    lines += ["", *(f"{escaped(note)}  " for note in notes(judgement.gates)), ""]
     return "\n".join([*lines, *(f"* {escaped(text)}" for text in sentences(judgement)), ""])
 
 

@@ -22,6 +22,8 @@ from pytest_slmsec.reports.terminal import size
 
 NAMED_ITEMS = 5
 MOST_SENTENCES = 4
+MOST_ROWS = 20
+"""Gates that a table shows without -v; of more it shows what decides."""
 HEADINGS = ("gate", "base", "cand.", "lost/won", "drop", "bounds", "limit", "verdict")
 NOTE = "(in brackets): shown, but no part of the verdict"
 UNKNOWN = "-"
@@ -35,26 +37,56 @@ def report(judgement: Judgement, width: int = WIDTH, verbose: bool = False) -> s
     """Everything about one candidate: heading, table, losses by category, verdict, sentences.
 
     Args:
-        verbose: losses by category of every benchmark that has categories, not just of those judged by them.
+        width: of the terminal, in columns.
+        verbose: every gate, also where that is more than a screen holds, and losses by category of every benchmark
+            that has categories, not just of those judged by them.
     """
+    gates = judgement.gates if verbose else at_a_glance(judgement)
     lines = [line for text in heading(judgement) for line in wrapped(text, width, indent=" " * 11)]
-    lines += ["", *table(judgement)]
-    lines += [line for note in notes(judgement) for line in wrapped(note, width)]
+    lines += ["", *table(judgement, gates)]
+    remarks = [*notes(gates), *_left_out(judgement, gates)]
+    lines += [line for remark in remarks for line in wrapped(remark, width)]
     lines += category_tables(judgement, verbose)
     lines += ["", f"SUITE: {judgement.verdict.value}"]
     lines += [line for text in sentences(judgement) for line in wrapped(f"* {text}", width)]
     return "\n".join(lines)
 
 
-def notes(judgement: Judgement) -> list[str]:
-    """How to read the table: what brackets mean, and how bounds of real-valued scores were found."""
-    found = [NOTE]
+def at_a_glance(judgement: Judgement) -> list[Judged]:
+    """The gates of a table that fits a screen: all of few; of many those that FAIL or raise an alarm, and the decided
+    primary gates."""
+    if len(judgement.gates) <= MOST_ROWS:
+        return list(judgement.gates)
+    bad = (Verdict.FAIL, Verdict.ERROR)
+    return [
+        judged for judged in judgement.gates
+        if judged.result.verdict in bad
+        or judgement.verdicts[judged.result.gate] in bad
+        or (judged.member.primary and not judged.advisory and judged.result.verdict is Verdict.PASS)
+    ]  # fmt: skip
+
+
+def _left_out(judgement: Judgement, gates: Sequence[Judged]) -> list[str]:
+    """A sentence on the gates that the table leaves out, where it leaves out any."""
+    hidden = [judged for judged in judgement.gates if judged not in gates]
+    if not hidden:
+        return []
+    passed = sum(judged.result.verdict is Verdict.PASS for judged in hidden)
+    undecided = [judged for judged in hidden if judged.result.verdict is Verdict.INCONCLUSIVE]
+    places = len({judged.benchmark for judged in undecided} - {""})
+    return [f"Not shown: {counted(passed, 'gate')} that PASS, and {len(undecided):,} that could not be decided, of "
+            f"{counted(places, 'benchmark')}. -v shows all."]  # fmt: skip
+
+
+def notes(gates: Sequence[Judged]) -> list[str]:
+    """What has to be known to read the table: brackets, and how bounds of real-valued scores were found."""
+    found = [NOTE] if any(judged.advisory for judged in gates) else []
     for method, text in _METHODS.items():
-        gates = [judged for judged in judgement.gates if judged.result.method == method
-                 and "floor_items" in judged.result.details]  # fmt: skip
-        if gates:
-            floors = sorted({judged.result.details["floor_items"] for judged in gates})
-            names = ", ".join(f"{shown(judged.benchmark)} {shown(judged.what)}" for judged in gates)
+        measured = [judged for judged in gates if judged.result.method == method
+                    and "floor_items" in judged.result.details]  # fmt: skip
+        if measured:
+            floors = sorted({judged.result.details["floor_items"] for judged in measured})
+            names = folded([f"{shown(judged.benchmark)} {shown(judged.what)}" for judged in measured], MOST_SENTENCES)
             found.append(f"bounds of {names}: {text.format(floor=' or '.join(f'{floor:,}' for floor in floors))}")
     return found
 
@@ -69,11 +101,11 @@ def heading(judgement: Judgement) -> list[str]:
     ]
 
 
-def table(judgement: Judgement) -> list[str]:
+def table(judgement: Judgement, gates: Sequence[Judged]) -> list[str]:
     """A line a benchmark with its number of items, and below it a line a gate."""
     rows: list[tuple[str, ...]] = []
     benchmark = None
-    for judged in judgement.gates:
+    for judged in gates:
         if judged.benchmark != benchmark:
             benchmark = judged.benchmark
             rows.append((_title(judgement, judged),))

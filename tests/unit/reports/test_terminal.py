@@ -31,11 +31,12 @@ def payload(label, model, row, correct=True, error=None, **more):
     }  # fmt: skip
 
 
+TIMING = {
+    "seconds": 1.0, "items": 4, "prefill_s": 0.5, "decode_s": 0.25, "prompt_tokens": 40, "new_tokens": 8,
+    "time_to_first_token_s": 0.5,
+}  # fmt: skip
 BATCH = {
-    "timing": {
-        "seconds": 1.0, "items": 4, "prefill_s": 0.5, "decode_s": 0.25, "prompt_tokens": 40, "new_tokens": 8,
-        "time_to_first_token_s": 0.5,
-    },
+    "timing": TIMING,
     "meters": {"peak_rss_bytes": 2**30, "peak_private_bytes": 2**29, "peak_gpu_bytes": None, "energy_j": None,
                "reasons": {"energy_j": "no GPU"}},
     "notes": [],
@@ -89,10 +90,21 @@ def test_no_character_of_a_name_is_lost(text, indent, width):
 
 
 def test_a_wide_terminal_gets_one_table(groups):
-    text = tables(list(groups), 160)
+    text = tables(list(groups), 160, verbose=True)
     (line,) = [line for line in text.splitlines() if "tinysec-gptq4" in line]
     assert line.split() == ["tinysec-gptq4", "4", "4", "75.0", "%", "30.1", "..", "95.4", "%", "80", "16",
                             "1", "GiB", "7", "MiB", "0.50", "s"]  # fmt: skip
+
+
+def test_a_model_has_one_line_of_costs_over_all_benchmarks_and_verbose_one_for_each():
+    made = EvaluationResults()
+    for label, seconds in (("cti-mcq", 0.5), ("cti-rcm", 1.5)):
+        batch = {**BATCH, "timing": {**TIMING, "prefill_s": seconds, "decode_s": seconds}}
+        made.add(payload(label, "phi3", 0, header=header(n_expected=1), batch=batch), ACCURACY)
+    costs = tables(list(made), 80).split("load")[1]
+    (line,) = [line for line in costs.splitlines() if "phi3" in line]
+    assert line.split()[:3] == ["phi3", "40", "4"]  # 80 prompt tokens and 8 decoded ones in 2 seconds each
+    assert tables(list(made), 80, verbose=True).split("load")[1].count("phi3") == 2
 
 
 def test_markup_in_names_is_text():

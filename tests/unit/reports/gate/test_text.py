@@ -233,3 +233,25 @@ def test_a_machine_that_is_too_noisy_is_named():
     noisy = live_speed(throughput_gate([0.2] * 20, base_log_ratios=NOISE), 40.0, 33.0)
     judgement = judge([run(RIGHT)], [quantised(RIGHT)], read_config({}, "[gate]"), date(2026, 11, 21), live=[noisy])
     assert "This machine is too noisy: the base against itself varies" in unwrapped(report(judgement))
+
+
+def suite_of(right_of_each, model):
+    quant = {} if model == "phi3" else {"quant": "gptq4"}
+    return [run(right, benchmark=name, model=model, **quant) for name, right in right_of_each.items()]
+
+
+def test_of_many_gates_the_table_shows_what_decides_and_verbose_shows_all():
+    base = {**{f"set-{i}": RIGHT for i in range(8)}, **{f"small-{i}": "10" * 30 for i in range(8)}}
+    candidate = {**base, "set-3": WORSE}
+    judgement = judge(
+        suite_of(base, "phi3"), suite_of(candidate, "phi3-gptq4"), read_config({}, "[gate]"), date(2026, 11, 21)
+    )
+    short, whole = report(judgement), report(judgement, verbose=True)
+    table = short.split("Not shown")[0]
+    assert "FAIL" in table
+    assert [line for line in table.splitlines() if "small-" in line or "parse rate" in line] == []
+    assert table.count("accuracy") == 8
+    assert "that could not be decided, of 8 benchmarks. -v shows all." in unwrapped(short)
+    assert len(judgement.gates) == sum(line.startswith("  ") and line.split()[-1] in ("PASS", "FAIL", "alarm", "?", "(?)")
+                                       for line in whole.split("SUITE")[0].splitlines())  # fmt: skip
+    assert "Not shown" not in whole
