@@ -21,9 +21,9 @@ from pytest_slmsec.engines.common.base import Engine
 from pytest_slmsec.engines.common.settings import ThinkingSettings
 from pytest_slmsec.execution.journal_files import worker_journal
 from pytest_slmsec.execution.model_loader import ModelNotLoaded
+from pytest_slmsec.execution.openmp import set_openmp
 from pytest_slmsec.execution.runner import Run
 from pytest_slmsec.execution.timeout_pause import TimeoutPause
-from pytest_slmsec.execution.wait_policy import wait_passively
 from pytest_slmsec.gating.marker import GateRules
 from pytest_slmsec.gating.pair_fixture import PairReports
 from pytest_slmsec.gating.pair_runs import PairRuns
@@ -46,7 +46,7 @@ class SessionPlugin:
         run = Run(settings, self._make_engine, self._progress, self._timeout_pause.paused)
         self.state = SessionState(config, settings, run, PairRuns(config, settings, run))
         self._transcript = Transcript(self.state)
-        self._late_wait_policy: str | None = None
+        self._openmp_too_late: str | None = None
 
     @property
     def settings(self) -> Settings:
@@ -80,7 +80,7 @@ class SessionPlugin:
         """Check options and files that would make the run fail later, and register the other plugin objects."""
         if not self.state.is_worker:
             check_options(config)
-        self._late_wait_policy = wait_passively()
+        self._openmp_too_late = set_openmp()
         register = config.pluginmanager.register
         self._check_similarity_model()
         register(self._timeout_pause, "slmsec-timeout-pause")
@@ -156,8 +156,8 @@ class SessionPlugin:
             f"slmsec: models {models}{judge}; scoring {settings.mode.value}; data {data}{chosen}",
             f"slmsec: journal {journal} (--slmsec-resume continues it)",
         ]
-        if self._late_wait_policy is not None:
-            lines.append(f"slmsec: {self._late_wait_policy}")
+        if self._openmp_too_late is not None:
+            lines.append(f"slmsec: {self._openmp_too_late}")
         return lines
 
     def answer(self, case: Case) -> Answer | None:

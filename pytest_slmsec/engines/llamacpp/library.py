@@ -13,6 +13,7 @@ from typing import Any
 from pytest_slmsec.core.errors import ModelError
 from pytest_slmsec.core.extras import require
 from pytest_slmsec.engines.common.quiet import quiet
+from pytest_slmsec.meters.cores import usable_cores
 
 ERROR, CONTINUED = 4, 5
 """ggml's log levels (``ggml.h``)."""
@@ -113,7 +114,7 @@ def kernel() -> str:
 
 
 def n_threads() -> int:
-    """Threads to compute with: the processors that this process may use, at most OMP_NUM_THREADS."""
+    """Threads to compute with: the cores that this process may use, at most OMP_NUM_THREADS."""
     wanted = os.environ.get("OMP_NUM_THREADS", "")
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(usable, int(wanted))) if wanted.isdigit() else usable
+    cores = usable_cores()
+    return max(1, min(cores, int(wanted))) if wanted.isdigit() else cores
