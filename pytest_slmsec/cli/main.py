@@ -97,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_compare(commands)
     _add_rescore(commands)
     _add_sentinels(commands)
+    _add_arena(commands)
     plan = commands.add_parser(
         "plan",
         help="what the gate can show with the items there are, before anything runs",
@@ -173,6 +174,21 @@ def _add_preset(command: argparse.ArgumentParser) -> None:
     command.add_argument("--preset", help=PRESET.help, **PRESET.kwargs)
 
 
+def _add_arena(commands: Any) -> None:
+    rating = commands.add_parser(
+        "arena",
+        help="rate models by recorded verdicts on pairs of their answers",
+        description="Rate models by verdicts, JSON lines {model_a, model_b, win[, item]}: Bradley-Terry with 95 % "
+        "intervals, and how often the first place won.",
+        epilog="example: slmsec arena verdicts.jsonl",
+    )
+    rating.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    rating.add_argument("--models", metavar="NAME,NAME", help="models that may occur (default: any)")
+    rating.add_argument("--elo", action="store_true", help="Elo ratings, which depend on the order of the lines")
+    rating.add_argument("--json", type=Path, metavar="FILE", help="write every number to FILE")
+    rating.set_defaults(run=_arena)
+
+
 def _add_data(command: argparse.ArgumentParser, use: str = PUBLISHED) -> None:
     """Add the option that names the folder of published files. `use`: what the verb does with them."""
     command.add_argument("--data", metavar="DIR", help=use)
@@ -233,6 +249,13 @@ def _sentinels(args: argparse.Namespace) -> int:
     from pytest_slmsec.cli.sentinels import look_at_stored
 
     return look_at_stored(args.recorded, Path.cwd(), args.data)
+
+
+def _arena(args: argparse.Namespace) -> int:
+    from pytest_slmsec.cli.arena import arena
+
+    models = [name.strip() for name in args.models.split(",")] if args.models else []
+    return arena(args.files, models, args.elo, args.json)
 
 
 def _quantize(args: argparse.Namespace) -> int:

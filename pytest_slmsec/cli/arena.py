@@ -1,0 +1,69 @@
+"""``slmsec arena FILE``: ratings of models from recorded verdicts on pairs of their answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from pytest_slmsec.gates.statistics.bradley_terry import (
+    Rating,
+    Verdict,
+    bradley_terry,
+    elo,
+    first_position,
+    tallies,
+)
+from pytest_slmsec.scoring.metrics import wilson_interval
+from pytest_slmsec.tasks.verdicts import read_verdicts
+
+
+def arena(files: Sequence[Path], models: Sequence[str], with_elo: bool, json_file: Path | None) -> int:
+    """Print a table of ratings, the best model first, and how often the first place won.
+
+    Args:
+        files: JSON lines of verdicts, one after the other. models: names that may occur; empty: any.
+        with_elo: Elo ratings, which depend on the order of the lines, instead of Bradley-Terry ratings.
+        json_file: gets every number as well.
+
+    Returns:
+        0.
+
+    Raises:
+        DataError, DataUnavailable: a file cannot be used, or there is no finite estimate.
+    """
+    verdicts = [verdict for file in files for verdict in read_verdicts(file, models)]
+    ratings = _elo(verdicts) if with_elo else bradley_terry(verdicts)
+    print("\n".join(table(verdicts, ratings, "Elo" if with_elo else "Bradley-Terry")))
+    if json_file is not None:
+        json_file.write_text(json.dumps(_plain(verdicts, ratings), indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+def _elo(verdicts: Sequence[Verdict]) -> dict[str, Rating]:
+    return {model: Rating(value) for model, value in elo(verdicts).items()}
+
+
+def table(verdicts: Sequence[Verdict], ratings: dict[str, Rating], method: str) -> list[str]:
+    """The lines to print."""
+    width, counts = max(map(len, (*ratings, "model"))), tallies(verdicts)
+    lines = [f"{len(verdicts)} verdicts on {len({verdict.item for verdict in verdicts})} items, {method}",
+             f"{'model':{width}}  rating   95 % interval   wins   ties  losses"]  # fmt: skip
+    for model, rating in ratings.items():
+        ends = "" if rating.low is None else f"{rating.low:.0f} .. {rating.high:.0f}"
+        wins, ties, losses = counts[model]
+        lines.append(f"{model:{width}}  {rating.value:6.0f}  {ends:>14}  {wins:5}  {ties:5}  {losses:6}")
+    if all(rating.low is None for rating in ratings.values()) and method != "Elo":
+        lines.append("No intervals: some resamples of the items have no finite estimate.")
+    won, decided = first_position(verdicts)
+    if decided:
+        low, high = wilson_interval(won, decided)
+        lines.append(f"The first place won {100 * won / decided:.1f} % of {decided} decided verdicts "
+                     f"({100 * low:.1f} .. {100 * high:.1f} %).")  # fmt: skip
+    return lines
+
+
+def _plain(verdicts: Sequence[Verdict], ratings: dict[str, Rating]) -> dict[str, object]:
+    won, decided = first_position(verdicts)
+    rated = {model: {**rating._asdict(), "tally": tallies(verdicts)[model]} for model, rating in ratings.items()}
+    return {"ratings": rated, "first_place_won": won, "decided": decided, "verdicts": len(verdicts)}
