@@ -19,6 +19,8 @@ from pytest_slmsec.engines.registry import CAPABILITIES
 from pytest_slmsec.replay.match import match, part_label, recording_of
 from pytest_slmsec.scoring.base import Mode
 from pytest_slmsec.tasks.base import Task
+from pytest_slmsec.tasks.qa_file import NAME as QA
+from pytest_slmsec.tasks.qa_file import task_of_file
 from pytest_slmsec.tasks.registry import find_task, tasks
 from pytest_slmsec.tasks.sources import find
 
@@ -44,6 +46,8 @@ def tasks_of(marker: pytest.Mark, where: str, settings: Settings) -> list[Task]:
     if len(marker.args) != 1 or not isinstance(marker.args[0], (str, Task)):
         raise UsageError(f"{where}: the marker slmsec takes one benchmark: a name such as 'cti-mcq', or a Task.")
     (benchmark,) = marker.args
+    if benchmark == QA and settings.qa is not None:
+        return [task_of_file(settings.qa, settings.qa_columns)]
     if benchmark != NAMED:
         return [benchmark if isinstance(benchmark, Task) else find_task(benchmark)]
     if not settings.lm_eval:

@@ -203,9 +203,22 @@ BENCHMARKS = Option(
     "comma-separated. The summary names the others.",
     {"action": "append", "metavar": "NAMES"},
 )
+QA = Option(
+    "slmsec-qa",
+    "Ask the questions of your own file in the place of the benchmark qa: CSV, JSON lines or XLSX with the columns "
+    "question and answer, and if wanted facts, category and split (docs/qa.md).",
+    {"metavar": "FILE"},
+)
+QA_COLUMNS = Option(
+    "slmsec-qa-columns",
+    "Columns of that file that are called otherwise, such as question=Frage,answer=Antwort.",
+    {"metavar": "NAME=COLUMN,..."},
+)
 RUN_OPTIONS = (
     BENCHMARKS,
     LM_EVAL,
+    QA,
+    QA_COLUMNS,
     Option(
         "slmsec-scoring",
         "strict (default): an unparsed or cut-off answer is wrong. official: bit-exact with the authors' scorer and "

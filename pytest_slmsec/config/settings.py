@@ -22,6 +22,8 @@ from pytest_slmsec.config.options import (
     LONGEST_WAIT,
     PLUGIN_OPTIONS,
     PROMPTS,
+    QA,
+    QA_COLUMNS,
     RULE,
     SENTINELS,
     SIMILARITY,
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     import pytest
 
 DEFAULT_WINDOW = 256
+QA_NAMES = ("question", "answer", "facts", "category", "split")
 DEVICES = re.compile(r"auto|cpu|mps|cuda(:[0-9]+)?")
 VARIABLE = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 
@@ -69,6 +72,8 @@ class Settings:
         sentinels: what a finding of the sentinels does: ``warn``, ``fail`` or ``off``.
         prefetch: the next window is asked while the last one is reported.
         benchmarks: names and patterns of the benchmarks that are asked; empty: all.
+        qa: the file of questions that are asked in the place of the benchmark ``qa``, or None. qa_columns: the column
+            of it that stands for each of ours, where it is called otherwise.
     """
 
     models: tuple[ModelSpec, ...]
@@ -90,6 +95,8 @@ class Settings:
     sentinels: str = SENTINELS[0]
     prefetch: bool = True
     benchmarks: tuple[str, ...] = ()
+    qa: Path | None = None
+    qa_columns: Mapping[str, str] = field(default_factory=dict)
 
     def asks(self, benchmark: str) -> bool:
         """Whether a benchmark is one of those that are to be asked, by its name."""
@@ -144,7 +151,29 @@ def read_settings(given: Mapping[str, Any], root: Path, extra_models: Mapping[st
         prefetch=not chosen["no-prefetch"],
         lm_eval=_names(chosen["lm-eval"] or ()),
         benchmarks=_benchmarks(chosen["benchmarks"]),
+        qa=_qa_file(chosen["qa"]),
+        qa_columns=_qa_columns(chosen["qa-columns"]),
     )
+
+
+def _qa_file(name: Any) -> Path | None:
+    if name is None:
+        return None
+    path = Path(str(name)).expanduser()
+    if not path.is_file():
+        raise UsageError(f"{QA.flag}={name}: there is no such file; name a CSV, JSON lines or XLSX file.")
+    return path
+
+
+def _qa_columns(text: Any) -> dict[str, str]:
+    pairs = [part.partition("=") for part in str(text or "").split(",") if part.strip()]
+    found = {name.strip(): column.strip() for name, _, column in pairs}
+    wrong = [name for name, column in found.items() if name not in QA_NAMES or not column]
+    if wrong or len(found) != len(pairs):
+        raise UsageError(
+            f"{QA_COLUMNS.flag}={text}: write NAME=COLUMN with each of {', '.join(QA_NAMES)} at most once."
+        )
+    return found
 
 
 def _benchmarks(given: Any) -> tuple[str, ...]:

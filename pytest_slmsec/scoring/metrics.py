@@ -235,6 +235,7 @@ ALIAS_ACCURACY = Metric("CTIBench aliases", aggregate_share, binary=True)
 LOG_ACCURACY = Metric("accuracy of logs", aggregate_share, binary=True, tell_extras=True)
 FACTS = Metric("facts", aggregate_mass, tell_extras=True)
 CHRF = Metric("chrF", aggregate_mass, tell_extras=True)
+TOKEN_F1 = Metric("token F1", aggregate_mass, tell_extras=True)
 
 EXACT_SET = Metric("exact set", aggregate_accuracy, binary=True, tell_extras=True)
 CLASS_ACCURACY = Metric("class accuracy", aggregate_classes, binary=True, tell_extras=True)
@@ -275,6 +276,7 @@ METRICS = {
         SQUAD_EM,
         FIELD_F1,
         MULTILINGUAL,
+        TOKEN_F1,
         ACC,
         ACC_NORM,
         EXACT_MATCH,

@@ -75,6 +75,8 @@ def test_a_pytest_line_collects(pytester, monkeypatch, line):
         shutil.copytree(ROOT / "fixtures" / "data", home / folder)
     recorded_runs(home)
     (home / "my-model.gguf").write_bytes(b"GGUF")
+    (home / "soc.csv").write_text("question,answer\nWhich port does SSH use?,22\n")
+    (home / "faq.csv").write_text("Frage,Antwort\nWelchen Port hat SSH?,22\n")
     (home / "test_mine.py").write_text("def test_mine():\n    pass\n")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.delenv("SLMSEC_DATA", raising=False)

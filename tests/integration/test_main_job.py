@@ -20,7 +20,7 @@ WRITING = (
     "athena-mcq", "athena-ate", "athena-rcm", "athena-rms", "athena-vsp", "athena-taa",
     "sevenllm-mcq-en", "sevenllm-mcq-zh", "sevenllm-gen-en", "sevenllm-gen-zh", "sevenllm-extract-en",
     "sevenllm-extract-zh", "mitre", "mitre-frr", "mitre-frr-multilingual", "cybermetric-80", "seceval", "secbench-mcq",
-    "opseval-wired-network", "opseval-oracle", "opseval-5g", "gsm8k",
+    "opseval-wired-network", "opseval-oracle", "opseval-5g", "gsm8k", "qa",
     "syslog-severity", "syslog-refusal", "syslog-analysis",
     "cybersoc-malware", "cybersoc-malware-truncated", "cybersoc-threat", "soc-bench", "logeval-anomaly-en",
     "logeval-anomaly-zh", "logeval-parsing-en", "logeval-parsing-zh", "logeval-diagnosis-en", "logeval-diagnosis-zh",
