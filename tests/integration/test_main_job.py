@@ -26,6 +26,7 @@ WRITING = (
     "logeval-anomaly-zh", "logeval-parsing-en", "logeval-parsing-zh", "logeval-diagnosis-en", "logeval-diagnosis-zh",
     "logeval-summary-en", "logeval-summary-zh", "log-anomaly", "log-parsing", "hscodecomp", "squad", "squad-v2",
     "border-document", "border-triage", "border-entities", "border-customs", "border-report",
+    "secchat-iio", "secchat-turn",
 )  # fmt: skip
 CHOOSING = (
     "cti-mcq-choice", "cti-mcq-cloze", "mmlu-computer-security", "secqa-v1", "secqa-v2", "wmdp-cyber", "arc_challenge",
@@ -33,6 +34,7 @@ CHOOSING = (
 )  # fmt: skip
 WITHOUT_ITEMS = (
     "cybermetric-500", "cybermetric-2000", "cybermetric-10000", "syslog-journal", "syslog-rfc5424", "syslog-table",
+    "hackmentor-seed", "hackmentor-dialogue", "hackmentor-turn",
 )  # fmt: skip
 """Larger files of the same sort as one that has items of our own, and logs of the user's own."""
 
