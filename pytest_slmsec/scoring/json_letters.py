@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any
 
-from pytest_slmsec.core.items import Item, Output, Score
+from pytest_slmsec.core.items import REBUILT, Item, Output, Score
 from pytest_slmsec.scoring.base import Mode
 from pytest_slmsec.scoring.metrics import UNSCORED
+from pytest_slmsec.scoring.normalise import both_ends
+from pytest_slmsec.scoring.spans import spans
 from pytest_slmsec.scoring.stated_letters import stated_letters
 
 FIELD = "correct_answers"
@@ -32,15 +35,18 @@ _BOXED = re.compile(r"\$\\boxed{([^}]*)}\$")
 _LETTER = re.compile(r"\W*([A-Za-z])(?!\w)")
 
 
-def first_object(text: str) -> dict[str, Any] | None:
-    """The first JSON object of a text, or None."""
-    for match in islice(re.finditer(r"\{", text), PLACES_TRIED):
-        try:
-            value, _ = json.JSONDecoder().raw_decode(text, match.start())
-        except (ValueError, RecursionError):
-            continue
-        return value if isinstance(value, dict) else None
-    return None
+def objects(text: str) -> Iterator[dict[str, Any]]:
+    """The JSON objects of a text, in order; what stands inside one is no other."""
+    places = islice(re.finditer(r"\{", text), PLACES_TRIED)
+    return (span.value for span in spans(places, partial(_object, text)))
+
+
+def _object(text: str, place: re.Match[str]) -> tuple[int, dict[str, Any]] | None:
+    try:
+        value, end = json.JSONDecoder().raw_decode(text, place.start())
+    except (ValueError, RecursionError):
+        return None
+    return end, value
 
 
 def official_answers(text: str) -> list[Any] | None:
@@ -49,15 +55,14 @@ def official_answers(text: str) -> list[Any] | None:
     tagged, boxed = _TAGGED.search(line), _BOXED.search(line)
     if tagged is None and boxed is not None:
         return [part[0] for part in boxed[1].replace(" ", "").split(",") if part]
-    found = first_object(tagged[1] if tagged else text)
+    found = next(objects(tagged[1] if tagged else text), None)
     answers = found.get(FIELD) if found else None
     return answers if isinstance(answers, list) else None
 
 
 def strict_answers(text: str) -> list[str] | None:
     """The letters of the last object that has the list, else those that the answer states."""
-    objects = [first_object(text[match.start() :]) for match in islice(re.finditer(r"\{", text), PLACES_TRIED)]
-    lists = [found[FIELD] for found in objects if found and isinstance(found.get(FIELD), list)]
+    lists = [found[FIELD] for found in objects(both_ends(text)) if isinstance(found.get(FIELD), list)]
     if lists:
         letters = [_LETTER.match(str(part)) for part in lists[-1]]
         return sorted({letter[1].upper() for letter in letters if letter}) or None
@@ -73,12 +78,18 @@ def jaccard(answers: Sequence[Any], gold: Sequence[str]) -> float:
 
 
 def score_json_letters(item: Item, output: Output, mode: Mode) -> Score:
-    """Right iff the set is exactly the gold one, letters parted by commas; part ``jaccard`` is the overlap."""
+    """Right iff the set is exactly the gold one, letters parted by commas; part ``jaccard`` is the overlap.
+
+    Raises:
+        KeyError: strict mode, and the item was rebuilt from a stored run, which does not say so.
+    """
     text, gold = output.text or "", [letter for letter in item.gold.split(",") if letter]
     answers = official_answers(text) if mode is Mode.OFFICIAL else strict_answers(text)
     overlap = 0.0 if answers is None else jaccard(answers, gold)
     right, parsed = overlap == 1.0, answers is not None
     said = ",".join(map(str, answers or ())) or None
+    if mode is Mode.STRICT and REBUILT in item.meta:
+        raise KeyError(NO_RIGHT_OPTION)
     if mode is Mode.STRICT and item.meta.get(NO_RIGHT_OPTION):
         return Score(0.0, parsed, False, said, {UNSCORED: 1.0})
     return Score(float(right), parsed, right, said, {"jaccard": overlap})

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pytest_slmsec.core.errors import MissingExtraError
 from pytest_slmsec.core.items import Item, Output, Score
 from pytest_slmsec.scoring.base import Mode
+from pytest_slmsec.scoring.normalise import both_ends
 
 EXTRA = "logs"
 LONGEST = 2000
@@ -35,6 +36,7 @@ _BLANKS = re.compile(r"\s+")
 
 def answered_template(text: str) -> str | None:
     """The template of an answer: what stands in a code block or behind a label, else the first line."""
+    text = both_ends(text)
     fenced = _FENCED.search(text)
     lines = [line.strip() for line in (fenced[1] if fenced else text).splitlines() if line.strip()]
     labelled = [_LABEL.sub("", line, count=1) for line in lines if _LABEL.match(line)]

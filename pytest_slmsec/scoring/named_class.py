@@ -11,6 +11,9 @@ from pytest_slmsec.scoring.base import Mode
 from pytest_slmsec.scoring.class_counts import class_parts
 from pytest_slmsec.scoring.normalise import ANSWER, plain_text, unicode_plain
 
+DENIAL_CHARS = 40
+"""How far before a class a denial is looked for."""
+
 # "not normal", "isn't a", "no": the class behind it is denied.
 _DENIED = re.compile(r"(?:\b(?:not|no|never|neither|nor|rather than|instead of)\b|n't|不是|非)[^.\n]{0,12}$", re.I)
 
@@ -29,10 +32,12 @@ def named_class(text: str, classes: Sequence[str]) -> str | None:
         if found:
             return found
     pattern = _pattern(tuple(classes))
-    named = {
-        known[_bare(match[0])] for match in pattern.finditer(plain) if not _DENIED.search(plain[: match.start()][-40:])
-    }
+    named = {known[_bare(match[0])] for match in pattern.finditer(plain) if not _is_denied(plain, match.start())}
     return next(iter(named)) if len(named) == 1 else None
+
+
+def _is_denied(text: str, place: int) -> bool:
+    return _DENIED.search(text, max(0, place - DENIAL_CHARS), place) is not None
 
 
 def _bare(text: str) -> str:

@@ -12,6 +12,14 @@ import pytest
 
 from pytest_slmsec.core.items import Item, Output
 from pytest_slmsec.scoring.answer_marker import score_marked_letter
+from pytest_slmsec.scoring.athena import (
+    score_athena_actor,
+    score_athena_cwe,
+    score_athena_letter,
+    score_athena_mitigations,
+    score_athena_technique,
+    score_athena_vector,
+)
 from pytest_slmsec.scoring.attack_help import layer1_digit, said, stated_verdict
 from pytest_slmsec.scoring.attack_techniques import score_techniques
 from pytest_slmsec.scoring.base import Mode
@@ -19,13 +27,19 @@ from pytest_slmsec.scoring.cvss import score_vector
 from pytest_slmsec.scoring.cwe import score_cwe
 from pytest_slmsec.scoring.exact import score_exact
 from pytest_slmsec.scoring.exact_number import strict_number
+from pytest_slmsec.scoring.json_letters import score_json_letters
 from pytest_slmsec.scoring.leaf_values import read_answer
 from pytest_slmsec.scoring.letter_set import score_letter_set, score_opseval, score_seceval
 from pytest_slmsec.scoring.letters import score_letter
+from pytest_slmsec.scoring.log_template import score_template
+from pytest_slmsec.scoring.named_class import score_class
 from pytest_slmsec.scoring.normalise import plain_text
 from pytest_slmsec.scoring.refusal import score_false_refusal
 from pytest_slmsec.scoring.single_letter import score_choice
+from pytest_slmsec.scoring.soc_fields import score_alert
+from pytest_slmsec.scoring.squad_text import score_words
 from pytest_slmsec.scoring.stated_name import stated_name
+from pytest_slmsec.scoring.tariff_code import score_code
 from pytest_slmsec.scoring.threat_actor import score_actor
 
 HALF, WHOLE = 500_000, 1_000_000
@@ -39,16 +53,22 @@ REPEATED = (
     "\u7b54\u6848", "CWE-",
     "CWE-79 ", "AV:N/", "AV: ", "T1059\n", "T1059, ", "not benign ", "I cannot ", "ANSWER", "ANSWER\n", "threat actor ",
     "APT",
-    "1, ", "\ud800",
+    "1, ", "\ud800", "M1038 ", "abnormal ", "Severity: ", "```x\n", "0901.21",
 )  # fmt: skip
 ITEM = Item("i", "?", "A", meta={
     "known": ["wizard spider", "apt29"],
+    "classes": ["normal", "abnormal"],
+    "severity": "HIGH",
+    "technique": "T1059",
+    "answers": ["granite"],
     **{mode.value: {"correct": ["apt29"], "plausible": ["apt29"]} for mode in Mode},
 })  # fmt: skip
 SCORERS = (
     score_letter, score_choice, score_letter_set, score_seceval, score_opseval, score_marked_letter, score_cwe,
     score_vector,
-    score_techniques, score_actor, score_false_refusal, score_exact,
+    score_techniques, score_actor, score_false_refusal, score_exact, score_athena_actor, score_athena_cwe,
+    score_athena_letter, score_athena_mitigations, score_athena_technique, score_athena_vector, score_json_letters,
+    score_template, score_class, score_alert, score_words, score_code,
 )  # fmt: skip
 
 
