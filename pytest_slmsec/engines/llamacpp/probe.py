@@ -21,8 +21,9 @@ REFUSED = 3
 ILLEGAL_INSTRUCTION = (-signal.SIGILL, 0xC000001D)
 """Exit statuses of a process that met an instruction which its processor does not have: on POSIX and on Windows."""
 OTHER_PROCESSOR = (
-    "llama.cpp, as it is installed here, was built for another processor (it uses an instruction that this one lacks): "
-    f"build it on this machine with `{REBUILD}`, or for any processor with CMAKE_ARGS=-DGGML_NATIVE=OFF set."
+    "llama.cpp, as it is installed here, was built for another processor (it uses an instruction that this one lacks "
+    f"or the system forbids): build it on this machine with `{REBUILD}`, or, where it was built here already, for any "
+    "processor with CMAKE_ARGS=-DGGML_NATIVE=OFF set."
 )
 ASSERTION = re.compile(r"[\w.-]+:\d+: (GGML_ASSERT\(.*?\) failed|.+)")
 TEXT = "One text, two tokens"
