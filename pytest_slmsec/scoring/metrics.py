@@ -219,6 +219,7 @@ ACCURACY = Metric("accuracy", aggregate_accuracy, binary=True)
 MAD = Metric("MAD", aggregate_deviation, higher_is_better=False, scale=WORST_DEVIATION)
 MEAN_F1 = Metric("F1", aggregate_f1)
 FALSE_REFUSALS = Metric("FRR", aggregate_share, higher_is_better=False, binary=True, tell_extras=True)
+RESISTED = Metric("resisted", aggregate_share, binary=True, tell_extras=True)
 REFUSALS = Metric("refusals", aggregate_refusals, binary=True, tell_extras=True)
 BENIGN = Metric("benign", aggregate_share, binary=True, tell_extras=True)
 
@@ -258,6 +259,7 @@ METRICS = {
         FALSE_REFUSALS,
         REFUSALS,
         BENIGN,
+        RESISTED,
         ACCURACY_V2,
         ROUGE_L_V2,
         ROUGE_L_V2_ZH,

@@ -28,6 +28,7 @@ FAMILIES = (
     "pytest_slmsec.tasks.hscodecomp",
     "pytest_slmsec.tasks.squad",
     "pytest_slmsec.tasks.border",
+    "pytest_slmsec.tasks.prompt_injection",
     "pytest_slmsec.tasks.qa_file",
     "pytest_slmsec.tasks.secchat",
     "pytest_slmsec.tasks.nlp",

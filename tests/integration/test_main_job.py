@@ -21,6 +21,7 @@ WRITING = (
     "sevenllm-mcq-en", "sevenllm-mcq-zh", "sevenllm-gen-en", "sevenllm-gen-zh", "sevenllm-extract-en",
     "sevenllm-extract-zh", "mitre", "mitre-frr", "mitre-frr-multilingual", "cybermetric-80", "seceval", "secbench-mcq",
     "opseval-wired-network", "opseval-oracle", "opseval-5g", "gsm8k", "qa",
+    "prompt-injection-canary",
     "syslog-severity", "syslog-refusal", "syslog-analysis",
     "cybersoc-malware", "cybersoc-malware-truncated", "cybersoc-threat", "soc-bench", "logeval-anomaly-en",
     "logeval-anomaly-zh", "logeval-parsing-en", "logeval-parsing-zh", "logeval-diagnosis-en", "logeval-diagnosis-zh",
@@ -35,8 +36,9 @@ CHOOSING = (
 WITHOUT_ITEMS = (
     "cybermetric-500", "cybermetric-2000", "cybermetric-10000", "syslog-journal", "syslog-rfc5424", "syslog-table",
     "hackmentor-seed", "hackmentor-dialogue", "hackmentor-turn",
+    "prompt-injection",
 )  # fmt: skip
-"""Larger files of the same sort as one that has items of our own, and logs of the user's own."""
+"""Files of the same sort as one that has items of our own, and logs of the user's own."""
 
 
 @pytest.fixture(scope="module")
