@@ -147,6 +147,7 @@ class Output:
         replies: what other models said about `text`, in the order in which they were asked.
         seconds: wall time of this answer alone, where a recorded run or a server's client knows it; None: its share of
             its batch counts.
+        first_token_s: seconds from the request to the first piece of text or thought, where a server streamed it.
     """
 
     text: str | None = None
@@ -161,6 +162,7 @@ class Output:
     seconds: float | None = None
     thought: str | None = None
     thought_tokens: int | None = 0
+    first_token_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,5 +34,7 @@ def check_entry(name: str, entry: Mapping[str, Any], where: str) -> None:
         raise UsageError(f"{where}: model {name!r} needs `location`: a directory or 'hf:org/name'.")
     if not isinstance(entry.get("expected_model", ""), str):
         raise UsageError(f"{where}: `expected_model` of the model {name!r} must be text: the name that it reports.")
+    if not isinstance(entry.get("stream", True), bool):
+        raise UsageError(f"{where}: `stream` of the model {name!r} must be true or false.")
     if not isinstance(entry.get("adapter", ""), str):
         raise UsageError(f"{where}: `adapter` of the model {name!r} must be text: a directory or 'hf:org/name'.")

@@ -60,6 +60,7 @@ class ModelSpec:
             are not those of the run.
         expected_model: the name that the server reports for the model if that is another one, such as the model behind
             a deployment; ``*``, ``?`` and ``[...]`` are wildcards.
+        stream: whether a server that can stream its answers is asked to, for the time to the first token.
         licence, gated: facts for `slmsec list`; a gated model needs an accepted licence and a token.
         chat_template: whether its tokenizer brings one; None: not known here.
         embedded: ships with the project, together with the items it was made for.
@@ -80,6 +81,7 @@ class ModelSpec:
     base_url: str | None = None
     key_variable: str | None = None
     expected_model: str | None = None
+    stream: bool = True
     licence: str | None = None
     gated: bool = False
     chat_template: bool | None = None

@@ -164,7 +164,7 @@ def columns(evaluated: EvaluationResult) -> dict[str, Any]:
     per_item["sha256"] = evaluated.header["item_sha256"]
     if any(row.get("replies") for row in rows):
         per_item["replies"] = [row["replies"] for row in rows]
-    for key in ("cluster", "category"):
+    for key in ("cluster", "category", "first_token_s"):
         if any(row.get(key) is not None for row in rows):
             per_item[key] = [row.get(key) for row in rows]
     if all("prompt_words" in row for row in rows):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean, median
 from typing import Any
 
 from pytest_slmsec.core.items import Score
@@ -12,10 +13,11 @@ from pytest_slmsec.scoring.base import Metric, Mode, Result
 from pytest_slmsec.sentinels.base import Finding
 
 MEASURED = (
-    "prefill_tokens_per_s", "decode_tokens_per_s", "time_to_first_token_s", "peak_rss_bytes", "peak_private_bytes",
-    "peak_gpu_bytes", "gpu_process_bytes", "gpu_used_bytes", "energy_j",
+    "prefill_tokens_per_s", "decode_tokens_per_s", "time_to_first_token_s", "time_to_first_token_mean_s",
+    "peak_rss_bytes", "peak_private_bytes", "peak_gpu_bytes", "gpu_process_bytes", "gpu_used_bytes", "energy_j",
 )  # fmt: skip
 """What a recorded run may have measured."""
+FIRST_TOKEN = ("time_to_first_token_s", "time_to_first_token_mean_s")
 CONSTANT_PER_ITEM = "constant_per_item"
 """Key of the header: what the best constant answer scores on each item."""
 NOT_RECORDED = "the recorded run does not say"
@@ -27,7 +29,8 @@ class Cost:
 
     Attributes:
         prefill_tokens_per_s, decode_tokens_per_s: tokens over seconds, each summed over the batches.
-        time_to_first_token_s: median over batches.
+        time_to_first_token_s, time_to_first_token_mean_s: median and mean over answers that a server streamed, each
+            timed from its own request; else over batches, each timed from its start.
         seconds_per_item: of each item, those of its batch divided by its items. seconds_per_token: of each batch with
             generated text.
         peak_rss_bytes, peak_private_bytes, peak_gpu_bytes: highest reading of all batches.
@@ -38,6 +41,7 @@ class Cost:
     prefill_tokens_per_s: float | None
     decode_tokens_per_s: float | None
     time_to_first_token_s: float | None
+    time_to_first_token_mean_s: float | None
     seconds_per_item: tuple[float, ...]
     seconds_per_token: tuple[float, ...]
     peak_rss_bytes: int | None
@@ -170,12 +174,13 @@ class EvaluationResult:
             return _recorded_cost(recorded, self.measured())
         timings = [batch["timing"] for batch in self.batches]
         readings = [batch["meters"] for batch in self.batches]
-        firsts = sorted(t["time_to_first_token_s"] for t in timings if t["time_to_first_token_s"] is not None)
+        firsts = _first_tokens(self.measured(), timings)
         generating = [t for t in timings if t["new_tokens"]]
         return Cost(
             prefill_tokens_per_s=_rate(timings, "prompt_tokens", "prefill_s"),
             decode_tokens_per_s=_rate(_decoding(generating), "decoded", "decode_s"),
-            time_to_first_token_s=firsts[len(firsts) // 2] if firsts else None,
+            time_to_first_token_s=median(firsts) if firsts else None,
+            time_to_first_token_mean_s=fmean(firsts) if firsts else None,
             seconds_per_item=_seconds(self.measured()),
             seconds_per_token=tuple(t["seconds"] / t["new_tokens"] for t in generating),
             peak_rss_bytes=_highest(readings, "peak_rss_bytes"),
@@ -184,9 +189,27 @@ class EvaluationResult:
             gpu_process_bytes=_highest(readings, "gpu_process_bytes"),
             gpu_used_bytes=_highest(readings, "gpu_used_bytes"),
             energy_j=_total(readings, "energy_j"),
-            reasons={name: why for reading in readings for name, why in reading.get("reasons", {}).items()},
+            reasons={
+                **{name: why for reading in readings for name, why in reading.get("reasons", {}).items()},
+                **({} if firsts else dict.fromkeys(FIRST_TOKEN, self._why_no_first_token(bool(generating)))),
+            },
             notes=tuple(dict.fromkeys(note for batch in self.batches for note in batch["notes"])),
         )
+
+    def _why_no_first_token(self, generated: bool) -> str:
+        if not generated:
+            return "no text was generated"
+        engine = self.header.get("engine") or {}
+        missing = (engine.get("extra") or {}).get("missing") or {}
+        raw = (self.header.get("decoding") or {}).get("raw")
+        why: str = missing.get("raw_streaming" if raw else "chat_streaming", "the engine does not measure it")
+        return why
+
+
+def _first_tokens(rows: Sequence[Mapping[str, Any]], timings: Sequence[Mapping[str, Any]]) -> list[float]:
+    """Seconds to the first token: of each answer, where some were timed one by one, else of each batch."""
+    answers = [row["first_token_s"] for row in rows if row.get("first_token_s") is not None]
+    return answers or [t["time_to_first_token_s"] for t in timings if t["time_to_first_token_s"] is not None]
 
 
 def over_all_benchmarks(results: Sequence[EvaluationResult]) -> list[EvaluationResult]:

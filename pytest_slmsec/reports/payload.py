@@ -34,6 +34,7 @@ def row(case: Case, answer: Answer) -> dict[str, Any]:
         "thought_tokens": output.thought_tokens,
         "hit_limit": output.hit_limit,
         "seconds": answer.seconds,
+        "first_token_s": output.first_token_s,
         "gold": answer.item.gold,
         "cluster": _named(answer.item, "cluster"),
         "category": _named(answer.item, "category"),

@@ -33,12 +33,14 @@ class Row(NamedTuple):
 
 
 class Column(NamedTuple):
-    """A column: heading, the cell of a model, the table it belongs to, and its cell in the line of the benchmark."""
+    """A column: heading, the cell of a model, the table it belongs to, its cell in the line of the benchmark, and which
+    rows need it; without any, it is left out."""
 
     heading: str
     cell: Callable[[Row], str]
     part: str
     title: Callable[[Row], str] = lambda row: ""
+    needed: Callable[[Row], bool] = lambda row: True
 
 
 def number(value: float | None, digits: int = 1) -> str:
@@ -101,6 +103,12 @@ def _engine(row: Row, key: str) -> Any:
     return (row.evaluated.header.get("engine") or {}).get(key)
 
 
+def _is_streamed(row: Row) -> bool:
+    """Whether answers were timed one by one; the time to the first token of a whole batch is its prefill."""
+    streamed = (_engine(row, "extra") or {}).get("streamed") or {}
+    return any(parameters is not None for parameters in streamed.values())
+
+
 SCORES, COSTS = "scores", "costs"
 COLUMNS = (
     Column("items", _items, SCORES),
@@ -110,6 +118,7 @@ COLUMNS = (
     Column("constant", lambda row: "", SCORES, _constant),
     Column("prefill\ntok/s", lambda row: number(row.cost.prefill_tokens_per_s, 0), COSTS),
     Column("decode\ntok/s", lambda row: number(row.cost.decode_tokens_per_s, 0), COSTS),
+    Column("first\ntoken", lambda row: _seconds(row.cost.time_to_first_token_s), COSTS, needed=_is_streamed),
     Column("peak\nmemory", lambda row: size(row.cost.peak_bytes), COSTS),
     Column("model\nsize", lambda row: size(_engine(row, "model_bytes")), COSTS),
     Column("load\ntime", lambda row: _seconds(_engine(row, "load_s")), COSTS),
@@ -176,6 +185,10 @@ def _printed(drawn: Sequence[Any], width: int) -> str:
     return "\n".join(line.rstrip() for line in file.getvalue().splitlines() if line.strip())
 
 
+def _columns(rows: Sequence[Row], parts: Sequence[str]) -> list[Column]:
+    return [column for column in COLUMNS if column.part in parts and any(map(column.needed, rows))]
+
+
 def _empty_table(first: str, columns: Sequence[Column]) -> Any:
     from rich import box
     from rich.table import Table
@@ -191,7 +204,7 @@ def _models_table(rows: Sequence[Row]) -> Any:
     """A line a model with its costs over all benchmarks; of recorded answers a line a recorded run."""
     from rich.text import Text
 
-    columns = [column for column in COLUMNS if column.part == COSTS]
+    columns = _columns(rows, [COSTS])
     table = _empty_table("model", columns)
     for model in dict.fromkeys(row.evaluated.model for row in rows):
         whole = over_all_benchmarks([row.evaluated for row in rows if row.evaluated.model == model])
@@ -205,7 +218,7 @@ def _benchmarks_table(rows: Sequence[Row], parts: Sequence[str]) -> Any:
     """A line a benchmark, with its metric and best constant answer, and below it a line a model."""
     from rich.text import Text
 
-    columns = [column for column in COLUMNS if column.part in parts]
+    columns = _columns(rows, parts)
     table = _empty_table("benchmark\n  model", columns)
     for label in dict.fromkeys(row.evaluated.label for row in rows):
         members = [row for row in rows if row.evaluated.label == label]

@@ -57,7 +57,8 @@ class Timing:
         seconds: wall time of the batch; None for recorded answers.
         prefill_s, decode_s: wall seconds until the first new token of the batch, and after it.
         prompt_tokens, new_tokens: summed over the batch, padding not counted.
-        time_to_first_token_s: seconds from the start of the batch to its first new token.
+        time_to_first_token_s: seconds from the start of the batch to its first new token; for a server, whose requests
+            are timed one by one, the median over its answers.
         items: number of requests in the batch.
     """
 

@@ -9,12 +9,12 @@ from pytest_slmsec.core.items import Choose, Output
 from pytest_slmsec.engines.prompting.raw_texts import pairs
 from pytest_slmsec.engines.server.dialect import (
     Dialect,
-    InvalidAnswer,
     Parameters,
     PromptLogprobs,
     TextRequest,
     TopLogprobs,
 )
+from pytest_slmsec.engines.server.errors import InvalidAnswer
 
 BLANKS = " \t\r\n\u2581\u0120\u010a"
 """White space, and the characters that stand for it in tokens of SentencePiece (U+2581) and byte-level BPE."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pytest_slmsec.core.items import Message
-from pytest_slmsec.engines.server.client import ServerError
 
 Parameters = dict[str, Any]
 """Parameters of a request by name, as plain data."""
@@ -19,10 +18,6 @@ LISTING_ATTEMPTS = 2
 """Few, so that a missing server is reported soon; two, for a server that is just starting."""
 
 
-class InvalidAnswer(ServerError):
-    """The server answered with status 200, but the answer is incomplete or wrong."""
-
-
 @dataclass(frozen=True, slots=True)
 class TextRequest:
     """One request for generated text.
@@ -31,7 +26,7 @@ class TextRequest:
         messages: a conversation; () if `text` is a raw prompt.
         max_new_tokens: the token limit. stop: strings that end the answer.
         top: how many of the likeliest first tokens to return with their log-probabilities; 0 for none.
-        parameters: further ones of the API, of a conversation.
+        parameters: further ones of the API, of a conversation. streaming: those that have the answer streamed.
     """
 
     messages: tuple[Message, ...] = ()
@@ -40,6 +35,7 @@ class TextRequest:
     stop: tuple[str, ...] = ()
     top: int = 0
     parameters: Parameters = field(default_factory=dict)
+    streaming: Parameters = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +56,8 @@ class TextAnswer:
     Attributes:
         ending: ``stop``, ``length``, or the server's own word; None if the server does not say.
         prompt_tokens, new_tokens: as the server counts them.
-        seconds: wall time of the request.
+        seconds: wall time of the request. first_s: until its first piece of text or thought came, where it was
+            streamed. pieces: how many there were.
         thought: what the server sent as the model's reasoning, in a field of its own. thought_tokens: as counted.
         model, fingerprint: the name of the model and of its build, as the server reports them.
         top: the likeliest first tokens. spent: times that the server reports.
@@ -77,6 +74,8 @@ class TextAnswer:
     spent: GenerationTiming | None = None
     thought: str | None = None
     thought_tokens: int | None = None
+    first_s: float | None = None
+    pieces: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +105,7 @@ class ListedModel:
 
 
 class Dialect(Protocol):
-    """The API of a server. Every method raises `ServerError` if a request fails."""
+    """The API of a server. Every method raises `errors.ServerError` if a request fails."""
 
     engine: str
     """The name of the API, for the record."""
@@ -124,6 +123,10 @@ class Dialect(Protocol):
 
     def variable_forms(self, name: str, value: Any) -> list[Parameters]:
         """Parameters that may set a variable of the chat template; empty if the API has none for it."""
+        ...
+
+    def streaming_forms(self) -> list[Parameters]:
+        """Parameters that may have answers streamed, in the order in which they are tried."""
         ...
 
     async def list_models(self) -> list[ListedModel] | None:

@@ -1,51 +1,97 @@
-"""Answers that a server streams although they were asked for whole, or because it only streams.
+"""Answers that a server streams in pieces: read as they come, and joined to the answer that it would give whole.
 
-Source: server-sent events (WHATWG HTML, section 9.2) with the chunks of OpenAI's API: each line ``data: {...}`` holds a
-piece of the answer in ``choices[0].delta`` (or ``choices[0].text``), and ``data: [DONE]`` ends it.
+Sources: server-sent events (WHATWG HTML, section 9.2) with the chunks of OpenAI's API: each line ``data: {...}`` holds
+a piece of the answer in ``choices[0].delta`` (or ``choices[0].text``), and ``data: [DONE]`` ends it. Ollama's API
+(``docs/api.md``) sends one JSON object a line (``application/x-ndjson``), the last of which has ``"done": true``.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-MEDIA_TYPE = "text/event-stream"
-LINE_END = re.compile(r"\r\n|\n|\r")
-"""No other character ends a line here; `str.splitlines` would also split the texts of answers."""
-FIELD, END = "data:", "[DONE]"
+EVENTS, LINES = "text/event-stream", "application/x-ndjson"
+"""Media types of the two kinds of streams."""
+LINE_END = re.compile(rb"\r\n|\n|\r")
+"""No other character ends a line here; `bytes.splitlines` knows the same ones, but loses whether the last one ended."""
+FIELD, END = b"data:", b"[DONE]"
+THOUGHT_FIELDS = ("reasoning_content", "reasoning", "thinking")
+"""Where servers put the model's reasoning: vLLM, SGLang, llama.cpp and DeepSeek; newer vLLM, OpenRouter and Groq; and
+Ollama and some proxies of it."""
+TEXT_FIELDS = ("content", "text", "response", "refusal", "tool_calls", *THOUGHT_FIELDS)
+"""Where a piece holds something that the model wrote."""
 
 
 class CutOff(ValueError):
     """The stream ended before the answer did."""
 
 
+class TextWatch:
+    """Watches a stream as it comes: when its first piece with a text or thought was complete, and how many there were.
+
+    Attributes:
+        first_s: seconds that `feed` was given with that piece; None: there was none so far.
+        pieces: how many pieces held a text or thought.
+    """
+
+    def __init__(self, media_type: str) -> None:
+        self._lines = media_type.startswith((EVENTS, LINES))
+        self._rest = b""
+        self.first_s: float | None = None
+        self.pieces = 0
+
+    def feed(self, chunk: bytes, seconds: float) -> None:
+        """Take the next bytes in, which may end anywhere. `seconds`: since the request."""
+        if not self._lines:
+            return
+        *whole, self._rest = LINE_END.split(self._rest + chunk)
+        self.pieces += sum(_has_text(line.removeprefix(FIELD)) for line in whole)
+        if self.pieces and self.first_s is None:
+            self.first_s = seconds
+
+
+def _has_text(line: bytes) -> bool:
+    try:
+        piece = json.loads(line)
+    except (ValueError, RecursionError):
+        return False  # a comment, an end, or damaged: then the whole answer tells
+    if not isinstance(piece, dict):
+        return False
+    choice = _first_choice(piece)
+    places = (piece, piece.get("message"), choice, choice.get("delta"))
+    return any(place.get(name) for place in places if isinstance(place, Mapping) for name in TEXT_FIELDS)
+
+
 def is_stream(media_type: str, content: bytes) -> bool:
-    """Whether a response is a stream of events; some servers do not say so in its media type."""
-    return media_type.startswith(MEDIA_TYPE) or content.lstrip()[: len(FIELD)] == FIELD.encode()
+    """Whether a response is a stream; some servers do not say so in its media type."""
+    return media_type.startswith((EVENTS, LINES)) or content.lstrip()[: len(FIELD)] == FIELD
 
 
-def whole_answer(content: bytes) -> dict[str, Any]:
+def whole_answer(media_type: str, content: bytes) -> dict[str, Any]:
     """The answer as the API gives it without streaming; an error in the stream stands for the whole answer.
 
     Raises:
         CutOff: the stream has neither an end nor a finish reason. ValueError: a piece is no JSON object.
     """
+    return _of_lines(content) if media_type.startswith(LINES) else _of_events(content)
+
+
+def _of_events(content: bytes) -> dict[str, Any]:
     value: dict[str, Any] = {}
     choice: dict[str, Any] = {"index": 0, "finish_reason": None}
     ended = False
-    for data in _data(content):
+    for line in LINE_END.split(content):
+        if not line.startswith(FIELD):
+            continue  # a comment or another field
+        data = line.removeprefix(FIELD).strip()
         if data == END:
             ended = True
             continue
-        piece = json.loads(data)
-        if not isinstance(piece, dict):
-            raise ValueError("a piece of the stream is no JSON object")
+        piece = _piece(data)
         value |= {key: part for key, part in piece.items() if key != "choices" and part is not None}
-        pieces = piece.get("choices")
-        if isinstance(pieces, list) and pieces and isinstance(pieces[0], dict):
-            _add_choice(choice, pieces[0])
+        _add_choice(choice, _first_choice(piece))
     if value.get("error"):
         return value
     if not ended and choice["finish_reason"] is None:
@@ -53,26 +99,52 @@ def whole_answer(content: bytes) -> dict[str, Any]:
     return {**value, "choices": [choice]}
 
 
-def _data(content: bytes) -> Iterator[str]:
-    """What stands behind ``data:``, one event after the other; comments and other fields are left out."""
-    for line in LINE_END.split(content.decode("utf-8", "replace")):
-        if line.startswith(FIELD):
-            yield line.removeprefix(FIELD).strip()
+def _of_lines(content: bytes) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for piece in map(_piece, filter(bytes.strip, LINE_END.split(content))):
+        if piece.get("error"):
+            return piece
+        message = piece.pop("message", None)
+        if isinstance(message, dict):
+            _add_message(value, message)
+        for key, part in piece.items():
+            _add(value, key, part, joins=key in ("response", "thinking", "logprobs"))
+    if not value.get("done"):
+        raise CutOff("the stream has no end")
+    return value
+
+
+def _piece(data: bytes) -> dict[str, Any]:
+    piece = json.loads(data.decode("utf-8", "replace"))
+    if not isinstance(piece, dict):
+        raise ValueError("a piece of the stream is no JSON object")
+    return piece
+
+
+def _first_choice(piece: Mapping[str, Any]) -> dict[str, Any]:
+    choices = piece.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices else None
+    return first if isinstance(first, dict) else {}
 
 
 def _add_choice(choice: dict[str, Any], piece: Mapping[str, Any]) -> None:
     """Add one piece: texts and lists of log-probabilities are joined, and any other value replaces the one before."""
     for key, part in piece.items():
         if key == "delta" and isinstance(part, dict):
-            message = choice.setdefault("message", {})
-            for name, text in part.items():
-                _add(message, name, text, joins=name != "role")
+            _add_message(choice, part)
         elif key == "logprobs" and isinstance(part, dict):
             logprobs = choice.setdefault("logprobs", {})
             for name, values in part.items():
                 _add(logprobs, name, values, joins=True)
         elif key != "index":
             _add(choice, key, part, joins=key == "text")
+
+
+def _add_message(found: dict[str, Any], piece: Mapping[str, Any]) -> None:
+    """Add a piece of a turn to ``found["message"]``."""
+    message = found.setdefault("message", {})
+    for name, part in piece.items():
+        _add(message, name, part, joins=name != "role")
 
 
 def _add(found: dict[str, Any], key: str, part: Any, joins: bool) -> None:

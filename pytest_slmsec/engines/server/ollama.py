@@ -15,11 +15,10 @@ from typing import Any
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.engines.server.address import address_of, key_of
-from pytest_slmsec.engines.server.client import Client, JsonAnswer, RequestRefused
+from pytest_slmsec.engines.server.client import Client
 from pytest_slmsec.engines.server.dialect import (
     LISTING_ATTEMPTS,
     GenerationTiming,
-    InvalidAnswer,
     ListedModel,
     Parameters,
     PromptLogprobs,
@@ -31,8 +30,11 @@ from pytest_slmsec.engines.server.dialect import (
     prompt_count,
     text_of,
 )
-from pytest_slmsec.engines.server.engine import ServerEngine, start
+from pytest_slmsec.engines.server.engine import ServerEngine
+from pytest_slmsec.engines.server.errors import InvalidAnswer, RequestRefused
 from pytest_slmsec.engines.server.openai_ import token_pairs
+from pytest_slmsec.engines.server.responses import JsonAnswer
+from pytest_slmsec.engines.server.start import start
 
 DEFAULT_URL = "http://localhost:11434"
 CONTEXT_TOKENS = 8192
@@ -62,6 +64,10 @@ class Ollama:
     def variable_forms(self, name: str, value: Any) -> list[Parameters]:
         """`think` for the variables that switch thinking; Ollama passes no others to its templates."""
         return [{"think": value}] if name in THINK_VARIABLES else []
+
+    def streaming_forms(self) -> list[Parameters]:
+        """One JSON object a line, the counts and times in the last."""
+        return [{"stream": True}]
 
     async def list_models(self) -> list[ListedModel] | None:
         """``GET /api/tags``; the context length of the model itself from ``POST /api/show``."""
@@ -96,7 +102,9 @@ class Ollama:
         body = {"model": self._model, "stream": False, "truncate": False, "shift": False, "options": options}
         path = "/api/chat" if ask.messages else "/api/generate"
         parameters = ask.parameters if ask.messages else {}
-        return _text_answer(await self._client.post(path, {**body, **asked, **top, **parameters}, attempts))
+        return _text_answer(
+            await self._client.post(path, {**body, **asked, **top, **parameters, **ask.streaming}, attempts)
+        )
 
     async def generate_adapting(self, ask: TextRequest) -> TextAnswer:
         """As `generate`: Ollama ignores parameters that it does not know."""
@@ -138,6 +146,8 @@ def _text_answer(answered: JsonAnswer) -> TextAnswer:
         model=text_of(value.get("model")),
         top=token_pairs([*(first.get("top_logprobs") or ()), first]) if isinstance(first, dict) else None,
         spent=_timing(value),
+        first_s=answered.first_s,
+        pieces=answered.pieces,
     )
 
 

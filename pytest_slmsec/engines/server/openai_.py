@@ -15,11 +15,10 @@ from typing import Any
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.engines.server.address import KEY_VARIABLES, address_of, key_of
-from pytest_slmsec.engines.server.client import Client, JsonAnswer, KeyRefused, RequestRefused, RetriesExhausted
+from pytest_slmsec.engines.server.client import Client
 from pytest_slmsec.engines.server.dialect import (
     LISTING_ATTEMPTS,
     GenerationTiming,
-    InvalidAnswer,
     ListedModel,
     Parameters,
     PromptLogprobs,
@@ -32,7 +31,11 @@ from pytest_slmsec.engines.server.dialect import (
     prompt_count,
     text_of,
 )
-from pytest_slmsec.engines.server.engine import ServerEngine, start
+from pytest_slmsec.engines.server.engine import ServerEngine
+from pytest_slmsec.engines.server.errors import InvalidAnswer, KeyRefused, RequestRefused, RetriesExhausted
+from pytest_slmsec.engines.server.event_stream import THOUGHT_FIELDS
+from pytest_slmsec.engines.server.responses import JsonAnswer
+from pytest_slmsec.engines.server.start import start
 
 MOST_STOPS = 4
 """The API refuses more stop strings. The engine cuts the answer at all of them itself."""
@@ -40,11 +43,8 @@ CHAT, COMPLETIONS = "/chat/completions", "/completions"
 TEMPLATE_VARIABLES, EFFORT = "chat_template_kwargs", "reasoning_effort"
 NEW_LIMIT = "max_completion_tokens"
 OPTIONAL = ("seed", "temperature")
-STREAMING: Mapping[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
-"""For servers that refuse to answer at once."""
-THOUGHT_FIELDS = ("reasoning_content", "reasoning", "thinking")
-"""Where servers put the model's reasoning: vLLM, SGLang, llama.cpp and DeepSeek; newer vLLM, OpenRouter and Groq; and
-some proxies of Ollama."""
+STREAMING: Parameters = {"stream": True, "stream_options": {"include_usage": True}}
+"""Without `stream_options`, OpenAI's own server leaves the token counts out of a stream."""
 CONTEXT_KEYS = ("max_model_len", "context_length", "context_window", "n_ctx", "n_ctx_train")
 
 
@@ -77,6 +77,10 @@ class OpenAI:
         variable: Parameters = {TEMPLATE_VARIABLES: {name: value}}
         return [{EFFORT: value}, variable] if name == EFFORT else [variable]
 
+    def streaming_forms(self) -> list[Parameters]:
+        """With token counts; some servers send these anyway, and refuse to be asked for them."""
+        return [STREAMING, {"stream": True}]
+
     async def list_models(self) -> list[ListedModel] | None:
         """``GET /models``."""
         try:
@@ -97,7 +101,8 @@ class OpenAI:
     async def generate(self, ask: TextRequest, attempts: int | None = None) -> TextAnswer:
         """``POST /chat/completions``, or ``/completions`` for a raw text."""
         path, asked = (CHAT, self._chat(ask)) if ask.messages else (COMPLETIONS, self._raw(ask))
-        return _text_answer(await self._client.post(path, {"model": self._model, **asked, **self._fixed}, attempts))
+        body = {"model": self._model, **asked, **self._fixed, **ask.streaming}
+        return _text_answer(await self._client.post(path, body, attempts))
 
     async def generate_adapting(self, ask: TextRequest) -> TextAnswer:
         """As `generate`; if a refusal names a parameter, the request is repeated without it."""
@@ -186,6 +191,8 @@ def _text_answer(answered: JsonAnswer) -> TextAnswer:
         fingerprint=text_of(value.get("system_fingerprint")),
         top=first_top(logprobs) if isinstance(logprobs, dict) else None,
         spent=_timing(value.get("timings")),
+        first_s=answered.first_s,
+        pieces=answered.pieces,
     )
 
 

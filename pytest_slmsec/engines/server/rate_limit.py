@@ -1,12 +1,22 @@
-"""Waiting for a server that asks to wait: a limit of requests or tokens a minute (429 with Retry-After)."""
+"""Waiting for a server that asks to wait: a limit of requests or tokens a minute (429 with Retry-After).
+
+Source of Retry-After: RFC 9110, section 10.2.3.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import re
 import time
+from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
 
 TOLD_FROM_S = 5.0
 """Shorter waits are not worth a line."""
+WAIT_IN_WORDS = re.compile(
+    r"(?:try again|retry|wait)(?: in| after| for)? (?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?) ?s)?", re.IGNORECASE
+)
+"""In ``Please try again in 1m5s.``, ``Please retry after 26 seconds.``, ``Please retry in 34.07s.``"""
 
 
 class RateLimit:
@@ -64,3 +74,47 @@ class Patience:
             return False
         self._waited_s += wait_s
         return True
+
+
+class Notices:
+    """Passes the notices of a rate limit on, each once, in the thread that waits for its answers."""
+
+    def __init__(self, limit: RateLimit, notice: Callable[[str], None] | None) -> None:
+        self._lines, self._notice = limit.notices, notice
+        self._told = len(self._lines)
+
+    def tell(self) -> None:
+        """Pass on what is new."""
+        fresh = self._lines[self._told :]
+        self._told += len(fresh)
+        if self._notice is not None:
+            for line in fresh:
+                self._notice(line)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds in the header Retry-After (a number or a date); None if it is missing or invalid.
+
+    ``retry-after-ms``, which OpenAI and Azure send as well, is more exact.
+    """
+    milliseconds = headers.get("retry-after-ms", "").strip()
+    if milliseconds.isascii() and milliseconds.isdecimal():
+        return int(milliseconds) / 1000
+    text = headers.get("retry-after", "").strip()
+    if not text:
+        return None
+    if text.replace(".", "", 1).isdecimal() and text.isascii():
+        return float(text)
+    try:
+        return max(parsedate_to_datetime(text).timestamp() - time.time(), 0.0)
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def wait_in(said: str) -> float | None:
+    """Seconds that a message about a rate limit asks to wait; None if it names no time."""
+    found = WAIT_IN_WORDS.search(said)
+    if found is None:
+        return None
+    hours, minutes, seconds = (float(text or 0) for text in found.groups())
+    return 3600 * hours + 60 * minutes + seconds or None

@@ -15,8 +15,8 @@ from pytest_slmsec.core.items import Message
 from pytest_slmsec.core.open_thoughts import closes_unopened
 from pytest_slmsec.core.thoughts import separate
 from pytest_slmsec.engines.common.settings import ThinkingSettings
-from pytest_slmsec.engines.server.client import ServerError
 from pytest_slmsec.engines.server.dialect import Dialect, Parameters, TextAnswer, TextRequest
+from pytest_slmsec.engines.server.errors import ServerError
 
 QUESTION = "Which port does HTTPS use? Answer with a number."
 PROBE_TOKENS = 64

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from serverasks import letters, on_items, question
 
-from pytest_slmsec.engines.server.event_stream import CutOff, whole_answer
+from pytest_slmsec.engines.server.event_stream import EVENTS, CutOff, whole_answer
 
 
 def events(*pieces, end="data: [DONE]\n\n"):
@@ -74,15 +74,19 @@ def test_an_error_in_the_stream_is_an_error(serve):
 
 @given(st.lists(st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=6), min_size=1, max_size=6))
 def test_the_pieces_of_a_text_are_joined_in_order(texts):
-    found = whole_answer(events(*map(delta, texts)))
+    found = whole_answer(EVENTS, events(*map(delta, texts)))
     assert found["choices"][0]["message"]["content"] == "".join(texts)
 
 
 def test_comments_and_blank_lines_are_no_pieces():
     content = b": keep-alive\n\nevent: message\n" + events(delta("A", finish_reason="stop"), end="")
-    assert whole_answer(content)["choices"][0] == {"index": 0, "finish_reason": "stop", "message": {"content": "A"}}
+    assert whole_answer(EVENTS, content)["choices"][0] == {
+        "index": 0,
+        "finish_reason": "stop",
+        "message": {"content": "A"},
+    }
 
 
 def test_a_stream_without_any_end_is_cut_off():
     with pytest.raises(CutOff):
-        whole_answer(events(delta("A"), end=""))
+        whole_answer(EVENTS, events(delta("A"), end=""))

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from serverasks import on_items, question
 
 from pytest_slmsec.engines.common.base import Capability
-from pytest_slmsec.engines.server.client import _wait_in
 from pytest_slmsec.engines.server.dialect import ending_of
 from pytest_slmsec.engines.server.error_answers import error_in
+from pytest_slmsec.engines.server.rate_limit import wait_in
 
 
 def in_choice(choice, usage=None):
@@ -163,4 +163,4 @@ def test_an_answer_with_an_empty_error_is_an_answer(value):
     ],
 )
 def test_the_wait_that_a_message_asks_for(said, seconds):
-    assert _wait_in(said) == seconds
+    assert wait_in(said) == seconds

@@ -10,7 +10,7 @@ from pytest_slmsec.core.errors import ModelError, UsageError
 from pytest_slmsec.core.items import Choose, Generate, Message
 from pytest_slmsec.core.model_registry import check_entry
 from pytest_slmsec.engines.common.base import Capability, unable
-from pytest_slmsec.engines.server.probe import is_expected, same_model
+from pytest_slmsec.engines.server.model_names import is_expected, same_model
 
 
 def raw_options(*choices):
