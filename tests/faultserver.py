@@ -24,11 +24,12 @@ class FaultServer:
             ``status`` or (status, headers), ``hang``, ``html``, ``drop``, ``cut``, ``invalid``, ``list``; or a
             dict, which is merged into the answer; or a callable, which changes it (bytes are sent as they are).
         answer: text of an answer, of (path, body). asked: all bodies, in order. headers: of the last request.
+        streams: it answers in pieces, a character each, where it is asked to.
         most_at_once: highest number of requests that were in work together.
     """
 
-    def __init__(self, model="toy", answer=None, fault=None, logprobs=True, counts=True):
-        self.model, self.logprobs, self.counts = model, logprobs, counts
+    def __init__(self, model="toy", answer=None, fault=None, logprobs=True, counts=True, streams=False):
+        self.model, self.logprobs, self.counts, self.streams = model, logprobs, counts, streams
         self.answer = answer or (lambda path, body: "Answer: A")
         self.fault = fault or (lambda path, body, n: None)
         self.asked, self.headers, self.seen = [], {}, Counter()
@@ -56,6 +57,29 @@ class FaultServer:
 def prompt_of(body):
     """The last turn, or the raw text."""
     return body["messages"][-1]["content"] if "messages" in body else body.get("prompt", "")
+
+
+def pieces_of(value, body):
+    """A whole answer as the pieces of a stream, with a token's worth of text each."""
+    if "choices" not in value:
+        message = value.get("message", {})
+        key, text = ("message", message.get("content")) if message else ("response", value["response"])
+        texts = [{"message": {**message, "content": char}} if key == "message" else {key: char} for char in text]
+        rest = {name: part for name, part in value.items() if name not in ("message", "response")}
+        return [{"model": value["model"], **one, "done": False} for one in texts] + [rest]
+    (choice,) = value["choices"]
+    parts = {name: part for name, part in choice.items() if name not in ("message", "text", "finish_reason")}
+    if "text" in choice:
+        deltas = [{"text": char} for char in choice["text"]]
+    else:
+        texts = {name: part for name, part in choice["message"].items() if name != "role" and isinstance(part, str)}
+        deltas = [{"delta": {"role": "assistant", "content": ""}}]
+        deltas += [{"delta": {name: char}} for name, text in sorted(texts.items(), reverse=True) for char in text]
+    ends = [{**parts, "finish_reason": choice["finish_reason"]}]
+    pieces = [{"model": value["model"], "choices": [{"index": 0, **one}]} for one in [*deltas, *ends]]
+    if (body.get("stream_options") or {}).get("include_usage") and "usage" in value:
+        pieces.append({"model": value["model"], "choices": [], "usage": value["usage"]})
+    return pieces
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -107,7 +131,25 @@ class Handler(BaseHTTPRequestHandler):
             return
         value = self.value(body)
         value = fault(value) if callable(fault) else {**value, **(fault if isinstance(fault, dict) else {})}
+        if self.owner.streams and body.get("stream") and isinstance(value, dict):
+            self.stream(pieces_of(value, body), cut=fault == "cut")
+            return
         self.send(value if isinstance(value, bytes) else json.dumps(value).encode(), cut=fault == "cut")
+
+    def stream(self, pieces, cut):
+        """Send each piece by itself; cut: break off in the middle."""
+        ollama = self.path.startswith("/api/")
+        self.send_response(200)
+        self.send_header("Content-Type", "application/x-ndjson" if ollama else "text/event-stream; charset=utf-8")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        texts = [json.dumps(piece) for piece in pieces]
+        texts = [f"{text}\n" for text in texts] if ollama else [f"data: {text}\n\n" for text in [*texts, "[DONE]"]]
+        for text in texts[: len(texts) // 2] if cut else texts:
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(text), text.encode()))
+        if not cut:
+            self.wfile.write(b"0\r\n\r\n")
+        self.close_connection = self.close_connection or cut
 
     def send(self, content, status=200, headers=None, cut=False):
         self.send_response(status)

@@ -257,3 +257,23 @@ def test_what_cannot_be_used_is_one_sentence(suite, args, says):
     result = suite.pytester.runpytest_inprocess(*args)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([says])
+
+
+def test_a_streamed_run_tells_the_time_to_the_first_token(suite):
+    with FaultServer(answer=say, streams=True) as server:
+        result = run(suite, server, "--benchmark-json=run.json")
+    result.stdout.re_match_lines([r".*decode +first +peak", r".*tok/s +token +memory"])
+    saved = json.loads((suite.pytester.path / "run.json").read_text("utf-8"))
+    info = next(one for one in saved["benchmarks"] if ":latency[" in one["name"])["extra_info"]
+    firsts = saved["slmsec"]["groups"][0]["items"]["first_token_s"]
+    assert min(firsts) <= info["time_to_first_token_s"] <= max(firsts)
+    assert min(firsts) <= info["time_to_first_token_mean_s"] <= max(firsts)
+
+
+def test_without_a_stream_the_record_says_why_there_is_no_time_to_the_first_token(suite, server):
+    result = run(suite, server, "--benchmark-json=run.json")
+    assert "token " not in result.stdout.str().partition("decode")[2].partition("size")[0]
+    saved = json.loads((suite.pytester.path / "run.json").read_text("utf-8"))
+    info = next(one for one in saved["benchmarks"] if ":latency[" in one["name"])["extra_info"]
+    assert info["time_to_first_token_s"] is None
+    assert "sends its answer whole" in info["reasons"]["time_to_first_token_s"]
