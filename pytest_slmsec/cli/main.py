@@ -18,7 +18,7 @@ from pytest_slmsec.core.model_names import parse_model
 from pytest_slmsec.core.model_registry import Registry, shipped_registry
 from pytest_slmsec.core.models import DTYPES
 from pytest_slmsec.core.version import __version__
-from pytest_slmsec.core.wrap import columns, for_stderr
+from pytest_slmsec.core.wrap import columns, for_stderr, wrapped
 from pytest_slmsec.quantize.registry import QUANTIZERS
 from pytest_slmsec.tasks.registry import tasks
 
@@ -212,8 +212,13 @@ def _plan(args: argparse.Namespace) -> int:
     if args.items is not None and args.items < 1:
         raise UsageError(f"--items={args.items}: must be a whole number of at least 1.")
     planned = [Planned(task.name, task, args.items or task.n_items) for task in tasks().values()]
+    sized = [one for one in planned if one.n]
     gate = read_gate(Path.cwd(), args.preset)
-    print("\n".join(plan_table(planned, gate, columns(), _stored_bases(args.baseline, gate))))
+    print("\n".join(plan_table(sized, gate, columns(), _stored_bases(args.baseline, gate))))
+    unsized = [one.label for one in planned if not one.n]
+    if unsized:
+        why = "they have as many items as your files hold; name a number with --items"
+        print("\n".join(wrapped(f"Not planned: {', '.join(unsized)}: {why}.", columns())))
     return 0
 
 

@@ -106,7 +106,7 @@ def test_differences_a_rounding_error_beyond_the_scale_are_cut():
     with pytest.raises(UsageError, match=r"Item 3 of 3 has the difference -1\.5; it must be finite and within \+-1, "):
         checked_differences([0.0, 0.0, -1.5], 0.02, 1.0)
     with pytest.raises(UsageError, match=r"an array of shape \(1, 2\)"):
-        checked_differences([[0.0, 0.0]], 0.02, 1.0)
+        checked_differences(np.zeros((1, 2)), 0.02, 1.0)
 
 
 @given(OUTCOMES, st.randoms())

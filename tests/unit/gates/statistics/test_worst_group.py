@@ -19,17 +19,21 @@ def counts(draw):
     return lost, draw(st.integers(0, n - lost)), n
 
 
+def judged_at(level, counted):
+    lost, gained, n = counted
+    return binary_gate(lost, gained, n, MARGIN, level, level)
+
+
 def judged(groups):
-    usual = {name: binary_gate(*group, MARGIN, ALPHA, ALPHA) for name, group in groups.items()}
-    level = ALPHA / len(groups)
-    return worst_group_gate(usual, {name: binary_gate(*group, MARGIN, level, level) for name, group in groups.items()})
+    usual = {name: judged_at(ALPHA, group) for name, group in groups.items()}
+    return worst_group_gate(usual, {name: judged_at(ALPHA / len(groups), group) for name, group in groups.items()})
 
 
 def test_one_collapsed_technique_fails_although_the_mean_is_unchanged():
     groups = {f"T{1000 + number}": (0, 3, 40) for number in range(13)} | {"T1059": (39, 0, 40)}
-    total = [sum(group[column] for group in groups.values()) for column in range(3)]
-    assert total == [39, 39, 560]
-    assert binary_gate(*total, 0.05).verdict is Verdict.PASS
+    lost, gained, n = (sum(group[column] for group in groups.values()) for column in range(3))
+    assert (lost, gained, n) == (39, 39, 560)
+    assert binary_gate(lost, gained, n, 0.05).verdict is Verdict.PASS
     found = judged(groups)
     assert found.verdict is Verdict.FAIL
     assert found.details["worst"] == "T1059"
@@ -57,7 +61,7 @@ def test_another_category_never_makes_a_pass_of_what_was_none(groups, more):
 
 @given(counts())
 def test_a_single_category_is_judged_as_it_would_be_alone(group):
-    alone = binary_gate(*group, MARGIN, ALPHA, ALPHA)
+    alone = judged_at(ALPHA, group)
     found = judged({"all": group})
     assert (found.verdict, found.lower, found.upper, found.p_fail) == (
         alone.verdict, alone.lower, alone.upper, alone.p_fail,

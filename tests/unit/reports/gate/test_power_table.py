@@ -65,7 +65,9 @@ def test_where_each_benchmark_is_a_fact_none_is_too_small():
 
 
 def test_the_table_fits_eighty_columns_with_every_built_in_benchmark():
-    assert max(map(len, plan_table([planned(name) for name in tasks()], NIGHTLY, 80))) <= 80
+    assert (
+        max(map(len, plan_table([planned(name) for name, task in tasks().items() if task.n_items], NIGHTLY, 80))) <= 80
+    )
 
 
 def test_what_the_columns_mean_is_wrapped():
