@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pytest_slmsec.core.errors import SlmsecError, UsageError
 from pytest_slmsec.gates.statistics.bradley_terry import (
     Rating,
     Verdict,
@@ -14,8 +16,12 @@ from pytest_slmsec.gates.statistics.bradley_terry import (
     first_position,
     tallies,
 )
+from pytest_slmsec.gates.statistics.judged_pairs import judged_gate
+from pytest_slmsec.gates.statistics.margins import read_margin
+from pytest_slmsec.gates.statistics.result import GateResult
+from pytest_slmsec.gates.statistics.result import Verdict as Verdicts
 from pytest_slmsec.scoring.metrics import wilson_interval
-from pytest_slmsec.tasks.verdicts import read_verdicts
+from pytest_slmsec.tasks.verdicts import read_judged, read_verdicts
 
 
 def arena(files: Sequence[Path], models: Sequence[str], with_elo: bool, json_file: Path | None) -> int:
@@ -38,6 +44,47 @@ def arena(files: Sequence[Path], models: Sequence[str], with_elo: bool, json_fil
     if json_file is not None:
         json_file.write_text(json.dumps(_plain(verdicts, ratings), indent=1) + "\n", encoding="utf-8")
     return 0
+
+
+def judge_gate(files: Sequence[Path], pair: str, margin: str, json_file: Path | None) -> int:
+    """Print whether a judge preferred the candidate as often as its base.
+
+    Args:
+        files: verdicts with their judge and answers. pair: ``CANDIDATE,BASE``. margin: such as ``5pt``.
+        json_file: gets the result, and of each verdict the item, the order, the digests of both answers and its text.
+
+    Returns:
+        Exit status: 0 PASS, 1 FAIL, 2 INCONCLUSIVE, 3 ERROR, with a sentence.
+    """
+    try:
+        candidate, base = _two_names(pair)
+        judged = [verdict for file in files for verdict in read_judged(file)]
+        result = judged_gate(judged, candidate, base, read_margin(margin, "--margin").of(0.5))
+    except SlmsecError as error:
+        print(f"slmsec: error: {error}", file=sys.stderr)
+        return Verdicts.ERROR.exit_code
+    print("\n".join(told(result, candidate, base)))
+    if json_file is not None:
+        content = {"gate": result.to_json(), "verdicts": [verdict._asdict() for verdict in judged]}
+        json_file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    return result.verdict.exit_code
+
+
+def _two_names(pair: str) -> tuple[str, str]:
+    names = [name.strip() for name in pair.split(",")]
+    if len(names) != 2 or not all(names) or names[0] == names[1]:
+        raise UsageError(f"--gate={pair}: write the candidate and its base, two different models: --gate=NEW,OLD.")
+    return names[0], names[1]
+
+
+def told(result: GateResult, candidate: str, base: str) -> list[str]:
+    """The lines to print of a judge's gate."""
+    share, inconsistent = 100 * result.details["win_share"], 100 * result.details["inconsistent"]
+    bounds = [None if bound is None else 100 * (0.5 - bound) for bound in (result.upper, result.lower)]
+    ends = " .. ".join("?" if bound is None else f"{bound:.1f}" for bound in bounds)
+    return [f"{candidate} against {base}: win share {share:.1f} % ({ends}) of {result.n} pairs, {inconsistent:.1f} % "
+            f"of them inconsistent; at least {100 * (0.5 - result.margin):.1f} % is asked for.",
+            *result.reasons, f"JUDGE'S GATE: {result.verdict.value}"]  # fmt: skip
 
 
 def _elo(verdicts: Sequence[Verdict]) -> dict[str, Rating]:

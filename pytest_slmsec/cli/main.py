@@ -186,6 +186,14 @@ def _add_arena(commands: Any) -> None:
     rating.add_argument("--models", metavar="NAME,NAME", help="models that may occur (default: any)")
     rating.add_argument("--elo", action="store_true", help="Elo ratings, which depend on the order of the lines")
     rating.add_argument("--json", type=Path, metavar="FILE", help="write every number to FILE")
+    rating.add_argument(
+        "--gate", metavar="NEW,OLD",
+        help="instead, judge NEW against OLD by the verdicts of a judge on both orders of each pair (exit status "
+        "0 PASS, 1 FAIL, 2 INCONCLUSIVE, 3 ERROR)",
+    )  # fmt: skip
+    rating.add_argument(
+        "--margin", default="5pt", metavar="POINTS", help="tolerated win share below 50 %% (default: 5pt)"
+    )
     rating.set_defaults(run=_arena)
 
 
@@ -257,8 +265,10 @@ def _sentinels(args: argparse.Namespace) -> int:
 
 
 def _arena(args: argparse.Namespace) -> int:
-    from pytest_slmsec.cli.arena import arena
+    from pytest_slmsec.cli.arena import arena, judge_gate
 
+    if args.gate is not None:
+        return judge_gate(args.files, args.gate, args.margin, args.json)
     models = [name.strip() for name in args.models.split(",")] if args.models else []
     return arena(args.files, models, args.elo, args.json)
 

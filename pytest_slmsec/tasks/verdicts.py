@@ -5,10 +5,12 @@ publishes its 6505 verdicts in this form."""
 from __future__ import annotations
 
 import difflib
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from pytest_slmsec.gates.statistics.bradley_terry import FIRST, POINTS, SECOND, Verdict
+from pytest_slmsec.gates.statistics.judged_pairs import Judged
 from pytest_slmsec.tasks.records import Record, read_json_lines
 from pytest_slmsec.tasks.tsv import shown
 
@@ -26,6 +28,30 @@ def read_verdicts(path: Path, models: Sequence[str] = ()) -> list[Verdict]:
             places, and an empty answer.
     """
     return [_verdict(row, models) for row in read_json_lines(path)]
+
+
+def read_judged(path: Path) -> list[Judged]:
+    """The verdicts of a judge: rows as above that also hold `item`, `judge`, `answer_a` and `answer_b`, and may hold
+    `cluster` and `raw` (what the judge said).
+
+    Raises:
+        DataUnavailable, DataError: as `read_verdicts`; also for a missing field.
+    """
+    return [_judged(row) for row in read_json_lines(path)]
+
+
+def _judged(row: Record) -> Judged:
+    plain = _verdict(row, ())
+    answers = row.text("answer_a"), row.text("answer_b")
+    digests = _sha256(answers[0]), _sha256(answers[1])
+    item, raw = row.text("item"), row.value.get("raw", row.text("win"))
+    cluster, (first, second) = row.value.get("cluster", item), answers
+    return Judged(item, str(cluster), row.text("judge"), plain.first, plain.second, plain.points, *digests,
+                  len(first), len(second), str(raw))  # fmt: skip
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _verdict(row: Record, models: Sequence[str]) -> Verdict:

@@ -104,3 +104,37 @@ def test_the_published_counts_against_a_service_are_found_again():
     assert (found.pop(small), found.pop(large)) == ((32, 32, 81), (29, 59, 57))
     assert (rows.pop(small), rows.pop(large)) == ((29, 35, 81), (32, 56, 57))
     assert found == rows
+
+
+# The judge's gate.
+
+
+def judged_rows(wins, losses):
+    """Rows in both orders; the candidate x wins where its answer says so."""
+    rows = []
+    for number in range(wins + losses):
+        best = "x" if number < wins else "y"
+        answers = {"x": f"answer {number} of x", "y": f"answer {number} of y"}
+        for first, second in (("x", "y"), ("y", "x")):
+            rows.append({"item": str(number), "judge": "umpire", "model_a": first, "model_b": second,
+                         "answer_a": answers[first], "answer_b": answers[second],
+                         "win": "model_a" if first == best else "model_b", "raw": f"I take {best}."})  # fmt: skip
+    return rows
+
+
+@pytest.mark.parametrize(("wins", "losses", "status", "word"), [(400, 300, 0, "PASS"), (200, 500, 1, "FAIL")])
+def test_a_judge_s_verdicts_decide_when_asked(tmp_path, capsys, wins, losses, status, word):
+    path = write(tmp_path, *judged_rows(wins, losses))
+    assert main(["arena", str(path), "--gate", "x,y", "--json", str(tmp_path / "out.json")]) == status
+    assert f"JUDGE'S GATE: {word}" in capsys.readouterr().out
+    stored = json.loads((tmp_path / "out.json").read_text())["verdicts"][1]
+    assert (stored["item"], stored["first"], stored["second"], stored["raw"]) == ("0", "y", "x", "I take x.")
+    assert len(stored["first_sha256"]) == 64
+
+
+def test_a_gate_without_both_orders_is_an_error(tmp_path, capsys):
+    path = write(tmp_path, *judged_rows(2, 1)[:-1])
+    assert main(["arena", str(path), "--gate", "x,y"]) == 3
+    assert "Item 2: each pair needs one verdict in either order" in capsys.readouterr().err
+    assert main(["arena", str(path), "--gate", "x"]) == 3
+    assert "write the candidate and its base" in capsys.readouterr().err
