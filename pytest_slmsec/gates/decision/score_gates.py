@@ -14,6 +14,7 @@ from pytest_slmsec.gates.decision.group_gates import group_gate, improvements
 from pytest_slmsec.gates.decision.informative import BaseTest, base_test
 from pytest_slmsec.gates.decision.judged import Judged
 from pytest_slmsec.gates.decision.methods import method_of
+from pytest_slmsec.gates.decision.refusal_gates import refusal_gates
 from pytest_slmsec.gates.policy.config import GateConfig, Rule
 from pytest_slmsec.gates.policy.rule_check import P_CORRECT, Scale, check_rule
 from pytest_slmsec.gates.policy.suite import Kind, Member
@@ -50,7 +51,8 @@ def score_gates(pair: Pair, config: GateConfig) -> list[Judged]:
     found.append(_parse_gate(pair, config, rule))
     found += missed_critical_gate(pair, config)
     collapse = _collapse_gate(pair, config) if str(base.facts["metric"]).startswith("accuracy") else None
-    return [*found, *([] if collapse is None else [collapse]), *_groups(pair, config, rule, found[0].base_test)]
+    found += [] if collapse is None else [collapse]
+    return [*found, *refusal_gates(pair, config), *_groups(pair, config, rule, found[0].base_test)]
 
 
 def _groups(pair: Pair, config: GateConfig, rule: Rule, tested: BaseTest | None = None) -> list[Judged]:
