@@ -5,7 +5,16 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_slmsec.core.identity import answer_key, item_key, model_key, sha256_files, sha256_json, sha256_text
+from pytest_slmsec.core.identity import (
+    answer_key,
+    item_key,
+    items_key,
+    model_key,
+    sha256_file,
+    sha256_files,
+    sha256_json,
+    sha256_text,
+)
 from pytest_slmsec.core.items import Choose, Generate, Item, Message
 
 ASK = Generate("cti-mcq-00001", (Message("user", "Which port is used by SSH?"),), max_new_tokens=8)
@@ -53,3 +62,35 @@ def test_files_count_by_name_and_content(tmp_path):
     assert both == sha256_files([tmp_path / "a", tmp_path / "b"])
     (tmp_path / "b").write_text("3")
     assert both != sha256_files([tmp_path / "a", tmp_path / "b"])
+
+
+def test_digests_are_those_of_sha256sum(tmp_path):
+    # printf abc | sha256sum; printf '{"a":1,"b":2}' | sha256sum
+    abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    (tmp_path / "abc").write_text("abc")
+    assert sha256_text("abc") == sha256_file(tmp_path / "abc") == abc
+    assert sha256_json({"b": 2, "a": 1}) == sha256_text('{"a":1,"b":2}')
+    assert sha256_json("é") == sha256_text('"\\u00e9"')
+
+
+def test_a_set_of_items_is_its_items_in_order():
+    one, other = Item("a", "2 + 2?", "4"), Item("b", "3 + 3?", "6")
+    assert items_key([one, other]) != items_key([other, one])
+    assert items_key([one, other]) != items_key([one, replace(other, gold="7")])
+    assert items_key([one]) == sha256_json([item_key(one)])
+
+
+def test_each_text_that_a_model_sees_makes_another_item():
+    item = Item("a", "2 + 2?", "A", choices=("4", "5"), labels=("A", "B"), options=("4", "5"), question="2 + 2?")
+    raw = replace(item, raw=True, contexts=("x", "y"))
+    changed = [
+        replace(item, prompt="2+2?"),
+        replace(item, system="Add."),
+        replace(item, choices=("4", "6")),
+        replace(item, labels=("A", "C")),
+        replace(item, options=("4", "6")),
+        replace(item, question="2+2?"),
+        raw,
+        replace(raw, contexts=("x", "z")),
+    ]
+    assert len({item_key(one) for one in (item, *changed)}) == 9

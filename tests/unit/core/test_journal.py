@@ -162,3 +162,48 @@ def test_a_batch_knows_whether_it_was_there_before(tmp_path):
     journal.append(batch("now"))
     assert journal.is_earlier(journal.batch_of("key of earlier"))
     assert not journal.is_earlier(journal.batch_of("key of now"))
+
+
+def test_every_damaged_line_is_counted(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    write(path, batch("one"), batch("two"), batch("three"), batch("four"))
+    path.write_bytes(path.read_bytes().replace(b"key of two", b"key of 2wo").replace(b"key of three", b"key of thr3e"))
+    values, sound, damaged = read(path)
+    assert (len(values), sound, damaged) == (2, path.stat().st_size, 2)
+    assert Journal.resume(path).damaged_lines == 2
+    path.write_bytes(path.read_bytes()[:-1])
+    assert read(path)[1:] == (path.read_bytes().index(b"\n") + 1, 3)
+
+
+def test_lines_of_other_journals_are_read_and_their_foreign_ones_counted(tmp_path):
+    other, foreign = tmp_path / "gw0.jsonl", encode({"format": 99})
+    other.write_bytes(foreign + encode(batch("of gw0").to_json()) + foreign)
+    path = tmp_path / "journal.jsonl"
+    new = Journal.resume(path, also=[other])
+    assert (new.path, len(new), new.damaged_lines) == (path, 1, 2)
+    new.close()
+    path.write_bytes(foreign)
+    assert Journal.resume(path, also=[other]).damaged_lines == 3
+    assert Journal.resume(tmp_path / "new.jsonl").damaged_lines == 0
+
+
+def test_a_folder_of_ours_is_kept_out_of_git(tmp_path):
+    Journal.start(tmp_path / ".slmsec" / "journal.jsonl").close()
+    ignore_file = tmp_path / ".slmsec" / ".gitignore"
+    assert ignore_file.read_text("utf-8") == "*\n"
+    ignore_file.write_text("mine\n", "utf-8")
+    Journal.start(tmp_path / ".slmsec" / "journal.jsonl").close()
+    assert ignore_file.read_text("utf-8") == "mine\n"
+    Journal.start(tmp_path / "results" / "journal.jsonl").close()
+    assert not (tmp_path / "results" / ".gitignore").exists()
+
+
+def test_each_row_of_a_batch_has_its_own_answer(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    write(path, batch("a", "b", "c"))
+    journal = Journal.resume(path)
+    assert [journal.output(f"key of {text}").text for text in "abc"] == ["a", "b", "c"]
+    assert (len(journal), journal.batch_of("unknown")) == (3, None)
+    journal.append(batch("d", "b"))
+    assert [journal.output(f"key of {text}").text for text in "abcd"] == ["a", "b", "c", "d"]
+    assert journal.batch_of("key of b") == batch("d", "b")

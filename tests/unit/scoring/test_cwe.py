@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from pytest_slmsec.core.items import Item, Output
 from pytest_slmsec.scoring.base import Mode
-from pytest_slmsec.scoring.cwe import official_cwe, score_cwe, strict_cwe
+from pytest_slmsec.scoring.cwe import canonical_cwe, official_cwe, score_cwe, strict_cwe
 
 ids = st.integers(1, 1435).map(lambda number: f"CWE-{number}")
 
@@ -52,3 +52,33 @@ def test_an_unparsed_answer_is_wrong():
     score = score_cwe(Item("r-1", "?", "CWE-79"), Output(text="no idea"), Mode.STRICT)
     assert (score.value, score.parsed, score.correct) == (0.0, False, False)
     assert score_cwe(Item("r-1", "?", "CWE-79"), Output(text="cwe 79"), Mode.STRICT).correct
+
+
+@pytest.mark.parametrize(
+    ("text", "cwe"),
+    [
+        # An id that opens the answer comes before a later statement, ...
+        ("CWE-79. The weakness is a child of CWE-74, so the parent maps to CWE-707 in that view", "CWE-79"),
+        ('"(CWE-79), because. It maps to CWE-20 in older lists', "CWE-79"),
+        # ... one that does not open it gives way.
+        ("For CWE-79. It maps to CWE-20 in this list", "CWE-20"),
+        # Alone on a line, with a label or a title, before anything else.
+        ("CWE-20, because input is not checked.\nFinal answer: CWE-79\nThe weakness is CWE-20 too.", "CWE-79"),
+        ("CWE-79: Cross-site Scripting\nIt is a form of injection and maps to CWE-20 as well.", "CWE-79"),
+        # A statement before a mention, the last mention else.
+        ("Seen with CWE-20; the weakness is CWE-79. Also CWE-22 here", "CWE-79"),
+        ("See CWE-20, CWE-79 here", "CWE-79"),
+    ],
+)
+def test_the_strongest_reading_counts(text, cwe):
+    assert strict_cwe(text) == cwe
+
+
+def test_zeros_in_front_count_in_official_only():
+    assert canonical_cwe(" cwe-0079 ") == "CWE-79"
+    assert canonical_cwe("NVD-CWE-noinfo") == "NVD-CWE-noinfo"
+    item = Item("r-1", "?", "CWE-079")
+    strict, official = (score_cwe(item, Output(text="CWE-79"), mode) for mode in (Mode.STRICT, Mode.OFFICIAL))
+    assert (strict.value, strict.correct, strict.extracted) == (1.0, True, "CWE-79")
+    assert (official.value, official.parsed, official.correct) == (0.0, True, False)
+    assert score_cwe(item, Output(text=None), Mode.OFFICIAL).parsed is False

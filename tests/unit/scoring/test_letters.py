@@ -113,7 +113,11 @@ def test_a_rendered_answer_gives_the_letter_back(letter, option, form):
 @pytest.mark.parametrize(
     ("text", "answer"),
     [
+        ("A) Audit", "A"),
         ("B) Audit", "B"),
+        ("C) Audit", "C"),
+        ("D) Audit", "D"),
+        ("E) Audit", "E) Audit"),
         ("The answer is B", "B"),
         ("Reason.\nC", "C"),
         ("Reason.\nC\n", "C"),

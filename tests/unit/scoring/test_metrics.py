@@ -4,9 +4,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_slmsec.core.errors import UsageError
 from pytest_slmsec.core.items import Score
 from pytest_slmsec.scoring.base import Mode
-from pytest_slmsec.scoring.metrics import ACCURACY, MAD, MEAN_F1, mean_interval, wilson_interval
+from pytest_slmsec.scoring.metrics import (
+    ACC,
+    ACCURACY,
+    BENIGN,
+    F1_V2,
+    MAD,
+    MC2,
+    MEAN_F1,
+    REFUSALS,
+    ROUGE_L_V2_ZH,
+    UNSCORED,
+    find_metric,
+    mean_interval,
+    wilson_interval,
+)
 
 RIGHT, WRONG, UNPARSED = Score(1.0, True, True), Score(0.0, True, False), Score(0.0, False, False)
 counts = st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
@@ -76,3 +91,83 @@ def test_equal_values_do_not_pretend_to_certainty():
     assert low == 0.0
     assert high == pytest.approx(0.0602, abs=1e-4)
     assert mean_interval([10.0] * 5, 0.0, 10.0)[1] == 10.0
+
+
+VALUES = (0.0, 0.25, 0.5, 1.0) * 10
+"""Mean 0.4375."""
+
+
+def scored(values, parsed=True, **parts):
+    return [Score(value, parsed, value == 1.0, parts=parts) for value in values]
+
+
+def test_means_of_values_have_a_bootstrap_interval_on_the_scale():
+    between = mean_interval(VALUES, 0.0, 1.0)
+    for metric in (F1_V2, MEAN_F1, MC2):
+        result = metric.aggregate(scored(VALUES), Mode.STRICT)
+        assert (result.value, result.low, result.high) == (0.4375, *between)
+        assert (result.n, result.valid) == (40, 40)
+    points = MAD.aggregate(scored([10 * value for value in VALUES]), Mode.STRICT)
+    assert (points.value, points.low, points.high) == (4.375, *mean_interval([10 * v for v in VALUES], 0.0, 10.0))
+
+
+@pytest.mark.parametrize(("metric", "highest"), [(F1_V2, 1.0), (MEAN_F1, 1.0), (MC2, 1.0), (MAD, 10.0)])
+def test_equal_values_may_still_lie_anywhere_on_the_scale(metric, highest):
+    # The Wilson upper bound of 0 in 20 is 0.1611 (Newcombe 1998).
+    result = metric.aggregate(scored([0.5] * 20), Mode.STRICT)
+    assert result.low == pytest.approx(0.5 - 0.1611 * 0.5, abs=1e-4)
+    assert result.high == pytest.approx(0.5 + 0.1611 * (highest - 0.5), abs=1e-3)
+
+
+def test_only_the_chinese_metric_leaves_empty_answers_out_in_official():
+    scores = [*scored([1.0, 0.5]), *scored([0.0], parsed=False)]
+    official, strict = (ROUGE_L_V2_ZH.aggregate(scores, mode) for mode in (Mode.OFFICIAL, Mode.STRICT))
+    assert (official.value, official.n, official.valid) == (0.75, 2, 2)
+    assert (strict.value, strict.n, strict.valid) == (0.5, 3, 2)
+    assert F1_V2.aggregate(scores, Mode.OFFICIAL).n == 3
+
+
+def test_similarity_is_known_of_all_or_of_none():
+    known, unknown = scored([1.0], similarity=0.8, hits=1.0), scored([0.0], hits=0.0)
+    assert F1_V2.aggregate(known, Mode.STRICT).extras == {"similarity": 0.8, "hits": 1.0}
+    assert F1_V2.aggregate(known + unknown, Mode.STRICT).extras == {"similarity": None, "hits": 0.5}
+    assert MC2.aggregate(unknown, Mode.STRICT).extras == {"hits": 0.0}
+
+
+def test_shares_count_all_answers_and_each_part_those_that_have_it():
+    scores = [
+        *scored([1.0], **{"category=malware": 1.0, "refusal": 1.0}),
+        *scored([0.0, 1.0, 0.0], parsed=False, **{"category=evasion": 0.5}),
+    ]
+    low, high = wilson_interval(2, 4)
+    for mode in Mode:
+        for metric in (ACC, BENIGN, REFUSALS):
+            result = metric.aggregate(scores, mode)
+            assert (result.value, result.low, result.high, result.n, result.valid) == (0.5, low, high, 4, 1)
+    by_category = {"category=malware": 1.0, "category=evasion": 0.5}
+    assert BENIGN.aggregate(scores, Mode.STRICT).extras == {**by_category, "refusal": 1.0}
+    assert REFUSALS.aggregate(scores, Mode.STRICT).extras == by_category
+
+
+def test_items_without_a_published_answer_are_left_out_and_told():
+    unscored = scored([0.0, 0.0], **{UNSCORED: 1.0})
+    result = ACCURACY.aggregate([*scored([1.0, 0.0]), *unscored], Mode.STRICT)
+    assert (result.value, result.n, result.valid, result.extras) == (0.5, 2, 4, {UNSCORED: 2.0})
+    assert ACCURACY.aggregate(unscored, Mode.STRICT).value is None
+    assert ACCURACY.aggregate(unscored, Mode.OFFICIAL).n == 2
+
+
+def test_the_probability_of_the_right_option_must_be_known_of_all():
+    half = [*scored([1.0], p_correct=0.5), *scored([0.0])]
+    assert ACCURACY.aggregate(half, Mode.STRICT).extras == {"p_correct": None}
+
+
+def test_accuracies_on_some_items_are_not_diluted_by_the_others():
+    scores = [*scored([1.0], **{"accuracy:Web": 1.0, "plausible": 1.0}), *scored([0.0])]
+    assert ACCURACY.aggregate(scores, Mode.STRICT).extras == {"accuracy:Web": 1.0, "plausible": 0.5}
+
+
+def test_metrics_are_found_by_the_name_they_are_printed_under():
+    assert find_metric("MAD") is MAD
+    with pytest.raises(UsageError, match="'mine' is not known to the main process: run its benchmark without -n"):
+        find_metric("mine")
