@@ -109,3 +109,12 @@ def test_p_value_and_verdict_agree(look, lost, gained):
 def test_an_undecided_end_says_what_it_would_need():
     assert "items_needed" in group_sequential_gate(30, 15, 1000, obf_looks(1000), 0.02).details
     assert "items_needed" not in group_sequential_gate(10, 5, 200, obf_looks(1000), 0.02).details
+
+
+def test_each_method_has_boundaries_of_its_own():
+    looks, shares = (300, 1000), (0.3, 1.0)
+    for method, spent in (("obf", obf_spent), ("two-stage", pocock_spent)):
+        first, last = boundaries(0.05, shares, spent)
+        for n, critical in ((300, first), (1000, last)):
+            found = group_sequential_gate(12, 5, n, looks, 0.02, method=method)
+            assert found.details["boundary"] == pytest.approx(critical, abs=1e-6)

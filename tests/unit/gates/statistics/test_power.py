@@ -35,7 +35,8 @@ def test_a_large_benchmark_passes_almost_always():
     assert found.can_pass
     assert found.power_pass > 0.98
     assert "an unchanged model passes at 2 points in about 99 of 100 runs" in found.sentence
-    assert json.loads(json.dumps(found.to_json()))["items_to_pass"] == items_to_pass(0.02, 0.06)
+    stored = json.loads(json.dumps(found.to_json()))
+    assert (stored["items_to_pass"], stored["sentence"]) == (items_to_pass(0.02, 0.06), found.sentence)
 
 
 def test_an_unchanged_model_without_churn_needs_the_floor_only():
@@ -70,6 +71,8 @@ def test_the_planned_sizes_have_the_promised_power():
 
 def test_two_items_detect_nothing():
     assert detectable_drop(2, 0.02, 0.06) is None
+    # Where 90 of 100 answers change anyway, not even the largest drop that is left is found in 30 items.
+    assert detectable_drop(30, 0.02, 0.9) is None
 
 
 def test_floors_of_real_valued_gates():
