@@ -72,9 +72,9 @@ def pieces_of(value, body):
     if "text" in choice:
         deltas = [{"text": char} for char in choice["text"]]
     else:
-        texts = {name: part for name, part in choice["message"].items() if name != "role" and isinstance(part, str)}
+        strings = {name: part for name, part in choice["message"].items() if name != "role" and isinstance(part, str)}
         deltas = [{"delta": {"role": "assistant", "content": ""}}]
-        deltas += [{"delta": {name: char}} for name, text in sorted(texts.items(), reverse=True) for char in text]
+        deltas += [{"delta": {name: char}} for name, text in sorted(strings.items(), reverse=True) for char in text]
     ends = [{**parts, "finish_reason": choice["finish_reason"]}]
     pieces = [{"model": value["model"], "choices": [{"index": 0, **one}]} for one in [*deltas, *ends]]
     if (body.get("stream_options") or {}).get("include_usage") and "usage" in value:

@@ -137,7 +137,7 @@ def _table(path: Path, rows: Sequence[tuple[int, Sequence[Any]]], columns: Mappi
     if not rows:
         raise DataError(f"{path} is empty; it needs a header with {' and '.join(NEEDED)}.")
     names = _renamed(path, [str(cell or "").strip() for cell in rows[0][1]], columns)
-    found = []
+    found: list[tuple[int, Row]] = []
     for number, row in rows[1:]:
         if len(row) != len(names):
             raise DataError(
@@ -161,7 +161,7 @@ def _csv_rows(path: Path, columns: Mapping[str, str]) -> list[tuple[int, Row]]:
 
 def _json_rows(path: Path, columns: Mapping[str, str]) -> list[tuple[int, Row]]:
     """Objects of a file of JSON lines, numbered by their lines."""
-    found = []
+    found: list[tuple[int, Row]] = []
     for number, line in enumerate(decoded(path).split("\n"), 1):
         if not line.strip():
             continue

@@ -21,7 +21,7 @@ from pytest_slmsec.gates.statistics.bradley_terry import (
 
 def verdicts(*rows):
     """(first, second, points of the first), each on an item of its own."""
-    return [Verdict(*row, f"item {number}") for number, row in enumerate(rows)]
+    return [Verdict(first, second, points, f"item {number}") for number, (first, second, points) in enumerate(rows)]
 
 
 def contest(one, other, wins, ties, losses):
