@@ -178,11 +178,12 @@ def tables(results: Sequence[EvaluationResult], width: int, verbose: bool = Fals
 def _printed(drawn: Sequence[Any], width: int) -> str:
     from rich.console import Console
 
-    file = StringIO()
-    console = Console(file=file, width=width, color_system=None)
+    texts = []
     for table in drawn:
-        console.print(table)
-    return "\n".join(line.rstrip() for line in file.getvalue().splitlines() if line.strip())
+        file = StringIO()
+        Console(file=file, width=width, color_system=None).print(table)
+        texts.append("\n".join(line.rstrip() for line in file.getvalue().splitlines() if line.strip()))
+    return "\n\n".join(texts)
 
 
 def _columns(rows: Sequence[Row], parts: Sequence[str]) -> list[Column]:

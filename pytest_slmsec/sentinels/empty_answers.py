@@ -18,7 +18,7 @@ def check(evidence: Evidence) -> str | None:
 SENTINEL = Sentinel(
     "empty-answers",
     "Answers are empty.",
-    "Check the chat template (a missing generation prompt ends the answer at once), the stop strings, and whether "
-    "all of the text is in a field that is not read, such as a server's reasoning.",
+    "Check the chat template (without a generation prompt the answer ends at once), the stop strings, and whether "
+    "all text is in a field that is not read, such as a server's reasoning.",
     check,
 )

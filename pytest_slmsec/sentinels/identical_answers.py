@@ -25,7 +25,7 @@ def check(evidence: Evidence) -> str | None:
 SENTINEL = Sentinel(
     "identical-answers",
     "Different questions get the same text.",
-    "Look at the rendered prompts with --slmsec-transcript; a server that ignores the messages, or an error text "
-    "instead of an answer, looks like this.",
+    "Look at the rendered prompts with --slmsec-transcript. Possible causes: a server that ignores the messages, or an "
+    "error text in place of an answer.",
     check,
 )
