@@ -209,8 +209,9 @@ def _models_table(rows: Sequence[Row]) -> Any:
     table = _empty_table("model", columns)
     for model in dict.fromkeys(row.evaluated.model for row in rows):
         whole = over_all_benchmarks([row.evaluated for row in rows if row.evaluated.model == model])
-        cells = dict.fromkeys(tuple(column.cell(Row(one, None, one.cost())) for column in columns) for one in whole)
-        for line in cells:
+        costs = [Row(one, None, one.cost()) for one in whole]
+        lines = dict.fromkeys(tuple(column.cell(row) for column in columns) for row in costs)
+        for line in lines:
             table.add_row(Name(model), *map(Text, line))
     return table
 
