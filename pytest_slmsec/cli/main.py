@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from pytest_slmsec.cli import ask
 from pytest_slmsec.cli.listing import list_lines, model_lines
 from pytest_slmsec.config.files import load_config, read_gate
 from pytest_slmsec.config.options import DEVICE, PRESET
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from pytest_slmsec.gates.policy.config import GateConfig
     from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
 
+VERBS = (ask,)
+"""Modules that declare their verb themselves, each with `add_to`."""
 PUBLISHED = "folder of the published files (default: SLMSEC_DATA)"
 
 
@@ -94,6 +97,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_data(quantize, "also refuse calibration text that overlaps the items in DIR")
     quantize.add_argument(DEVICE.flag, dest="device", help=DEVICE.help, **DEVICE.kwargs)
     quantize.set_defaults(run=_quantize)
+    for verb in VERBS:
+        verb.add_to(commands)
     _add_compare(commands)
     _add_rescore(commands)
     _add_sentinels(commands)

@@ -145,6 +145,28 @@ class Particular(Protocol):
         ...
 
 
+@runtime_checkable
+class Rendering(Protocol):
+    """An engine that renders prompts itself, and can show them."""
+
+    def rendered(self, request: Request) -> list[str]:
+        """The texts that are fed for a request, before any choice, with special tokens as the tokenizer writes them."""
+        ...
+
+
+@runtime_checkable
+class Filling(Protocol):
+    """An engine that can tell which tokens are likeliest in a gap of a text."""
+
+    def fill(self, text: str, mark: str, most: int) -> Batch:
+        """The likeliest tokens at the only `mark` in a text, one a line with its probability, at most `most`.
+
+        Raises:
+            UsageError: the text has no mark or several, or the model was not trained to fill gaps.
+        """
+        ...
+
+
 def unable(engine: Engine, request: Request) -> str | None:
     """Why a loaded model cannot answer requests like this one, as the end of a sentence; None: it can."""
     return engine.lacks(request) if isinstance(engine, Particular) else lacking(engine.capabilities, request)

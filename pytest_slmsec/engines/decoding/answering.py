@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from pytest_slmsec.core.errors import EngineError
 from pytest_slmsec.core.items import Choose, Generate, Output, Request
 from pytest_slmsec.engines.common.base import Batch, Capability, EngineInfo, Timing
 from pytest_slmsec.engines.common.settings import ThinkingSettings
@@ -100,6 +101,17 @@ class Answering(ABC):
         tally.notes += self._thinking_notes(requests)
         ordered = tuple(outputs[index] for index in range(len(requests)))
         return Batch(ordered, self._timing(ordered, tally), tuple(tally.notes))
+
+    def rendered(self, request: Request) -> list[str]:
+        """The text of a prompt as it is fed; see `engines.common.base.Rendering`.
+
+        Raises:
+            EngineError: the chat template refused it.
+        """
+        (encoded,) = self._encode([request])
+        if encoded.error is not None:
+            raise EngineError(encoded.error)
+        return [str(self._tokenizer.decode(list(tree.prompt))) for tree in encoded.trees()]
 
     @abstractmethod
     def close(self) -> None:

@@ -33,6 +33,10 @@ class DiscriminatorScorer:
         """The texts that are fed for one question, one for each option."""
         return self._texts.answered(question, options)
 
+    def written(self, text: Text) -> str:
+        """A tokenised text as the tokenizer writes it."""
+        return self._texts.written(text)
+
     def rows(self, texts: Sequence[Text]) -> int:
         """Number of rows that are fed for them."""
         return len(texts)

@@ -34,6 +34,10 @@ class EmbeddingScorer:
         texts = [question, *options]
         return self._texts.plain([text.lower() for text in texts] if self.pooling.lower_case else texts)
 
+    def written(self, text: Text) -> str:
+        """A tokenised text as the tokenizer writes it."""
+        return self._texts.written(text)
+
     def rows(self, texts: Sequence[Text]) -> int:
         """Number of rows that are fed for them."""
         return len(texts)

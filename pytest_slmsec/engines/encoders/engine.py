@@ -9,11 +9,13 @@ from typing import Protocol
 
 import torch
 
+from pytest_slmsec.core.errors import PromptTooLong, UsageError
 from pytest_slmsec.core.items import Choose, Output, Request
 from pytest_slmsec.engines.causal_lm.causal import BATCH_TOKENS
 from pytest_slmsec.engines.common.base import Batch, Capability, EngineInfo, Timing, lacking
 from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.engines.decoding.answering import NOT_FINITE
+from pytest_slmsec.engines.encoders.masked import MaskedScorer
 from pytest_slmsec.engines.encoders.network import Encoder
 from pytest_slmsec.engines.encoders.texts import Text
 from pytest_slmsec.engines.prompting.batching import Size, cut
@@ -33,6 +35,10 @@ class Scorer(Protocol):
 
     def read(self, question: str, options: Sequence[str]) -> list[Text]:
         """The texts that are fed for one question."""
+        ...
+
+    def written(self, text: Text) -> str:
+        """A tokenised text as the tokenizer writes it, special tokens included."""
         ...
 
     def rows(self, texts: Sequence[Text]) -> int:
@@ -109,6 +115,27 @@ class EncoderEngine:
         read = sum(output.prompt_tokens or 0 for output in outputs if output.error is None)
         notes = tuple(self._without_embedding.notes())
         return Batch(outputs, Timing(seconds, len(outputs), prefill_s=seconds, prompt_tokens=read, new_tokens=0), notes)
+
+    def rendered(self, request: Request) -> list[str]:
+        """The texts that are fed; see `engines.common.base.Rendering`."""
+        if isinstance(request, Choose):
+            return [self.scorer.written(text) for text in self._read(request)]
+        return [message.content for message in request.messages]
+
+    def fill(self, text: str, mark: str, most: int) -> Batch:
+        """The likeliest tokens at the only `mark`; see `engines.common.base.Filling`."""
+        if not isinstance(self.scorer, MaskedScorer):
+            raise UsageError(f"This encoder was not trained to fill a gap ({self.scorer.name}): give --choices.")
+        began = time.perf_counter()
+        gap = self.scorer.gap(text, mark)
+        context = self.info.context_tokens
+        if context is not None and len(gap.ids) > context:
+            error = str(PromptTooLong("the prompt", len(gap.ids), context))
+            return Batch((Output(prompt_tokens=len(gap.ids), error=error),), Timing(None, 1))
+        said = "\n".join(f"{share:7.2%}  {token}" for token, share in self.scorer.likeliest(gap, most))
+        seconds = time.perf_counter() - began
+        output = Output(text=said, prompt_tokens=len(gap.ids))
+        return Batch((output,), Timing(seconds, 1, prefill_s=seconds, prompt_tokens=len(gap.ids), new_tokens=0))
 
     def close(self) -> None:
         """Free the model's memory."""

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from pytest_slmsec.core.errors import ModelError
+from pytest_slmsec.core.errors import ModelError, UsageError
 from pytest_slmsec.engines.encoders.network import Encoder
 from pytest_slmsec.engines.encoders.texts import Text, Texts
 
@@ -60,6 +60,10 @@ class MaskedScorer:
         """The texts that are fed for one question, one for each option."""
         return self._texts.answered(question, options)
 
+    def written(self, text: Text) -> str:
+        """A tokenised text as the tokenizer writes it."""
+        return self._texts.written(text)
+
     def rows(self, texts: Sequence[Text]) -> int:
         """Number of rows that are fed for them: one for each token of each option."""
         return sum(len(text.option) for text in texts)
@@ -86,6 +90,30 @@ class MaskedScorer:
         hidden = [(*row[:at], self.mask, *row[at + 1 :]) for row, at in places]
         positions = [at for _, at in places]
         return torch.stack(self._encoder.logits_at(hidden, positions, _logprobs))
+
+    def gap(self, text: str, mark: str) -> Text:
+        """A text with one gap.
+
+        Args:
+            mark: what stands for the gap; the tokenizer's own mask token counts too.
+
+        Raises:
+            UsageError: there is no gap, or there are several.
+        """
+        token = str(self._texts.tokenizer.mask_token)
+        (read,) = self._texts.plain([text.replace(mark, token)])
+        if read.ids.count(self.mask) != 1:
+            raise UsageError(f"The prompt has {read.ids.count(self.mask)} gaps ({mark}); one at a time can be filled.")
+        return read
+
+    def likeliest(self, gap: Text, most: int) -> list[tuple[str, float]]:
+        """The likeliest tokens at the gap of a text with their probabilities, best first."""
+        place = gap.ids.index(self.mask)
+        (logprobs,) = self._encoder.logits_at([gap.ids], [place], _logprobs)
+        best = logprobs.topk(min(most, len(logprobs)))
+        shares = best.values.exp().tolist()
+        tokens = [str(self._texts.tokenizer.decode([at])).strip() for at in best.indices.tolist()]
+        return list(zip(tokens, shares, strict=True))
 
     def _maskings(self, number: int, text: Text) -> Iterator[Masking]:
         for position in text.option:

@@ -61,6 +61,10 @@ class Texts:
             for row, (ids, offsets) in enumerate(zip(found["input_ids"], found["offset_mapping"], strict=True))
         ]
 
+    def written(self, text: Text) -> str:
+        """A tokenised text as the tokenizer writes it, special tokens included."""
+        return str(self.tokenizer.decode(list(text.ids)))
+
     def _encode(self, texts: Sequence[str]) -> Any:
         clean = [encodable(text) for text in texts]
         return self.tokenizer(clean, return_attention_mask=False, return_offsets_mapping=True, truncation=False)
