@@ -300,6 +300,13 @@ def without_items(reasons: Mapping[str, str]) -> list[str]:
     return [f"No items, so not measured: {folded(list(reasons), 6)}. {first}"]
 
 
+def named(benchmarks: Sequence[str], verbose: bool) -> str:
+    """The names of benchmarks. Of many only two and a count, which fill one line of 80 columns, unless `verbose`."""
+    most = len(benchmarks) if verbose else 2
+    names = folded(benchmarks, most)
+    return f"{names} (-v: all)" if len(benchmarks) > most + 1 else names
+
+
 def write_summary(
     reporter: Any, results: Sequence[EvaluationResult], settings: Settings, unfit: Sequence[tuple[str, str, str]] = (),
     resumed: str | None = None, no_items: Mapping[str, str] | None = None,
@@ -320,7 +327,7 @@ def write_summary(
     if resumed:
         said.append(resumed)
     if not_asked:
-        said.append(f"not asked (--slmsec-benchmarks): {', '.join(not_asked)}")
+        said.append(f"not asked (--slmsec-benchmarks): {named(not_asked, verbose)}")
     if results:
         said.append(f"items: {sources(results, verbose)}; scoring {settings.mode.value}")
     for text in said:

@@ -115,7 +115,7 @@ def test_the_job_of_the_readme_asks_what_tinysec_can_answer_and_names_the_rest(j
     tox = ConfigParser(interpolation=None)
     tox.read(SUITE.parent / "tox.ini")
     asked = tox["testenv:benchmarks"]["asked"]
-    code, output = job.run("--model=tinysec", f"--slmsec-benchmarks={asked}", "--slmsec-limit=30")
+    code, output = job.run("--model=tinysec", f"--slmsec-benchmarks={asked}", "--slmsec-limit=30", "-vv")
     assert code == 0, output
     (others,) = re.findall(r"^not asked \(--slmsec-benchmarks\): ((?:.|\n  )+)", output, re.MULTILINE)
     measured = {entry["params"]["benchmark"]: entry["extra_info"] for entry in job.record()["benchmarks"]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from pytest_slmsec.reports.evaluation_results import EvaluationResults
-from pytest_slmsec.reports.terminal import Name, notes, size, tables
+from pytest_slmsec.reports.terminal import Name, named, notes, size, tables
 from pytest_slmsec.scoring.metrics import ACCURACY, MAD
 
 
@@ -141,3 +141,13 @@ def test_items_that_nobody_can_answer_right_are_counted_below_the_table():
         given["row"]["score"]["parts"] = {"unscored": 1.0} if row > 2 else {}
         found.add(given, ACCURACY)
     assert notes(list(found)) == ["seceval on phi3: 1 item has no published answer: in no score."]
+
+
+@pytest.mark.parametrize(("names", "text"), [
+    (["cti-mcq"], "cti-mcq"),
+    (["cti-mcq", "cti-rcm", "cti-vsp"], "cti-mcq, cti-rcm, cti-vsp"),
+    (["cti-mcq", "cti-rcm", "cti-vsp", "cti-taa"], "cti-mcq, cti-rcm and 2 more (-v: all)"),
+])  # fmt: skip
+def test_of_many_benchmarks_that_were_not_asked_two_are_named_unless_all_are_asked_for(names, text):
+    assert named(names, verbose=False) == text
+    assert named(names, verbose=True) == ", ".join(names)
