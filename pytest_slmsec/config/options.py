@@ -214,11 +214,18 @@ QA_COLUMNS = Option(
     "Columns of that file that are called otherwise, such as question=Frage,answer=Antwort.",
     {"metavar": "NAME=COLUMN,..."},
 )
+TRAINED_ON = Option(
+    "slmsec-trained-on",
+    "Data that the models were trained on (CSV, JSON lines, JSON, XLSX, plain text; repeated): items whose question "
+    "stands in it are told, with the score without them (docs/qa.md).",
+    {"action": "append", "metavar": "FILE"},
+)
 RUN_OPTIONS = (
     BENCHMARKS,
     LM_EVAL,
     QA,
     QA_COLUMNS,
+    TRAINED_ON,
     Option(
         "slmsec-scoring",
         "strict (default): an unparsed or cut-off answer is wrong. official: bit-exact with the authors' scorer and "

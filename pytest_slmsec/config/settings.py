@@ -28,6 +28,7 @@ from pytest_slmsec.config.options import (
     SENTINELS,
     SIMILARITY,
     TIMEOUT,
+    TRAINED_ON,
     WRONG,
 )
 from pytest_slmsec.config.thinking import thinking_settings
@@ -74,6 +75,7 @@ class Settings:
         benchmarks: names and patterns of the benchmarks that are asked; empty: all.
         qa: the file of questions that are asked in the place of the benchmark ``qa``, or None. qa_columns: the column
             of it that stands for each of ours, where it is called otherwise.
+        trained_on: files of data that the models were trained on.
     """
 
     models: tuple[ModelSpec, ...]
@@ -97,6 +99,7 @@ class Settings:
     benchmarks: tuple[str, ...] = ()
     qa: Path | None = None
     qa_columns: Mapping[str, str] = field(default_factory=dict)
+    trained_on: tuple[Path, ...] = ()
 
     def asks(self, benchmark: str) -> bool:
         """Whether a benchmark is one of those that are to be asked, by its name."""
@@ -153,6 +156,7 @@ def read_settings(given: Mapping[str, Any], root: Path, extra_models: Mapping[st
         benchmarks=_benchmarks(chosen["benchmarks"]),
         qa=_qa_file(chosen["qa"]),
         qa_columns=_qa_columns(chosen["qa-columns"]),
+        trained_on=_training_files(chosen["trained-on"]),
     )
 
 
@@ -163,6 +167,14 @@ def _qa_file(name: Any) -> Path | None:
     if not path.is_file():
         raise UsageError(f"{QA.flag}={name}: there is no such file; name a CSV, JSON lines or XLSX file.")
     return path
+
+
+def _training_files(given: Any) -> tuple[Path, ...]:
+    names = [given] if isinstance(given, str) else given or []
+    for name in names:
+        if not isinstance(name, str) or not Path(name).expanduser().is_file():
+            raise UsageError(f"{TRAINED_ON.flag}={name}: there is no such file; name the training data, one file each.")
+    return tuple(Path(name).expanduser() for name in dict.fromkeys(names))
 
 
 def _qa_columns(text: Any) -> dict[str, str]:

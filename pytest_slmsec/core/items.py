@@ -23,6 +23,9 @@ class Message(NamedTuple):
     content: str
 
 
+TRAINED_ON = "trained_on"
+"""Key of a measured item: whether its question stands in the training data; absent or None where nobody looked."""
+ALL_SEEN = "every item stands in the training data, so no score is left"
 REBUILT = "rebuilt"
 """Key of `Item.meta`: the item was rebuilt from a stored run and lacks what is not stored, such as its options."""
 

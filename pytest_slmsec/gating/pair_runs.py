@@ -8,6 +8,7 @@ import pytest
 
 from pytest_slmsec.collection.cases import Case, Evaluation
 from pytest_slmsec.collection.parametrize import cases_of
+from pytest_slmsec.collection.trained_on import TrainedOn
 from pytest_slmsec.config.settings import Settings
 from pytest_slmsec.execution.runner import Run
 from pytest_slmsec.gates.statistics.sequential_design import FACT, SequentialDesign
@@ -23,10 +24,11 @@ class PairRuns:
 
     Args:
         run: answers the cases; answers that it has already are not asked again.
+        trained_on: knows which items stand in the training data.
     """
 
-    def __init__(self, config: pytest.Config, settings: Settings, run: Run) -> None:
-        self._config, self._settings, self._run = config, settings, run
+    def __init__(self, config: pytest.Config, settings: Settings, run: Run, trained_on: TrainedOn) -> None:
+        self._config, self._settings, self._run, self._trained_on = config, settings, run, trained_on
         self._cases: dict[Evaluation, list[Case]] = {}
         self._designs: dict[Evaluation, SequentialDesign] = {}
 
@@ -69,9 +71,9 @@ class PairRuns:
         for case in self._cases[evaluation][:first]:
             answer = self._run.answer(case)
             header = header or payload.header(evaluation, self._run.info, item.nodeid.partition("::")[0])
-            header |= {} if design is None else {FACT: design.to_json()}
+            header |= self._trained_on.header | ({} if design is None else {FACT: design.to_json()})
             batch = (self._run.take(case) or (None, None))[1]
-            data = {"row": payload.row(case, answer), "header": payload.plain(header)}
+            data = {"row": payload.row(case, answer, self._trained_on.seen(case)), "header": payload.plain(header)}
             if batch is not None and id(batch) not in stored:
                 stored.add(id(batch))
                 data["batch"] = payload.batch(batch)

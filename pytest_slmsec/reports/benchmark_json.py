@@ -12,9 +12,11 @@ from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
 
+from pytest_slmsec.core.items import TRAINED_ON
 from pytest_slmsec.core.version import __version__
 from pytest_slmsec.gates.records.constant_scores import CONSTANT
 from pytest_slmsec.reports.evaluation_results import CONSTANT_PER_ITEM, EvaluationResult
+from pytest_slmsec.reports.trained_on import training_facts
 from pytest_slmsec.scoring.base import Result
 
 MIB = 2**20
@@ -110,6 +112,7 @@ def extra_info(evaluated: EvaluationResult, result: Result) -> dict[str, Any]:
     return {
         "slmsec_version": __version__,
         **{key: header[key] for key in sorted(header) if key not in PER_ITEM},
+        **training_facts(evaluated),
         "score": result.value,
         "score_low": result.low,
         "score_high": result.high,
@@ -164,7 +167,7 @@ def columns(evaluated: EvaluationResult) -> dict[str, Any]:
     per_item["sha256"] = evaluated.header["item_sha256"]
     if any(row.get("replies") for row in rows):
         per_item["replies"] = [row["replies"] for row in rows]
-    for key in ("cluster", "category", "first_token_s"):
+    for key in ("cluster", "category", TRAINED_ON, "first_token_s"):
         if any(row.get(key) is not None for row in rows):
             per_item[key] = [row.get(key) for row in rows]
     if all("prompt_words" in row for row in rows):

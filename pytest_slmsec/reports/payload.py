@@ -8,7 +8,7 @@ from typing import Any
 
 from pytest_slmsec.collection.cases import Case, Evaluation
 from pytest_slmsec.core.identity import sha256_json
-from pytest_slmsec.core.items import Answer, Item
+from pytest_slmsec.core.items import TRAINED_ON, Answer, Item
 from pytest_slmsec.core.journal import StoredBatch
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.common.base import EngineInfo
@@ -18,8 +18,12 @@ from pytest_slmsec.replay.match import Replayed
 from pytest_slmsec.tasks.baselines import ConstantAnswer
 
 
-def row(case: Case, answer: Answer) -> dict[str, Any]:
-    """One measured case."""
+def row(case: Case, answer: Answer, trained_on: bool | None = None) -> dict[str, Any]:
+    """One measured case.
+
+    Args:
+        trained_on: whether its question stands in the training data; None: not looked for.
+    """
     output, score = answer.output, answer.score
     return {
         "group": case.evaluation.label,
@@ -38,6 +42,7 @@ def row(case: Case, answer: Answer) -> dict[str, Any]:
         "gold": answer.item.gold,
         "cluster": _named(answer.item, "cluster"),
         "category": _named(answer.item, "category"),
+        TRAINED_ON: trained_on,
         "text": answer.text,
         "thought": output.thought,
         "logprobs": output.choice_logprobs and list(output.choice_logprobs),

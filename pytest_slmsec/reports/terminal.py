@@ -13,6 +13,7 @@ from pytest_slmsec.config.settings import Settings
 from pytest_slmsec.core.wrap import counted, folded
 from pytest_slmsec.reports.evaluation_results import Cost, EvaluationResult, over_all_benchmarks
 from pytest_slmsec.reports.extras import extras
+from pytest_slmsec.reports.trained_on import without_training
 from pytest_slmsec.scoring.base import Result
 from pytest_slmsec.scoring.metrics import UNSCORED
 
@@ -323,7 +324,13 @@ def write_summary(
     verbose = reporter.verbosity > 0
     for line in tables(results, writer.fullwidth, verbose).splitlines() if results else ():
         reporter.write_line(line)
-    said = [*notes(results), *extras(results), *left_out(unfit), *without_items(no_items or {})]
+    said = [
+        *notes(results),
+        *extras(results),
+        *without_training(results),
+        *left_out(unfit),
+        *without_items(no_items or {}),
+    ]
     if resumed:
         said.append(resumed)
     if not_asked:

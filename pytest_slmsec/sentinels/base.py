@@ -37,6 +37,7 @@ class Evidence:
         raw: asked with raw texts, which no template is applied to.
         quantized: the share of the model's weights that is quantised (`engines.common.quantized_share`), where known.
         kernel, device: what ran the linear layers, and where. decode_tokens_per_s: its speed.
+        trained_on: whether each question stands in the training data that was named.
         base_decode_tokens_per_s: speed of the unquantised base on the same benchmark and device in the same run.
     """
 
@@ -59,6 +60,7 @@ class Evidence:
     new_tokens: Sequence[int | None] = ()
     thought: Sequence[str | None] = ()
     thought_tokens: Sequence[int | None] = ()
+    trained_on: Sequence[bool | None] = ()
     batch: int | None = None
     begin_of_text: Mapping[str, Any] | None = None
     chat_template: Mapping[str, Any] | None = None

@@ -23,6 +23,7 @@ from pytest_slmsec.sentinels import (
     slow_quantised,
     thought_in_answer,
     token_limit,
+    trained_on,
     unfinished_thoughts,
 )
 from pytest_slmsec.sentinels.base import Evidence, Finding, Sentinel
@@ -49,6 +50,7 @@ SENTINELS: tuple[Sentinel, ...] = (
     echoed_input.SENTINEL,
     repeated_steps.SENTINEL,
     form_without_facts.SENTINEL,
+    trained_on.SENTINEL,
 )
 
 

@@ -15,7 +15,7 @@ from pytest_slmsec.collection.windows import together
 from pytest_slmsec.config.options import BENCHMARKS
 from pytest_slmsec.config.usage_error import usage_error
 from pytest_slmsec.core.choices import MARKER
-from pytest_slmsec.core.errors import UsageError
+from pytest_slmsec.core.errors import SlmsecError, UsageError
 from pytest_slmsec.distribute.units import unit_numbers
 from pytest_slmsec.replay.match import unasked
 from pytest_slmsec.session.preflight import check_markers
@@ -24,10 +24,14 @@ from pytest_slmsec.tasks.registry import tasks
 
 
 class CollectionPlugin:
-    """Orders the selected cases by model and cuts them into windows."""
+    """Orders the selected cases by model and cuts them into windows.
 
-    def __init__(self, state: SessionState) -> None:
-        self._state = state
+    Args:
+        say: shows one line of progress.
+    """
+
+    def __init__(self, state: SessionState, say: Callable[[str], None]) -> None:
+        self._state, self._say = state, say
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, None, None]:
@@ -72,6 +76,17 @@ class CollectionPlugin:
             idle = idle_recordings(state, {case.evaluation.model.name for case in cases})
             if idle is not None:
                 raise usage_error(idle)
+        self._look_at_training_data(planned)
+
+    def _look_at_training_data(self, cases: Sequence[Case]) -> None:
+        """Look for the items in the training data, where something is going to be asked."""
+        option = self._state.config.option
+        if option.collectonly or option.setuponly or option.setupplan or option.slmsec_plan:
+            return
+        try:
+            self._state.trained_on.look(cases, self._say)
+        except SlmsecError as error:
+            raise usage_error(error) from None
 
     def _looks(self, cases: Sequence[Case]) -> dict[Case, int]:
         """The number of the gate's interim looks before each case."""

@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_slmsec.collection.cases import Case
+from pytest_slmsec.collection.trained_on import TrainedOn
 from pytest_slmsec.config.settings import Settings
 from pytest_slmsec.config.usage_error import usage_error
 from pytest_slmsec.core.errors import DataUnavailable, EngineError, JournalError, SlmsecError, Unfit
@@ -44,7 +45,8 @@ class SessionPlugin:
         settings = for_this_process(config, settings)
         self._timeout_pause = TimeoutPause()
         run = Run(settings, self._make_engine, self._progress, self._timeout_pause.paused)
-        self.state = SessionState(config, settings, run, PairRuns(config, settings, run))
+        trained_on = TrainedOn(settings.trained_on, settings.qa_columns)
+        self.state = SessionState(config, settings, run, PairRuns(config, settings, run, trained_on), trained_on)
         self._transcript = Transcript(self.state)
         self._openmp_too_late: str | None = None
 
@@ -80,11 +82,12 @@ class SessionPlugin:
         """Check options and files that would make the run fail later, and register the other plugin objects."""
         if not self.state.is_worker:
             check_options(config)
+            self._check_training_data()
         self._openmp_too_late = set_openmp()
         register = config.pluginmanager.register
         self._check_similarity_model()
         register(self._timeout_pause, "slmsec-timeout-pause")
-        register(CollectionPlugin(self.state), "slmsec-collection")
+        register(CollectionPlugin(self.state, self._progress.say), "slmsec-collection")
         register(ResultsPlugin(self.state, self._transcript), "slmsec-results")
         register(self._transcript, "slmsec-transcript")
         register(SummaryPlugin(self.state, self._progress.say), "slmsec-summary")
@@ -130,6 +133,12 @@ class SessionPlugin:
                 check_model(self.settings.similarity)
             except SlmsecError as error:
                 raise usage_error(error) from None
+
+    def _check_training_data(self) -> None:
+        try:
+            self.state.trained_on.check(whole=self.state.is_distributed)
+        except SlmsecError as error:
+            raise usage_error(error) from None
 
     def _load_second_model(self, spec: ModelSpec) -> Engine:
         """Load a model that will stand beside another one, once all cases have run.

@@ -68,7 +68,9 @@ class ResultsPlugin:
 
     def _attach(self, report: Any, item: pytest.Item, case: Case, answer: Answer, batch: Any) -> None:
         state = self._state
-        report.slmsec = data = {"row": payload.row(case, answer), "reused": state.run.is_reused(batch)}
+        report.slmsec = data = {
+            "row": payload.row(case, answer, state.trained_on.seen(case)), "reused": state.run.is_reused(batch),
+        }  # fmt: skip
         if batch is not None and (case.evaluation, id(batch)) not in self._batches_sent:
             self._batches_sent.add((case.evaluation, id(batch)))
             data["batch"] = payload.batch(batch)
@@ -91,6 +93,7 @@ class ResultsPlugin:
         """The facts about an evaluation that its first report carries."""
         header = payload.header(evaluation, self._state.run.info, item.nodeid.partition("::")[0])
         header["gate"] = marked(item)
+        header |= self._state.trained_on.header
         gating = self._state.gating
         design = gating.stopping.design(evaluation) if gating is not None else None
         if design is not None:

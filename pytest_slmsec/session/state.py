@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_slmsec.collection.trained_on import TrainedOn
 from pytest_slmsec.config.settings import Settings
 from pytest_slmsec.execution.runner import Run
 from pytest_slmsec.reports.evaluation_results import EvaluationResults
@@ -23,6 +24,7 @@ class SessionState:
 
     Attributes:
         run: answers the cases of this process. pair_runs: answers the cases behind tests with `slm_pair`.
+        trained_on: knows which items stand in the training data.
         results: everything measured, collected in the main process. gating: the gate; None in workers and without it.
         unfit: (model, benchmark, reason) of every benchmark that a model cannot be asked.
         without_items: benchmarks whose items could not be read, with the reason.
@@ -36,6 +38,7 @@ class SessionState:
     settings: Settings
     run: Run
     pair_runs: PairRuns
+    trained_on: TrainedOn
     results: EvaluationResults = field(default_factory=EvaluationResults)
     gating: Gating | None = None
     unfit: dict[tuple[str, str, str], None] = field(default_factory=dict)

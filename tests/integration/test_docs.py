@@ -76,6 +76,7 @@ def test_a_pytest_line_collects(pytester, monkeypatch, line):
     recorded_runs(home)
     (home / "my-model.gguf").write_bytes(b"GGUF")
     (home / "soc.csv").write_text("question,answer\nWhich port does SSH use?,22\n")
+    (home / "training.jsonl").write_text('{"messages": [{"role": "user", "content": "Which port does RDP use?"}]}\n')
     (home / "faq.csv").write_text("Frage,Antwort\nWelchen Port hat SSH?,22\n")
     (home / "test_mine.py").write_text("def test_mine():\n    pass\n")
     monkeypatch.setenv("HOME", str(home))

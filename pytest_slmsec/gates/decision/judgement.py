@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_slmsec.core.items import TRAINED_ON
 from pytest_slmsec.gates.decision.judged import Judged
 from pytest_slmsec.gates.policy.config import GateConfig
 from pytest_slmsec.gates.policy.suite import SuiteResult
 from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
 from pytest_slmsec.gates.records.categories import category_losses
 from pytest_slmsec.gates.records.comparability import Pair
+from pytest_slmsec.gates.records.trained_on import without_seen
 from pytest_slmsec.gates.statistics.result import Verdict
 from pytest_slmsec.gates.statistics.sequential_design import SequentialDesign, design_of
 
@@ -83,6 +85,7 @@ class Judgement:
             "early_stop": {run.benchmark: _design_json(run, design) for run, design in self.designs},
             "uninformative": self.uninformative,
             "categories": {p.base.benchmark: rows for p in self.pairs if (rows := _categories(p))},
+            TRAINED_ON: {p.base.benchmark: seen.to_json() for p in self.pairs if (seen := without_seen(p))},
             "hashes": {p.base.benchmark: _hashes(p) for p in self.pairs},
             "warnings": list(self.warnings),
             "missing": list(self.missing),

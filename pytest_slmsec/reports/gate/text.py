@@ -18,6 +18,7 @@ from pytest_slmsec.gates.statistics.power import TYPICAL_CHURN
 from pytest_slmsec.gates.statistics.result import PERCENT, POINTS, TIME, GateResult, Verdict
 from pytest_slmsec.gates.statistics.sequential_design import TWO_STAGE
 from pytest_slmsec.reports.gate.categories import category_tables
+from pytest_slmsec.reports.gate.trained_on import without_training
 from pytest_slmsec.reports.terminal import size
 
 NAMED_ITEMS = 5
@@ -47,6 +48,7 @@ def report(judgement: Judgement, width: int = WIDTH, verbose: bool = False) -> s
     remarks = [*notes(gates), *_left_out(judgement, gates)]
     lines += [line for remark in remarks for line in wrapped(remark, width)]
     lines += category_tables(judgement, verbose)
+    lines += [line for text in without_training(judgement.pairs) for line in wrapped(text, width)]
     lines += ["", f"SUITE: {judgement.verdict.value}"]
     lines += [line for text in sentences(judgement) for line in wrapped(f"* {text}", width)]
     return "\n".join(lines)

@@ -93,6 +93,7 @@ FIRING = {
     "echoed-input": analysed("kernel: sda: I/O error on sector 7, sda", 8),
     "repeated-steps": analysed(LOOP, 8),
     "form-without-facts": analysed(COMMONPLACE, 30),
+    "trained-on-items": generated(trained_on=some(True, False, 1)),
 }
 SILENT = {
     "non-finite-logprobs": chosen(logprobs=[[-1e30 + n, -2.0 - n, -3.0, -4.0] for n in range(N)]),
@@ -116,6 +117,7 @@ SILENT = {
     "echoed-input": analysed(ANALYSIS, N),
     "repeated-steps": analysed(LOOP, 1),
     "form-without-facts": analysed(COMMONPLACE, 10),
+    "trained-on-items": generated(trained_on=[False] * N),
 }
 
 
