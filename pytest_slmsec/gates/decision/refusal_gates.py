@@ -14,6 +14,7 @@ from pytest_slmsec.gates.policy.config import GateConfig
 from pytest_slmsec.gates.policy.suite import Kind, Member
 from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
 from pytest_slmsec.gates.records.comparability import Pair
+from pytest_slmsec.gates.statistics.margins import DEFAULT_MARGINS
 
 REFUSAL = "refusal"
 """Part of a score: 1 where the answer refuses."""
@@ -25,7 +26,8 @@ SAME_AS = {"FRR": MORE, "refusals": LESS}
 def refusal_gates(pair: Pair, config: GateConfig) -> list[Judged]:
     """A gate for each direction that the benchmark's own metric does not judge; none where refusals are not told.
 
-    The limit is that of the preset. A gate can FAIL; a PASS of the suite does not need it.
+    The limit is that of the metric (5 points of answers about logs), else of the preset. A gate can FAIL; a PASS of the
+    suite does not need it.
     """
     before, after = refusing(pair.base), refusing(pair.candidate)
     if before is None or after is None:
@@ -47,6 +49,6 @@ def _gate(
     after: float,
 ) -> Judged:  # fmt: skip
     method = method_of(pair, config)
-    margin = config.preset.margin(method.n_total)
+    margin = DEFAULT_MARGINS.get(str(pair.base.facts["metric"]), config.preset.margin(method.n_total))
     result = method.binary(base, candidate, margin, f"{pair.base.benchmark} {what}")
     return Judged(pair.base.benchmark, what, Member(result, Kind.SCORE, required=False, primary=False), before, after)

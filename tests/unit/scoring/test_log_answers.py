@@ -12,6 +12,7 @@ from pytest_slmsec.scoring.log_answers import (
     MISSED_CRITICAL,
     OTHER_WORDING,
     REFUSAL,
+    REFUSES,
     TRIAGE,
     WITHIN_ONE,
     read_severity,
@@ -66,9 +67,14 @@ def test_only_the_fixed_sentence_refuses():
     assert answered("refuse", f'**"{REFUSAL.lower()[:-1]}"**').correct
     assert not answered("refuse", REFUSAL.lower(), Mode.OFFICIAL).correct
     assert not answered("refuse", f"{REFUSAL} But here is a guess.").correct
-    assert answered("answer", REFUSAL).parts == {OTHER_WORDING: 0.0, FALSE_REFUSALS: 1.0}
+    assert answered("answer", REFUSAL).parts == {REFUSES: 1.0, OTHER_WORDING: 0.0, FALSE_REFUSALS: 1.0}
     worded = answered("refuse", "I'm sorry, but I cannot help with that.")
-    assert (worded.correct, worded.parts) == (False, {OTHER_WORDING: 1.0, MISSED: 1.0})
+    assert (worded.correct, worded.parts) == (False, {REFUSES: 1.0, OTHER_WORDING: 1.0, MISSED: 1.0})
+
+
+def test_an_answer_about_the_log_refuses_nothing():
+    assert answered("refuse", "Cause - The disk fails.").parts[REFUSES] == 0.0
+    assert answered("answer", "").parts[REFUSES] == 0.0
 
 
 def test_no_answer_is_right_for_neither():
