@@ -89,7 +89,7 @@ def test_the_embedded_model_answers_standard_input(capsys, monkeypatch):
 @pytest.mark.parametrize(("args", "says"), [
     (["tinysec,phi3", "x"], "One model is asked at a time, and here are 2: tinysec, phi3."),
     (["tinyseq", "x"], "tinysec"),
-    (["tinysec", "port " * 5000], "shorten it, or ask a model with a longer context."),
+    pytest.param(["tinysec", "port " * 40000], "shorten it, or ask a model with a longer context.", id="long"),
     (["tinysec", "-"], "Standard input is no UTF-8 text (byte 3)"),
 ])  # fmt: skip
 def test_an_error_is_one_sentence_and_exit_2(capsys, monkeypatch, args, says):
