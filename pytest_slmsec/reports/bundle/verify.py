@@ -128,7 +128,7 @@ def _items(content: bytes) -> list[Item]:
 
 
 def _score_troubles(group: Mapping[str, Any], items: Sequence[Item]) -> list[str]:
-    now = {
+    now: dict[str, float | None] = {
         "n_items": len(items),
         "n_correct": sum(bool(item["correct"]) for item in items),
         "n_parsed": sum(bool(item["parsed"]) for item in items),
@@ -151,8 +151,8 @@ def _verdict_troubles(
         tally[gate["verdict_in_family"]] = tally.get(gate["verdict_in_family"], 0) + 1
     found = []
     if (told["verdict"], told["gates"]) != (judgement["verdict"], tally):
-        said = f"{MANIFEST} says {told['verdict']} with {told['gates']}"
-        found.append(f"{name}: {judgement['verdict']} with {tally}, and {said}")
+        before = f"{MANIFEST} says {told['verdict']} with {told['gates']}"
+        found.append(f"{name}: {judgement['verdict']} with {tally}, and {before}")
     for gate in judgement["gates"]:
         sides = told["flips"].get(gate["benchmark"])
         if sides is None or gate["what"] not in sides["gates"]:
