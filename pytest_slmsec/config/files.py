@@ -23,7 +23,7 @@ def load_config(root: Path) -> dict[str, Any]:
     """
     where, table = _find_table(root)
     options = {option.key: option for option in PLUGIN_OPTIONS if option.configurable}
-    known = [*options, "models", "gate"]
+    known = [*options, "models", "gate", "card"]
     for key, value in table.items():
         if key not in known:
             near = difflib.get_close_matches(key, known, 1)
