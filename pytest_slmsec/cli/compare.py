@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from datetime import date
+from functools import cache
 from pathlib import Path
 
 from pytest_slmsec.cli.recorded_runs import read_recorded
@@ -14,7 +15,9 @@ from pytest_slmsec.core.errors import CompareError, SlmsecError
 from pytest_slmsec.core.wrap import columns
 from pytest_slmsec.gates.decision.decide import judge
 from pytest_slmsec.gates.decision.judgement import Judgement
+from pytest_slmsec.gates.policy.config import GateConfig
 from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
+from pytest_slmsec.gates.records.comparability import Rescore
 from pytest_slmsec.gates.records.saved_runs import read_runs, stored_path
 from pytest_slmsec.gates.statistics.result import Verdict
 from pytest_slmsec.gating.score_check import Rescorer
@@ -50,12 +53,27 @@ def compare(
 
 
 def _judged(base: str, candidate: str, root: Path, preset: str | None, data: str | None) -> Judgement:
-    config = read_gate(root, preset)
     runs = [read_side(side, root, data) for side in (base, candidate)]
-    config.check_benchmarks({*tasks(), *(run.benchmark for side in runs for run in side)})
-    scored_now = {run.where for side in runs for run in side if not benchmark_json.reads(Path(run.where))}
-    rescorer = Rescorer(data)
-    return judge(runs[0], runs[1], config, date.today(), lambda run: [] if run.where in scored_now else rescorer(run))
+    return judged_runs(runs[0], runs[1], read_gate(root, preset), rescorer_of([*runs[0], *runs[1]], data))
+
+
+def judged_runs(
+    bases: Sequence[BenchmarkRun], candidates: Sequence[BenchmarkRun], config: GateConfig, rescore: Rescore
+) -> Judgement:
+    """The verdict on the runs of one model against those of its base.
+
+    Raises:
+        CompareError: they have no benchmark in common. UsageError: the configuration does not fit the benchmarks.
+    """
+    config.check_benchmarks({*tasks(), *(run.benchmark for run in (*bases, *candidates))})
+    return judge(bases, candidates, config, date.today(), rescore)
+
+
+def rescorer_of(runs: Sequence[BenchmarkRun], data: str | None) -> Rescore:
+    """Scores what is stored again, each run once; what was scored just now (recorded answers) is not."""
+    scored_now = {run.where for run in runs if not benchmark_json.reads(Path(run.where))}
+    rescorer = cache(Rescorer(data))
+    return lambda run: [] if run.where in scored_now else rescorer(run)
 
 
 def read_side(text: str, root: Path, data: str | None) -> list[BenchmarkRun]:

@@ -25,6 +25,12 @@ def stored_pairs(runs: Sequence[BenchmarkRun]) -> list[tuple[str, str]]:
     return [(one.baseline.name, one.candidate.name) for one in compared if one.baseline is not None]
 
 
+def pairs_among(runs: Sequence[BenchmarkRun]) -> list[tuple[str, str]]:
+    """The same for several files together; where no model's base is there, all others against the first model."""
+    models = list(dict.fromkeys(run.model for run in runs))
+    return stored_pairs(runs) or [(models[0], model) for model in models[1:]]
+
+
 def of_model(runs: Sequence[BenchmarkRun], model: str) -> list[BenchmarkRun]:
     """The runs of one model."""
     return [run for run in runs if run.model == model]

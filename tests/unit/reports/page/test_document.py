@@ -1,0 +1,180 @@
+"""The page: its numbers are those of the record and of the comparison, and it asks for nothing else."""
+
+import base64
+import hashlib
+import re
+
+import pytest
+from benchmark_runs import content, plain
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reportpages import page_of, parsed, report_of, tables, two_models, unpacked
+
+from pytest_slmsec.core.identity import sha256_text
+from pytest_slmsec.reports.gate.text import cells
+from pytest_slmsec.reports.page.document import Wanted, page
+
+
+def test_the_same_input_gives_the_same_bytes():
+    assert page_of(two_models()) == page_of(two_models())
+
+
+def test_the_policy_allows_the_one_script_and_the_one_style():
+    root = parsed(page_of(two_models()))
+    (policy,) = (one.attributes["content"] for one in root.all("meta") if "http-equiv" in one.attributes)
+    running = [one for one in root.all("script") if "type" not in one.attributes]
+    hashes = [base64.b64encode(hashlib.sha256(one.text.encode()).digest()).decode()
+              for one in [*running, *root.all("style")]]  # fmt: skip
+    script, style = (f"'sha256-{digest}'" for digest in hashes)
+    assert policy == (f"default-src 'none'; script-src {script}; style-src {style}; base-uri 'none'; "
+                      "form-action 'none'")  # fmt: skip
+
+
+def test_no_attribute_runs_or_loads_anything():
+    def walk(element):
+        for name, value in element.attributes.items():
+            assert not name.startswith("on")
+            assert name not in ("style", "src", "srcset", "action", "xlink:href")
+            assert name != "href" or value.startswith("#")
+        for child in element.children:
+            if not isinstance(child, str):
+                walk(child)
+
+    html = page_of(two_models())
+    walk(parsed(html))
+    script = html.rpartition("<script>")[2]
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|\beval\b|Function\(|document\.write|fetch\(", script)
+
+
+def test_each_picture_has_a_title_and_a_description_with_its_numbers():
+    root = parsed(page_of(two_models()))
+    pictures = list(root.all("svg"))
+    assert len(pictures) == 4
+    for picture in pictures:
+        title, description = picture.children[:2]
+        assert (title.name, description.name) == ("title", "desc")
+        assert picture.attributes["aria-labelledby"] == title.attributes["id"]
+        assert picture.attributes["aria-describedby"] == description.attributes["id"]
+        assert re.search(r"\d", description.text)
+    ids = re.findall(r' id="([^"]+)"', page_of(two_models()))
+    assert len(ids) == len(set(ids))
+
+
+def test_one_model_has_scores_and_no_verdict():
+    root = parsed(page_of(content(plain("1110" * 10))))
+    assert "No verdict" in root.text
+    assert tables(root)["Scores of all models"][1][:4] == ["cti-mcq", "phi3", "accuracy", "75.0 %"]
+    assert unpacked(root, "index")["candidates"] == []
+
+
+def test_models_that_are_not_made_from_each_other_are_judged_against_the_first():
+    found = report_of(content(plain("1110" * 10, model="a", base="a"), plain("1110" * 10, model="b", base="b")))
+    assert [(judgement.base, judgement.candidate) for judgement in found.judgements] == [("a", "b")]
+
+
+bits = st.integers(1, 25).flatmap(lambda n: st.lists(st.text("01", min_size=n, max_size=n), min_size=1, max_size=4))
+maybe = st.none() | st.floats(0.5, 500)
+
+
+@st.composite
+def records(draw):
+    """Files with one to four models on one or two benchmarks, with and without costs, intervals and categories."""
+    runs = []
+    for benchmark in ("cti-mcq", "cti-rcm")[: draw(st.integers(1, 2))]:
+        for number, right in enumerate(draw(bits)):
+            quant = f"q{number}" if number else None
+            facts, group = plain(right, benchmark=benchmark, model=f"phi3-{quant}" if quant else "phi3", quant=quant)
+            facts |= {"decode_tokens_per_s": draw(maybe), "energy_j": draw(maybe), "score_high": 0.9,
+                      "score_low": draw(st.none() | st.just(0.1))}  # fmt: skip
+            if draw(st.booleans()):
+                group["items"]["category"] = [draw(st.sampled_from(["a", "b", None])) for _ in right]
+            runs.append((facts, group))
+    return content(*runs)
+
+
+@settings(max_examples=25)
+@given(records())
+def test_every_number_is_that_of_the_record_or_of_the_comparison(found):
+    report = report_of(found)
+    root = parsed(page(report, Wanted()))
+    shown, index = tables(root), unpacked(root, "index")
+    facts = {(one["params"]["benchmark"], one["params"]["model"]): one["extra_info"] for one in found["benchmarks"]}
+    for benchmark, model, _, score, _, n, _ in shown["Scores of all models"][1:]:
+        known = facts[benchmark, model]
+        assert (score, n) == (f"{100 * known['score']:.1f} %", str(known["n_expected"]))
+    for benchmark, model, _, speed, _, peak, energy in shown["What each benchmark costs"][1:]:
+        known = facts[benchmark, model]
+        rate, joules = known["decode_tokens_per_s"], known["energy_j"]
+        assert speed == ("-" if rate is None else f"{rate:,.1f}")
+        assert energy == ("-" if joules is None else f"{joules:,.0f} J")
+        assert peak == "1 GiB"
+    for group in found["slmsec"]["groups"]:
+        at = [n for n, b in enumerate(index["benchmark"]) if index["benchmarks"][b] == group["benchmark"]]
+        bits = index["right"][index["models"].index(group["model"])]
+        assert "".join(bits[n] for n in at) == facts[group["benchmark"], group["model"]]["correct_bits"]
+    for judgement in report.judgements:
+        _check_judgement(judgement, shown, index, root)
+
+
+def _check_judgement(judgement, shown, index, root):
+    gates = shown[f"Gates of {judgement.candidate}"][1:]
+    assert [row[1:] for row in gates] == [[cell.strip() for cell in cells(judgement, one)] for one in judgement.gates]
+    assert f"{judgement.verdict.value} {judgement.candidate}" in root.text
+    wanted = {
+        gate["benchmark"]: (gate["details"]["lost"], gate["details"]["gained"])
+        for gate in judgement.to_json()["gates"]
+        if "lost" in gate["details"] and gate["what"] == "accuracy"
+    }
+    rows = {row[1]: (int(row[3]), int(row[4])) for row in shown["Items that score otherwise"][1:]
+            if row[0] == judgement.candidate}  # fmt: skip
+    assert wanted.items() <= rows.items()
+    changes = index["changes"][[index["models"][c] for _, c in index["candidates"]].index(judgement.candidate)]
+    assert (changes.count("l"), changes.count("g")) == tuple(map(sum, zip(*rows.values(), strict=True)))
+
+
+class TestTexts:
+    """What the page holds of prompts and answers."""
+
+    def held(self, *, source="fixture", **wanted):
+        root = parsed(page_of(two_models(source=source), **wanted))
+        index = unpacked(root, "index")
+        blocks = [
+            one.attributes["id"] for one in root.all("script") if one.attributes.get("id", "").startswith("block")
+        ]
+        rows = [row for key in blocks for row in unpacked(root, key)]
+        return root, index, rows
+
+    def test_lost_items_come_first(self):
+        _, index, rows = self.held()
+        assert len(rows) == 120
+        letters = [index["changes"][0][item] for item in index["order"]]
+        assert letters == sorted(letters, key="lwgbxr".index)
+
+    def test_answers_are_those_of_the_record(self):
+        _, index, rows = self.held(prompts={})
+        first = index["order"][0]
+        assert index["item"][first] == "cti-mcq-00001"
+        assert rows[0] == [None, "A", [["A", "A", None, 1, 1.0, None], ["B", "B", None, 0, 0.0, None]]]
+
+    @pytest.mark.parametrize(
+        ("texts", "source", "count"),
+        [("auto", "fixture", 120), ("auto", "own items", 120), ("auto", "files", 0), ("auto", "hub x@1", 0),
+         ("none", "fixture", 0), ("all", "files", 120), ("changed", "files", 15), ("wrong", "files", 45)],
+    )  # fmt: skip
+    def test_which_texts(self, texts, source, count):
+        root, _, rows = self.held(texts=texts, source=source)
+        assert f"Prompts and answers of {count} of 120 items (texts: {texts})." in root.text
+        assert sum(gold is not None for _, gold, _ in rows) == count
+
+    def test_scores_are_there_without_texts(self):
+        _, _, rows = self.held(texts="none")
+        assert rows[0] == [None, None, [[None, None, None, 1, 1.0, None], [None, None, None, 0, 0.0, None]]]
+
+    def test_above_the_budget_some_items_have_no_texts(self):
+        digests = two_models()["slmsec"]["groups"][0]["items"]["sha256"]
+        prompts = {digest: sha256_text(digest) * 2 for digest in digests}
+        bare = len(page_of(two_models(source="fixture"), size=0).encode())
+        root, index, rows = self.held(size=bare + 4_000, prompts=prompts)
+        assert 0 < len(rows) < 120
+        assert f"Prompts and answers of {len(rows)} of 120 items" in root.text
+        assert index["changes"][0][index["order"][0]] == "l"
