@@ -146,4 +146,5 @@ def command(report: Report, benchmark: str) -> str:
 
 def keyword(item: str) -> str:
     """What ``pytest -k`` finds an item by: its id, or the longest part of it that is one word there."""
-    return max(KEYWORD.findall(safe_id(item)) or [""], key=len)
+    words: list[str] = KEYWORD.findall(safe_id(item))
+    return max(words, key=len, default="")

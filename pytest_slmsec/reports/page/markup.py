@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Sequence
 
 INVISIBLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160\u17b4\u17b5"
@@ -67,7 +68,7 @@ def decimal(value: object) -> str:
     return "0" if text == "-0" else text
 
 
-def table(headings: tuple[str, ...], rows: list[tuple[object, ...]], caption: str) -> Markup:
+def table(headings: Sequence[str], rows: Sequence[Sequence[object]], caption: str) -> Markup:
     """A table; the first cell of each row is its heading."""
     head = tag("tr", *(tag("th", text, scope="col") for text in headings))
     body = [tag("tr", tag("th", row[0], scope="row"), *(tag("td", cell) for cell in row[1:])) for row in rows]

@@ -110,7 +110,7 @@ def _mark(report: Report, row: Row, scale: Scale, y: float) -> Markup:
         return join(name, words(scale.end + 8, y + 4, "no score"))
     interval = None
     if row["score_low"] is not None and row["score_high"] is not None:
-        ends = (scale.at(row[key] / row["scale"]) for key in ("score_low", "score_high"))
-        interval = line(*(value for end in ends for value in (end, y)), colour=colour(number), width=2.0)
+        low, high = (scale.at(row[key] / row["scale"]) for key in ("score_low", "score_high"))
+        interval = line(low, y, high, y, colour(number), 2.0)
     value = words(scale.end + 8, y + 4, f"{score_text(row['score'], row)} of {row['n']:,} items")
     return join(name, interval, mark(number, scale.at(row["score"] / row["scale"]), y, _told(row)), value)
