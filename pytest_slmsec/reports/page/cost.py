@@ -66,7 +66,7 @@ def cost_section(report: Report) -> Markup:
         "line joins models that no other one beats in both."
     )
     return section("cost", "What do I pay?", framed(drawn), paragraph(explained),
-                   table(headings, list(models), "What each model costs"), _by_benchmark(report))  # fmt: skip
+                   table(headings, models, "What each model costs"), _by_benchmark(report))  # fmt: skip
 
 
 def _by_benchmark(report: Report) -> Markup:
@@ -77,7 +77,7 @@ def _by_benchmark(report: Report) -> Markup:
         for row in costs
     ]  # fmt: skip
     headings = ("benchmark", "model", "prefill tokens/s", "decode tokens/s", "first token", "peak memory", "energy")
-    return fold("Costs of each benchmark", table(headings, list(cells), "What each benchmark costs"))
+    return fold("Costs of each benchmark", table(headings, cells, "What each benchmark costs"))
 
 
 def _joules(value: float | None) -> str:

@@ -50,7 +50,7 @@ def flips_section(report: Report) -> Markup | None:
     content = framed(*drawn) if drawn else paragraph("Not one item scores otherwise.")
     cells = [(row.candidate, row.benchmark, *(f"{count:,}" for count in row[2:])) for row in rows]
     headings = ("candidate", "benchmark", "items", "lost", "won", "only worse", "only better")
-    as_table = fold("Lost and won as a table", table(headings, list(cells), "Items that score otherwise"))
+    as_table = fold("Lost and won as a table", table(headings, cells, "Items that score otherwise"))
     return section("flips", "What changed?", content, as_table)
 
 

@@ -83,7 +83,7 @@ def _one(report: Report, view: ItemView, prompts: Prompts, policy: str) -> Marku
     headings = ("model", "answer", "read as", "outcome", "score", "p(correct)")
     right = None if gold is None else paragraph(f"Right: {gold}")
     asked = tag("pre", _short(prompt)) if prompt else None
-    return fold(f"{view.item} ({view.benchmark})", asked, right, table(headings, list(rows), f"Answers to {view.item}"))
+    return fold(f"{view.item} ({view.benchmark})", asked, right, table(headings, rows, f"Answers to {view.item}"))
 
 
 def _short(text: object) -> str:

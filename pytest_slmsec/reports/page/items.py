@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -106,9 +106,7 @@ def loss(view: ItemView, judgement: Judgement) -> int:
     """How much a candidate is worse on an item, in thousandths of the metric's scale; 0 where it was not compared."""
     if not {judgement.base, judgement.candidate} <= view.answers.keys():
         return 0
-    values = [
-        run.columns["value"][row] for run, row in (view.answers[m] for m in (judgement.base, judgement.candidate))
-    ]
-    facts: Mapping[str, Any] = view.answers[judgement.base][0].facts
-    drop = (values[0] - values[1]) * (1 if facts["higher_is_better"] else -1)
-    return round(1000 * drop / float(facts["scale"]))
+    (base, before), (candidate, after) = view.answers[judgement.base], view.answers[judgement.candidate]
+    drop: float = base.columns["value"][before] - candidate.columns["value"][after]
+    sign = 1 if base.facts["higher_is_better"] else -1
+    return round(1000 * sign * drop / float(base.facts["scale"]))

@@ -38,13 +38,13 @@ def scores_section(report: Report) -> Markup:
         for row in rows
     ]  # fmt: skip
     headings = ("benchmark", "model", "metric", "score", "95 % interval", "items", "best constant answer")
-    as_table = fold("Scores as a table", table(headings, list(cells), "Scores of all models"))
+    as_table = fold("Scores as a table", table(headings, cells, "Scores of all models"))
     return section("scores", "How good?", framed(*pictures(report)), as_table)
 
 
 def groups(report: Report) -> list[list[Row]]:
     """The scores of each benchmark, in the order of the models."""
-    found = []
+    found: list[list[Row]] = []
     for benchmark in report.benchmarks:
         runs = [report.run(benchmark, model) for model in report.models]
         found.append([score_row(run) for run in runs if run is not None])

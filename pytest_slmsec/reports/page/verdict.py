@@ -60,7 +60,7 @@ def _one(judgement: Judgement, number: int) -> list[Markup]:
         tag("ul", *(tag("li", text) for text in sentences(judgement))),
         *([framed(*drawn)] if drawn else [paragraph("No gate has both a measured drop and a limit above 0.")]),
         fold(f"All {len(gates)} gates as a table",
-             table(("benchmark", *HEADINGS), list(gates), f"Gates of {judgement.candidate}")),
+             table(("benchmark", *HEADINGS), gates, f"Gates of {judgement.candidate}")),
     ]  # fmt: skip
 
 
