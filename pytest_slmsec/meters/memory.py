@@ -154,7 +154,7 @@ def read_sample() -> Sample:
 def reset_peak() -> bool:
     """Reset `VmHWM` to what is resident now. False where the system has no such thing or does not permit it."""
     try:
-        CLEAR_REFS.write_text(RESET_PEAK)
+        CLEAR_REFS.write_text(RESET_PEAK, "ascii")
     except OSError:
         return False
     return read_sample().peak_rss is not None

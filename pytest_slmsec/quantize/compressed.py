@@ -14,7 +14,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pytest_slmsec.engines.causal_lm.transformers_ import load_config
+import transformers
+
+from pytest_slmsec.engines.causal_lm.transformers_ import load_config, loader_of
 from pytest_slmsec.engines.common.checkpoint import Checkpoint, read_checkpoint
 from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.quantize.attempt import attempt
@@ -49,11 +51,11 @@ def quantize_weights(
 def _make(checkpoint: Checkpoint, out: Path, recipe: Recipe, rows: Sequence[Sequence[int]]) -> None:
     from datasets import Dataset
     from llmcompressor import oneshot
-    from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_pretrained(
+    config = load_config(checkpoint)
+    model = getattr(transformers, loader_of(checkpoint.directory, config)).from_pretrained(
         checkpoint.directory,
-        config=load_config(checkpoint),
+        config=config,
         dtype=stored_dtype(checkpoint),
         use_safetensors=True,
         trust_remote_code=False,

@@ -88,7 +88,7 @@ def convert(checkpoint: Checkpoint, path: Path) -> None:
     gguf, config = import_gguf(), load_config(checkpoint)
     check_architecture(checkpoint, config)
     tokenizer = load_tokenizer(checkpoint.directory)
-    check_vocabulary(checkpoint.directory, tokenizer, config.vocab_size, added_may_lack=False)
+    check_vocabulary(checkpoint.directory, tokenizer, config.vocab_size)
     writer = gguf.GGUFWriter(path, "llama")
     try:
         writer.add_name(checkpoint.directory.name)

@@ -61,9 +61,8 @@ def write_vocabulary(writer: Any, directory: Path, tokenizer: Any, n_vocab: int)
         writer.add_token_merges([" ".join(merge) for merge in _merges(model)])
     writer.add_token_list(tokens)
     writer.add_token_types(_types(tokens, tokenizer, rules.get("added_tokens", ()), n_vocab))
-    _write_special(writer, tokenizer)
-    if tokenizer.chat_template:
-        writer.add_chat_template(str(tokenizer.chat_template))
+    _write_special(writer, tokenizer, n_vocab)
+    _write_template(writer, tokenizer.chat_template)
 
 
 def _write_sentencepiece(writer: Any, rules: Mapping[str, Any], tokens: Sequence[str]) -> None:
@@ -140,14 +139,23 @@ def _types(tokens: Sequence[str], tokenizer: Any, added: Sequence[Mapping[str, A
     return found
 
 
-def _write_special(writer: Any, tokenizer: Any) -> None:
+def _write_template(writer: Any, template: str | Mapping[str, str] | None) -> None:
+    """One template, or several by name."""
+    if isinstance(template, Mapping):
+        writer.add_chat_template([{"name": name, "template": text} for name, text in template.items()])
+    elif template:
+        writer.add_chat_template(template)
+
+
+def _write_special(writer: Any, tokenizer: Any, n_vocab: int) -> None:
+    """Ids of special tokens, without those that the model has no embedding for."""
     for token, add in (
         (tokenizer.bos_token_id, writer.add_bos_token_id),
         (tokenizer.eos_token_id, writer.add_eos_token_id),
         (tokenizer.unk_token_id, writer.add_unk_token_id),
         (tokenizer.pad_token_id, writer.add_pad_token_id),
     ):
-        if token is not None:
+        if token is not None and token < n_vocab:
             add(token)
     probe = tokenizer(PROBE)["input_ids"]
     writer.add_add_bos_token(tokenizer.bos_token_id is not None and probe[0] == tokenizer.bos_token_id)

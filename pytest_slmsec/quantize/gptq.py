@@ -17,6 +17,7 @@ from pytest_slmsec.engines.causal_lm.gptq import import_gptqmodel
 from pytest_slmsec.engines.common.checkpoint import read_checkpoint
 from pytest_slmsec.engines.common.loading import pick_device
 from pytest_slmsec.engines.common.settings import EngineSettings
+from pytest_slmsec.engines.decoding.network import text_config
 from pytest_slmsec.quantize.attempt import attempt
 from pytest_slmsec.quantize.manifest import Recipe
 
@@ -49,7 +50,7 @@ def quantize_weights(
             model = gptqmodel.GPTQModel.load(
                 str(base), config, dtype=_dtype(base, device), device=str(device), trust_remote_code=False
             )
-            model.layer_callback = _Layers(settings, recipe.quant, model.model.config.num_hidden_layers)
+            model.layer_callback = _Layers(settings, recipe.quant, text_config(model.model).num_hidden_layers)
             model.quantize(examples, batch_size=1, calibration_data_min_length=1)
             model.save(str(out))
     for name in LITTER:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 import transformers
 
-from pytest_slmsec.engines.causal_lm.transformers_ import load_config
+from pytest_slmsec.engines.causal_lm.transformers_ import load_config, loader_of
 from pytest_slmsec.engines.common.checkpoint import Checkpoint, read_checkpoint, support_files
 from pytest_slmsec.engines.encoders.kinds import find_kind
 from pytest_slmsec.engines.encoders.weights import LOADERS
@@ -39,7 +39,7 @@ def save_quantised(base: Path, out: Path, recipe: Recipe, wanted: Any, **options
     checkpoint = read_checkpoint(base)
     config, kind = load_config(checkpoint), find_kind(checkpoint)
     with attempt(base, recipe):
-        model: Any = getattr(transformers, LOADERS[kind] if kind else "AutoModelForCausalLM").from_pretrained(
+        model: Any = getattr(transformers, LOADERS[kind] if kind else loader_of(base, config)).from_pretrained(
             base,
             config=config,
             dtype=stored_dtype(checkpoint),

@@ -6,8 +6,10 @@ import re
 
 from pytest_slmsec.sentinels.base import Evidence, Sentinel
 
-CHAT_NAME = re.compile(r"(?<![a-z])(?:instruct|chat|it|sft|dpo)(?![a-z])", re.IGNORECASE)
-"""In ``Llama-3.2-1B-Instruct``, ``gemma-2-2b-it``, ``tinyllama-1.1b-chat-v1.0.Q4_K_M.gguf``."""
+CHAT_WORDS = "it|sft|dpo|orpo|kto|grpo|rlhf|aligned|assistant|thinking|reasoning|hermes|zephyr|vicuna|tulu"
+CHAT_NAME = re.compile(rf"instruct|chat|(?<![a-z])(?:{CHAT_WORDS})(?![a-z])", re.IGNORECASE)
+"""In ``Llama-3.2-1B-Instruct``, ``gemma-2-2b-it``, ``tinyllama-1.1b-chat-v1.0.Q4_K_M.gguf``, ``zephyr-7b-beta``,
+``Qwen3-4B-Thinking-2507``."""
 BASE_NAME = re.compile(r"(?<![a-z])(?:base|pt)(?![a-z])", re.IGNORECASE)
 """In ``Qwen3-8B-Base``, ``gemma-3-4b-pt``: base models often have the tokens of chat models in their vocabulary."""
 

@@ -77,3 +77,30 @@ def test_an_adapter_that_does_not_fit_is_one_error_and_the_other_models_go_on(ru
 def test_another_mode_is_refused(run):
     result, _ = run("--model=m/tiny", "--slmsec-adapter=baked")
     result.stderr.fnmatch_lines(["*--slmsec-adapter*invalid choice*baked*"])
+
+
+@pytest.fixture
+def hub_base(run, monkeypatch):
+    """The base among the hub's downloads, by the name org/tiny; its adapter names another hub id, as Unsloth's do."""
+    commit = "1" * 40
+    folder = Path("hub/models--org--tiny").absolute()
+    (folder / "refs").mkdir(parents=True)
+    (folder / "refs" / "main").write_text(commit)
+    shutil.copytree("m/tiny", folder / "snapshots" / commit)
+    for module in ("huggingface_hub.constants", "huggingface_hub._snapshot_download.constants"):
+        monkeypatch.setattr(f"{module}.HF_HUB_CACHE", str(folder.parent))
+    config = json.loads(Path("m/tuned/adapter_config.json").read_text())
+    Path("m/tuned/adapter_config.json").write_text(
+        json.dumps(config | {"base_model_name_or_path": "unsloth/tiny-bnb-4bit"})
+    )
+    return "--model=hf:org/tiny+m/tuned"
+
+
+def test_a_base_of_another_name_is_refused_until_the_user_says_that_it_is_the_same(run, hub_base):
+    refused, _ = run(hub_base)
+    assert refused.parseoutcomes()["errors"] == 1
+    refused.stdout.fnmatch_lines(["*is an adapter for unsloth/tiny-bnb-4bit, not for org/tiny*"])
+    asked, path = run(hub_base, "--slmsec-adapter-base=same")
+    assert n_measured(asked) == 40
+    facts = infos(path)["hf:org/tiny+m/tuned"]["engine"]["extra"]["adapter"]
+    assert (facts["made_for"], facts["base_said_to_be_the_same"]) == ("unsloth/tiny-bnb-4bit", True)

@@ -42,6 +42,60 @@ def imported_at_once(path):
             waiting += ast.iter_child_nodes(node)
 
 
+UNIX_ATTRIBUTES = {
+    "os": {
+        "chown", "chroot", "confstr", "fchmod", "fork", "forkpty", "getegid", "geteuid", "getgid",
+        "getgroups", "getloadavg", "getpgid", "getpgrp", "getpriority", "getsid", "getuid", "initgroups",
+        "killpg", "lchown", "lockf", "major", "minor", "mkfifo", "mknod", "nice", "O_CLOEXEC", "O_DIRECTORY",
+        "O_NOFOLLOW", "O_NONBLOCK", "O_SYNC", "openpty", "pread", "pwrite", "register_at_fork",
+        "sched_getaffinity", "sched_setaffinity", "sched_yield", "sendfile", "setgid", "setpgid",
+        "setpriority", "setsid", "setuid", "statvfs", "sync", "sysconf", "tcgetpgrp", "ttyname", "uname",
+        "wait", "wait3", "wait4", "waitid", "WNOHANG",
+    },
+    "signal": {
+        "alarm", "getitimer", "ITIMER_REAL", "pause", "pthread_kill", "pthread_sigmask", "setitimer",
+        "SIGALRM", "SIGCHLD", "SIGCONT", "SIGHUP", "SIGKILL", "SIGPIPE", "SIGQUIT", "SIGSTOP", "SIGTSTP",
+        "SIGUSR1", "SIGUSR2", "sigwait",
+    },
+    "socket": {
+        "AF_UNIX", "SO_REUSEPORT", "socketpair",
+    },
+    "time": {
+        "clock_gettime", "CLOCK_MONOTONIC", "pthread_getcpuclockid", "tzset",
+    },
+    "select": {
+        "epoll", "kqueue", "poll",
+    },
+}  # fmt: skip
+"""What modules of every system have on Unix or Linux only (https://docs.python.org/3/library, notes on availability).
+They are asked for with `getattr` and a default."""
+
+
+def test_no_module_needs_a_function_that_only_unix_has():
+    found = {
+        f"{path.name}: {node.value.id}.{node.attr}"
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+        if node.attr in UNIX_ATTRIBUTES.get(node.value.id, ())
+    }
+    assert found == set()
+
+
+def test_no_text_is_read_or_written_in_the_encoding_of_the_system():
+    """Windows has another one than UTF-8."""
+    found = [
+        f"{path.name}:{node.lineno}"
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        if node.func.attr in ("read_text", "write_text")
+        if not any(word.arg == "encoding" for word in node.keywords)
+        and len(node.args) < (1 if node.func.attr == "read_text" else 2)
+    ]
+    assert found == []
+
+
 def test_no_module_imports_what_only_unix_has():
     found = {path.name: name for path in MODULES for name in imported_at_once(path) if name in UNIX_ONLY}
     assert found == {}

@@ -133,6 +133,9 @@ def load_weights(wanted: LoadRequest) -> Any:
 def loader_of(directory: Path, config: Any) -> str:
     """Name of the class of transformers that loads an architecture. Multimodal models are loaded to be asked with text.
 
+    Some architectures are in several classes: for Llama 4 one takes the text part alone, and refuses the weights of the
+    whole model. The one whose model the checkpoint names (`architectures` in config.json) goes first.
+
     Raises:
         ModelError: it has an encoder and a decoder, or transformers has no causal language model of this architecture.
     """
@@ -140,13 +143,20 @@ def loader_of(directory: Path, config: Any) -> str:
     if getattr(config, "is_encoder_decoder", False):
         why = "has an encoder and a decoder, which are not evaluated here"
     else:
-        for name, architectures in LOADERS.items():
-            if type(config) in getattr(transformers, architectures):
-                return name
+        found = {name: _class_names(config, mapping) for name, mapping in LOADERS.items()}
+        named = [name for name, classes in found.items() if set(classes) & set(config.architectures or ())]
+        if any(found.values()):
+            return [*named, *(name for name, classes in found.items() if classes)][0]
     raise ModelError(
         f"{directory}: its architecture {config.model_type!r} {why}: name a causal language model, or an encoder with "
         "the head that it was trained with."
     )
+
+
+def _class_names(config: Any, mapping: str) -> list[str]:
+    """Names of the classes for an architecture in a mapping of transformers, a tuple of them for a few."""
+    found = getattr(transformers, mapping).get(type(config), ())
+    return [one.__name__ for one in (found if isinstance(found, tuple) else (found,))]
 
 
 def load_with(wanted: LoadRequest, loader: str, sort: str, check: Callable[[Mapping[str, Any]], None]) -> Any:

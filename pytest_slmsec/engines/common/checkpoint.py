@@ -148,7 +148,7 @@ def read_json(path: Path) -> dict[str, Any]:
         ModelError: it is no JSON object; names file and position.
     """
     try:
-        value = json.loads(path.read_text("utf-8"))
+        value = json.loads(path.read_text("utf-8-sig"))
     except (ValueError, OSError) as error:
         raise ModelError(f"{path} is no readable JSON ({error}): fetch or write it again.") from error
     if not isinstance(value, dict):

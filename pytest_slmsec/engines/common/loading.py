@@ -26,7 +26,9 @@ HUB_COPIES = ("consolidated*.safetensors", "original/*", "*.fp16.safetensors", "
 """Patterns of second copies of the same weights, in other layouts and dtypes, which are not downloaded."""
 SHARDS = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
 TOKENIZER_FILES = ("tokenizer*", "vocab*", "*.model")
-PROCESSOR_TEMPLATE = "chat_template.json"
+PROCESSOR_TEMPLATES = ("chat_template.json", "processor_config.json")
+"""Files of multimodal models whose key `chat_template` holds the template, in the order of `ProcessorMixin` of
+transformers."""
 UNBOUNDED_TOKENS = 1 << 60
 TORCH_NAMES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
@@ -232,18 +234,29 @@ def load_tokenizer(directory: Path) -> Any:
 
 
 def _processor_template(directory: Path) -> Any:
-    """The template in chat_template.json, where processors of multimodal models keep it; None if there is none.
+    """The template, or templates by name, in the files where processors of multimodal models keep it; None if there is
+    none.
 
     Raises:
-        ModelError: the file is damaged.
+        ModelError: a file is damaged.
     """
-    path = directory / PROCESSOR_TEMPLATE
-    if not path.is_file():
-        return None
-    found = read_json(path).get("chat_template")
-    if not isinstance(found, (str, dict)):
-        raise ModelError(f"{path} holds no `chat_template`: fetch it again.")
-    return found
+    for path in (directory / name for name in PROCESSOR_TEMPLATES):
+        found = read_json(path).get("chat_template") if path.is_file() else None
+        if isinstance(found, list):
+            found = _by_name(found)
+        if not isinstance(found, (str, dict, type(None))):
+            raise ModelError(f"{path}: `chat_template` is neither a text nor texts with names: fetch it again.")
+        if found:
+            return found
+    return None
+
+
+def _by_name(templates: Sequence[Any]) -> Any:
+    """Templates that are stored as a list of ``{"name": ..., "template": ...}``; any other list as it is."""
+    try:
+        return {str(one["name"]): str(one["template"]) for one in templates}
+    except (LookupError, TypeError):
+        return templates
 
 
 def tokenizer_sha256(tokenizer: Any) -> str:

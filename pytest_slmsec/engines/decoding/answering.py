@@ -77,6 +77,7 @@ class Answering(ABC):
         self._tokenizer = tokenizer
         self._ends = ends
         self._without_embedding = WithoutEmbedding(tokenizer, embedded)
+        self._without_embedding.check_template(self.prompts.place, self.prompts.asked_tokens())
         self._shared = SharedPrefixes(self.prompts)
         self._encoded: list[dict[Request, Encoded]] = []
 

@@ -15,6 +15,8 @@ from pytest_slmsec.engines.decoding.rotary import DYNAMIC, length_dependent
 
 PAD = 0
 """Fed where a row has no token. It is masked out or ignored, so any id will do; every vocabulary has this one."""
+ADAPTED = ("original_module", "base_layer")
+"""Where peft keeps the embedding that it put an adapter around."""
 CACHE_ARGUMENTS = ("past_key_values", "cache_params", "state")
 """Names under which the models of transformers take and return their cache."""
 
@@ -147,7 +149,9 @@ class Network:
 def embedded_tokens(model: Any) -> int:
     """Number of token ids that a model embeds, which an adapter may have been added to."""
     embedding = model.get_input_embeddings()
-    return int(getattr(embedding, "base_layer", embedding).num_embeddings)
+    for inner in ADAPTED:
+        embedding = getattr(embedding, inner, embedding)
+    return int(embedding.num_embeddings)
 
 
 def text_config(model: Any) -> Any:

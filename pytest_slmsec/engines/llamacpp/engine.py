@@ -33,7 +33,7 @@ from pytest_slmsec.engines.common.settings import EngineSettings, ThinkingSettin
 from pytest_slmsec.engines.decoding.answering import Answering, Tally, chosen_output
 from pytest_slmsec.engines.decoding.choice_scoring import ChoiceScores, combine_token_scores, score_tokens
 from pytest_slmsec.engines.llamacpp.context import BF16, F16, F32, Context, LlamaModel, Logits
-from pytest_slmsec.engines.llamacpp.gguf_file import GgufFile, read_gguf, shards
+from pytest_slmsec.engines.llamacpp.gguf_file import TOKENS, GgufFile, read_gguf, shards
 from pytest_slmsec.engines.llamacpp.library import import_llama, kernel, n_threads, require_llama, system_info
 from pytest_slmsec.engines.llamacpp.probe import check_loads
 from pytest_slmsec.engines.llamacpp.vocabulary import GgufTokenizer, check_tokens
@@ -63,12 +63,14 @@ class TokenizerInUse:
     Attributes:
         tokenizer: Hugging Face's, or the file's own. ends: ids that end a text.
         sha256: identity of the tokenizer. by: where it comes from, for the record.
+        embedded: number of tokens of the file.
     """
 
     tokenizer: Any
     ends: frozenset[int]
     sha256: str
     by: str
+    embedded: int
 
 
 def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> LlamaCppEngine:
@@ -126,7 +128,7 @@ class LlamaCppEngine(Answering):
         self, model: LlamaModel, context: Context, in_use: TokenizerInUse, info: EngineInfo,
         thinking: ThinkingSettings | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(in_use.tokenizer, in_use.ends, info, thinking)
+        super().__init__(in_use.tokenizer, in_use.ends, info, thinking, in_use.embedded)
         self._model, self._context = model, context
         self._beginning: Tokens = ()
 
@@ -243,15 +245,16 @@ def _pick_gpu(device: str) -> int | None:
 
 def _tokenizer_in_use(directory: Path, model: LlamaModel, file: GgufFile) -> TokenizerInUse:
     """The tokenizer beside the file if the model is a directory with one, else the file's own."""
+    embedded = len(file.metadata[TOKENS])
     if not directory.is_dir() or not any((directory / name).is_file() for name in TOKENIZER_FILES):
         own = GgufTokenizer(model, file)
-        return TokenizerInUse(own, own.ends, own.sha256, "the GGUF file")
+        return TokenizerInUse(own, own.ends, own.sha256, "the GGUF file", embedded)
     tokenizer = load_tokenizer(directory)
     check_tokens(file, tokenizer)
     paths = {name: directory / f"{name}.json" for name in ("config", "generation_config")}
     parts = {name: SimpleNamespace(**_json_if_there(path)) for name, path in paths.items()}
     ends = end_ids(SimpleNamespace(**parts), tokenizer)
-    return TokenizerInUse(tokenizer, ends, tokenizer_sha256(tokenizer), HUGGING_FACE)
+    return TokenizerInUse(tokenizer, ends, tokenizer_sha256(tokenizer), HUGGING_FACE, embedded)
 
 
 def _json_if_there(path: Path) -> dict[str, Any]:

@@ -143,7 +143,8 @@ def chat_template_of(file: GgufFile) -> str | dict[str, str] | None:
 def check_tokens(file: GgufFile, tokenizer: Any) -> None:
     """Refuse a Hugging Face tokenizer that is not the file's: ordinary tokens must have the same ids.
 
-    Added tokens are not compared, because converters write blanks in them in different ways.
+    Added tokens are not compared, because converters write blanks in them in different ways; they may also lie beyond
+    the tokens of the file, and a prompt that holds such a one is an error (`prompting.without_embedding`).
 
     Raises:
         ModelError: a token has another id; the message names the first one.
@@ -152,7 +153,7 @@ def check_tokens(file: GgufFile, tokenizer: Any) -> None:
     added = set(tokenizer.get_added_vocab())
     for token, at in sorted(tokenizer.get_vocab().items(), key=lambda pair: pair[1]):
         there = tokens[at] if at < len(tokens) else None
-        if there != token and (token not in added or there is None):
+        if there != token and token not in added:
             told = f"{there!r} in the file" if there is not None else f"beyond the {len(tokens)} of the file"
             raise ModelError(
                 f"{file.path}: the tokenizer beside it has {token!r} as token {at}, which is {told}: tokenizer and "

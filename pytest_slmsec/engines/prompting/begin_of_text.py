@@ -26,7 +26,7 @@ def begin_of_text(prompts: Prompts) -> BeginOfText | None:
     plain = prompts.tokenizer(PROBE)["input_ids"]
     try:
         [prompt] = prompts.tokenise([prompts.render((Message("user", PROBE),))])
-    except Exception:  # a template that refuses a single user turn is reported with every item
+    except Exception:  # a template may refuse this text; items that it refuses get its message
         return None
     return {"expected": _leading(plain, bos) > 0, "found": _leading(prompt, bos)}
 

@@ -8,6 +8,7 @@ prompt (SmolLM3, gpt-oss, Granite, Mistral Small). Source of the rendering: ``ap
 from __future__ import annotations
 
 import importlib
+import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from typing import Any, Self, TypedDict
 
 from pytest_slmsec.core.errors import ModelError
 from pytest_slmsec.core.items import Message
+from pytest_slmsec.engines.common.loading import first_line
 
 BLANK_LINE = "\n\n"
 TEMPLATE_DAY = datetime(2024, 7, 26, 12)
@@ -28,11 +30,14 @@ DEFAULT_NAME = "default"
 SYSTEM_PROBE, USER_PROBE = "probe-of-the-system-turn", "probe-of-the-user-turn"
 CHAT_TOKENS = (
     "<|im_start|>", "<|start_header_id|>", "<start_of_turn>", "<|start_of_role|>", "[INST]", "<|user|>",
-    "<|assistant|>", "<|User|>", "<|START_OF_TURN_TOKEN|>", "<|turn|>",
+    "<|assistant|>", "<|User|>", "<|START_OF_TURN_TOKEN|>", "<|turn|>", "<|turn>", "<|header_start|>", "[|assistant|]",
+    "<\uff5cUser\uff5c>", "<\uff5cAssistant\uff5c>", "<|im_sep|>", "<|channel|>", "<|im_user|>", "<|start|>",
 )  # fmt: skip
-"""Tokens that begin a turn: of ChatML (Qwen, SmolLM), Llama 3, Gemma, Granite, Mistral, Phi and Zephyr, DeepSeek,
-Command R."""
+"""Tokens that begin a turn: of ChatML (Qwen, SmolLM), Llama 3 and 4, Gemma, Granite, Mistral, Phi and Zephyr, DeepSeek,
+Command R, EXAONE, gpt-oss, Kimi."""
 QUOTED = 60
+PRINTED_PART = re.compile(r"""["']text["']: """)
+"""In a prompt into which a template printed the list of parts itself, instead of their texts."""
 _CLOCK_LOCK = threading.Lock()
 
 
@@ -59,7 +64,8 @@ class ChatTemplate:
         takes_system: it writes system turns.
 
     Raises:
-        ModelError: the template is damaged or leaves the question out, or there are several and none is the default.
+        ModelError: the template is damaged, refuses a conversation of one question or leaves the question out, or there
+            are several and none is the default.
     """
 
     def __init__(self, tokenizer: Any) -> None:
@@ -96,7 +102,8 @@ class ChatTemplate:
         }
 
     @property
-    def _place(self) -> str:
+    def place(self) -> str:
+        """Where the tokenizer was read, for messages."""
         return str(getattr(self._tokenizer, "name_or_path", "") or "the model")
 
     def _default_source(self) -> str:
@@ -106,7 +113,7 @@ class ChatTemplate:
             return str(given or "")
         if DEFAULT_NAME not in given:
             raise ModelError(
-                f"{self._place} has several chat templates ({', '.join(sorted(given))}) and none is the default: put "
+                f"{self.place} has several chat templates ({', '.join(sorted(given))}) and none is the default: put "
                 "the text of the one to use into chat_template.jinja beside the weights, or, for a GGUF file, into its "
                 "key tokenizer.chat_template."
             )
@@ -116,35 +123,39 @@ class ChatTemplate:
         """Whether the question appears in the prompt only if the content is given as parts."""
         question = [Message("user", USER_PROBE)]
         as_text = self._tried(question, parts=False)
-        if as_text is not None and USER_PROBE in as_text:
+        if isinstance(as_text, str) and USER_PROBE in as_text:
             return False
         as_parts = self._tried(question, parts=True)
-        if as_parts is not None and USER_PROBE in as_parts:
+        if isinstance(as_parts, str) and USER_PROBE in as_parts and not PRINTED_PART.search(as_parts):
             return True
-        if as_text is None:
-            return False  # it refuses a single user turn: each item then has the template's own message
+        if not isinstance(as_text, str):
+            raise ModelError(
+                f"{self.place}: its chat template refuses a conversation of one question ({first_line(as_text)}): "
+                "fetch the model again, or put the right template into chat_template.jinja beside the weights."
+            )
         raise ModelError(
-            f"{self._place}: its chat template leaves the question out (a user turn is rendered as "
+            f"{self.place}: its chat template leaves the question out (a user turn is rendered as "
             f"{as_text[:QUOTED]!r}): fetch the model again, or put the right template into chat_template.jinja beside "
             "the weights."
         )
 
     def _shows_system(self) -> bool:
         turns = [Message("system", SYSTEM_PROBE), Message("user", USER_PROBE)]
-        return SYSTEM_PROBE in (self._tried(turns, self.takes_parts) or "")
+        rendered = self._tried(turns, self.takes_parts)
+        return isinstance(rendered, str) and SYSTEM_PROBE in rendered
 
-    def _tried(self, turns: Sequence[Message], parts: bool) -> str | None:
-        """The rendered text, or None if the template refuses the conversation."""
+    def _tried(self, turns: Sequence[Message], parts: bool) -> str | Exception:
+        """The rendered text, or why the template refuses the conversation."""
         from jinja2 import TemplateSyntaxError
 
         try:
             return self._apply(turns, parts, generation_prompt=True)
         except TemplateSyntaxError as error:
             raise ModelError(
-                f"{self._place}: its chat template is damaged (line {error.lineno}: {error.message}): fetch it again."
+                f"{self.place}: its chat template is damaged (line {error.lineno}: {error.message}): fetch it again."
             ) from error
-        except Exception:
-            return None
+        except Exception as error:  # the type depends on the template
+            return error
 
     def _apply(
         self, turns: Sequence[Message], parts: bool, generation_prompt: bool, variables: Mapping[str, Any] | None = None

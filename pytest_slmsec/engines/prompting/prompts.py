@@ -98,13 +98,25 @@ class Prompts:
             return ends_in_thought(rendered, self.thinking.tags)
         return self.thinking.opened(rendered, messages[-1].content) is not None
 
+    @property
+    def place(self) -> str:
+        """Where the tokenizer was read, for messages."""
+        return self.template.place
+
+    def asked_tokens(self) -> tuple[int, ...]:
+        """Token ids of a short question as it is asked; () where the template refuses it."""
+        try:
+            return self.tokenise([self.render((Message("user", QUESTION),))])[0]
+        except Exception:  # a template may refuse this text; items that it refuses get its message
+            return ()
+
     def thinking_facts(self) -> dict[str, Any] | None:
         """For the record, what the template makes of thinking; None where nothing thinks or was asked to."""
         messages = (Message("user", QUESTION),)
         try:
             answer, choice = self.render(messages), self.render(messages, closed=True)
             plain = self.template.render(messages) if self.template.exists else answer
-        except Exception:  # a template that refuses a single user turn is reported with every item
+        except Exception:  # a template may refuse this text; items that it refuses get its message
             return None
         opened = self.opens_thought(answer, messages)
         if not (self.thinking.chosen or self.thinking.may_think or opened or choice != answer):

@@ -6,7 +6,7 @@ Some checkpoints have them: the tokenizer of a text model may know the image tok
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,22 @@ class WithoutEmbedding:
             f"only {self._embedded} tokens: take it out of the prompt, or deselect the item."
         )
 
+    def check_template(self, place: str, prompt: Sequence[int]) -> None:
+        """Refuse a model whose chat template writes such a token: every prompt would hold it.
+
+        Args:
+            place: of the model, for the message. prompt: token ids of a question in the template.
+
+        Raises:
+            ModelError: names the token.
+        """
+        found = next((token for token in prompt if token in self._tokens), None)
+        if found is not None:
+            raise ModelError(
+                f"{place}: the chat template writes {self._tokens[found]}, token {found} of the tokenizer, and the "
+                f"model embeds only {self._embedded} tokens: fetch tokenizer, template and weights from one place."
+            )
+
 
 def tokens_without_embedding(tokenizer: Any, embedded: int | None) -> dict[int, str]:
     """Tokens by id whose id lies beyond the `embedded` rows of the embedding."""
@@ -63,16 +79,17 @@ def tokens_without_embedding(tokenizer: Any, embedded: int | None) -> dict[int, 
     return {at: token for token, at in tokenizer.get_vocab().items() if at >= embedded}
 
 
-def check_vocabulary(directory: Path, tokenizer: Any, embedded: int, added_may_lack: bool = True) -> None:
-    """Refuse the tokenizer of another model: one with tokens that the model has no embedding for.
+def check_vocabulary(directory: Path, tokenizer: Any, embedded: int) -> None:
+    """Refuse the tokenizer of another model: one with tokens that the model has no embedding for. Tokens that were
+    added to a tokenizer may lie beyond the embedding.
 
     Args:
-        embedded: rows of the embedding. added_may_lack: tokens that were added to the tokenizer may lie beyond them.
+        embedded: rows of the embedding.
 
     Raises:
         ModelError: names the largest id and the rows of the embedding.
     """
-    added = set(tokenizer.get_added_vocab()) if added_may_lack else set()
+    added = set(tokenizer.get_added_vocab())
     beyond = [at for at, token in tokens_without_embedding(tokenizer, embedded).items() if token not in added]
     if beyond:
         raise ModelError(

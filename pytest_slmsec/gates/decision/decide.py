@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 
 from pytest_slmsec.core.errors import CompareError
 from pytest_slmsec.gates.decision.combine import combine_gates
 from pytest_slmsec.gates.decision.cost_gates import broken, cost_gates
 from pytest_slmsec.gates.decision.drop_warnings import tolerated_drops
+from pytest_slmsec.gates.decision.informative import has_faultless_constant
 from pytest_slmsec.gates.decision.judged import Judged
 from pytest_slmsec.gates.decision.judgement import Judgement
 from pytest_slmsec.gates.decision.score_gates import score_gates
@@ -54,7 +55,9 @@ def judge(
             continue
         pairs.append(found)
         warnings += dict.fromkeys(f"{name}: {text}" for text in found.warnings)  # both runs may say the same
-    warnings += tolerated_drops(gates) + _not_tested(gates)
+    warnings += tolerated_drops(gates) + _not_tested(
+        gates, [name for name in common if has_faultless_constant(ours[name])]
+    )
     gates += cost_gates(pairs, config, live)
     suite = combine_gates(gates, config.suite, len(common))
     return Judgement(
@@ -63,12 +66,18 @@ def judge(
     )  # fmt: skip
 
 
-def _not_tested(gates: Sequence[Judged]) -> list[str]:
+def _not_tested(gates: Sequence[Judged], faultless: Collection[str]) -> list[str]:
     """A sentence on each benchmark whose base could not be held against a constant answer."""
-    text = "the record holds no constant answer that the base could be compared with; a PASS is taken as it stands."
-    return [f"{judged.benchmark}: {text}" for judged in gates
-            if judged.member.kind is Kind.SCORE and judged.member.primary and judged.base_test is None
-            and not judged.member.gain]  # fmt: skip
+    found = [judged.benchmark for judged in gates
+             if judged.member.kind is Kind.SCORE and judged.member.primary and judged.base_test is None
+             and not judged.member.gain]  # fmt: skip
+    return [f"{name}: {_WHY_NOT[name in faultless]}; a PASS is taken as it stands." for name in found]
+
+
+_WHY_NOT = {
+    False: "the record holds no constant answer that the base could be compared with",
+    True: "its best constant answer is right on every item, so no base can be shown to be better",
+}
 
 
 def _error(benchmark: str, error: CompareError, config: GateConfig, n: int) -> Judged:

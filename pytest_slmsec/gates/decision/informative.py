@@ -85,10 +85,9 @@ def base_test(run: BenchmarkRun, metric: str, method: Method) -> BaseTest | None
     reference = run.columns.get(CONSTANT)
     if reference is None:
         return None
-    up, scale = bool(run.facts["higher_is_better"]), float(run.facts["scale"])
-    best = scale if up else 0.0
-    if all(score == best for score in reference):
+    if has_faultless_constant(run):
         return None
+    up, scale = bool(run.facts["higher_is_better"]), float(run.facts["scale"])
     constant = _filled(reference, run.values)
     margin = method.config.preset.margin(method.n_total)
     name = f"{run.benchmark} {metric}: base against constant"
@@ -102,6 +101,13 @@ def base_test(run: BenchmarkRun, metric: str, method: Method) -> BaseTest | None
     advantage = scores[0] - scores[1] if up else scores[1] - scores[0]
     return BaseTest(run.benchmark, metric, _named(run), *scores, advantage, lower, lower is not None and lower > 0,
                     is_share=scale == 1)  # fmt: skip
+
+
+def has_faultless_constant(run: BenchmarkRun) -> bool:
+    """Whether the best constant answer is right on every item that is counted, so that nothing could be better."""
+    best = float(run.facts["scale"]) if run.facts["higher_is_better"] else 0.0
+    counted = [score for score in run.columns.get(CONSTANT) or () if score is not None]
+    return bool(counted) and all(score == best for score in counted)
 
 
 def uninformative(runs: Sequence[BenchmarkRun], config: GateConfig) -> list[str]:

@@ -17,7 +17,7 @@ from pytest_slmsec.core.wrap import counted
 from pytest_slmsec.gates.statistics.betting import anytime_real_gate, checked_differences
 from pytest_slmsec.gates.statistics.common import normal_quantile, undecided
 from pytest_slmsec.gates.statistics.power import real_floor
-from pytest_slmsec.gates.statistics.result import Bounds, GateResult, Verdict, decide
+from pytest_slmsec.gates.statistics.result import ROUNDING, Bounds, GateResult, Verdict, decide
 
 Floats = NDArray[np.float64]
 
@@ -62,7 +62,7 @@ def bca_p(drops: Floats, resampled: Floats, margin: float) -> float:
     centred = drops - mean
     spread = float(centred @ centred)
     if spread <= 1e-24 * len(drops):
-        return 1 / (size + 1) if mean > margin else 1.0
+        return 1 / (size + 1) if mean > margin + ROUNDING else 1.0
     acceleration = float((centred**3).sum()) / (6 * spread**1.5)
     bias = normal.inv_cdf(share(mean))
     w = normal.inv_cdf(share(margin)) - bias

@@ -136,10 +136,15 @@ def three_way(fails: bool, passes: bool) -> Verdict:
     return Verdict.PASS if passes else Verdict.INCONCLUSIVE
 
 
+ROUNDING = 1e-9
+"""A bound this near to a margin is taken to be the margin. Differences of scores carry errors of rounding: 0.5 - 0.48
+is a little more than 0.02."""
+
+
 def decide(bounds: Bounds, margin: float) -> Verdict:
-    """The verdict that one interval implies: never PASS on a point estimate."""
-    if bounds.lower is not None and bounds.lower > margin:
+    """The verdict that one interval implies: never PASS on a point estimate, neither where a bound is the margin."""
+    if bounds.lower is not None and bounds.lower > margin + ROUNDING:
         return Verdict.FAIL
-    if bounds.upper is not None and bounds.upper < margin:
+    if bounds.upper is not None and bounds.upper < margin - ROUNDING:
         return Verdict.PASS
     return Verdict.INCONCLUSIVE

@@ -25,6 +25,8 @@ from pytest_slmsec.quantize.store import ensure_quantized
 pytest.importorskip("gguf")
 pytest.importorskip("llama_cpp")
 
+from pytest_slmsec.engines.llamacpp.gguf_file import read_gguf
+from pytest_slmsec.engines.llamacpp.vocabulary import chat_template_of
 from pytest_slmsec.quantize.gguf_ import FILE_TYPES, convert, differing_tokens
 
 ASKED = [
@@ -212,3 +214,25 @@ def test_without_the_package_the_pip_line_is_named(spec, settings, calibration, 
     elsewhere = replace(settings, cache_dir=tmp_path)
     with pytest.raises(MissingExtraError, match=r"pip install 'pytest-slmsec\[gguf\]'"):
         ensure_quantized(spec("q6_k"), elsewhere, calibration)
+
+
+def test_a_token_beyond_the_embedding_is_left_out_of_the_file_and_only_its_prompts_are_errors(tmp_path, settings):
+    """As with the other engines; the padding token may be such a one."""
+    base = tinymodel.build_tiny_llama(tmp_path / "base")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(base)
+    tokenizer.add_special_tokens({"pad_token": "<image>"})
+    tokenizer.save_pretrained(base)
+    spec = ModelSpec("tiny-q8_0", "tiny", "q8_0", source="path", location=str(base))
+    held = Choose("held", (Message("user", "What is <image>?"),), ("A", "B"))
+    plain, wrong = make_engine(spec, settings).run([ASKED[0], held]).outputs
+    assert plain.error is None
+    assert wrong.error.startswith("held: its prompt holds <image>, token 384 of the tokenizer")
+
+
+def test_templates_with_names_keep_their_names_in_the_file(tmp_path):
+    base = tinymodel.build_tiny_llama(tmp_path / "base")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(base)
+    tokenizer.chat_template = {"default": tinymodel.CHATML, "rag": "rag: " + tinymodel.CHATML}
+    tokenizer.save_pretrained(base)
+    convert(read_checkpoint(base), tmp_path / "model.gguf")
+    assert chat_template_of(read_gguf(tmp_path / "model.gguf")) == dict(tokenizer.chat_template)

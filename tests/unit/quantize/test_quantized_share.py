@@ -58,3 +58,20 @@ def test_all_layers_of_a_llama_are_quantised(package, quant, quantised):
     stated = json.loads((quantised(quant) / "slmsec-manifest.json").read_text("utf-8"))["quantized"]
     assert (stated["share"], stated["left"]) == (1.0, {})
     assert len(share_facts(stated)) == 1
+
+
+@pytest.mark.parametrize(("package", "quant"), [("torchao", "int8wo"), ("bitsandbytes", "nf4")])
+def test_a_model_for_images_and_text_is_quantised_whole(package, quant, tmp_path, settings, calibration):
+    pytest.importorskip(package)
+    directory = tmp_path / "mistral3"
+    tinymodel.build_tokenizer(directory, 384)
+    sizes = SIZES | {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = transformers.Mistral3Config(
+        text_config=dict(sizes, model_type="mistral", num_key_value_heads=1, initializer_range=0.3),
+        vision_config=dict(sizes, model_type="pixtral", image_size=28, patch_size=14, head_dim=16),
+    )
+    transformers.Mistral3ForConditionalGeneration(config).save_pretrained(directory)
+    spec = ModelSpec(f"tiny-{quant}", "tiny", quant, source="path", location=str(directory))
+    facts = make_engine(spec, settings).info.extra
+    assert facts["architecture"] == "Mistral3ForConditionalGeneration"
+    assert 0.5 < facts["quantized"]["share"] <= 1.0

@@ -156,6 +156,13 @@ def test_two_begin_of_text_tokens_are_one_too_many_and_none_known_is_none_missin
         ("hf:Qwen/Qwen3-8B-Base", ["<|im_start|>"], False),
         ("hf:google/gemma-3-4b-pt", ["<start_of_turn>"], False),
         ("./Security-Instruct/gpt2", [], False),
+        ("hf:lmsys/fastchat-t5", [], True),
+        ("hf:allenai/OLMo-2-0425-1B-SFT", [], True),
+        ("./zephyr-7b-beta", [], True),
+        ("./Qwen3-4B-Thinking-2507.gguf", [], True),
+        ("./deepseek-distilled", ["<\uff5cUser\uff5c>"], True),
+        ("./exaone-3.5-2.4b", ["[|assistant|]"], True),
+        ("./itinerary-1b", [], False),
     ],
 )
 def test_a_chat_model_without_template_is_known_by_its_name_or_its_vocabulary(name, tokens, fires):

@@ -113,6 +113,9 @@ def test_the_packed_path_gives_what_padded_batches_give(tiny, adapter, adapted):
         (("v_proj",), {"use_dora": True}),
         (("v_proj",), {"use_rslora": True, "rank_pattern": {"layers.0.self_attn.v_proj": 2}}),
         (("k_proj",), {"modules_to_save": ["lm_head"]}),
+        (("k_proj",), {"modules_to_save": ["lm_head", "embed_tokens"]}),
+        (("k_proj",), {"trainable_token_indices": [3, 4, 300]}),
+        (("k_proj",), {"alpha_pattern": {"k_proj": 4}, "rank_pattern": {"k_proj": 8}}),
     ],
 )
 def test_all_sorts_of_layers_merge_to_what_they_are_live(adapted, tmp_path, targets, options):

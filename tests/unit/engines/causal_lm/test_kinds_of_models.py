@@ -1,13 +1,16 @@
 """Kinds of models that need care: with states, for images and text, with tokens that are not embedded, longrope."""
 
 import json
+import re
 import shutil
 
 import pytest
+import text_architectures
 import tinymodel
 import torch
 import transformers
 from enginechecks import run_all
+from safetensors.torch import load_file, save_file
 from text_architectures import made
 
 from pytest_slmsec.core.errors import ModelError
@@ -35,8 +38,6 @@ def build(path, model):
 
 def sized(name, monkeypatch):
     """A tiny model of an architecture with 384 tokens."""
-    import text_architectures
-
     monkeypatch.setitem(text_architectures.SIZES, "vocab_size", 384)
     monkeypatch.setitem(text_architectures.SIZES, "max_position_embeddings", 4096)
     return made(name)
@@ -106,6 +107,40 @@ def test_a_model_for_images_and_text_is_asked_with_text(name, tmp_path, load, mo
     check_answers(engine, loader.from_pretrained(directory, dtype=torch.float32).eval(), REQUESTS[3:9])
 
 
+@pytest.mark.parametrize("name", ["llama4", "mllama"])
+def test_a_whole_model_is_loaded_where_another_class_takes_its_text_part_alone(name, tmp_path, load, monkeypatch):
+    """Llama 4 and Llama 3.2 Vision: transformers has a class of causal models that refuses the weights for images."""
+    monkeypatch.setitem(text_architectures.SIZES, "vocab_size", 384)
+    torch.manual_seed(0)
+    loader = transformers.AutoModelForImageTextToText
+    directory = build(tmp_path / name, loader.from_config(text_architectures.config_of(name)).float())
+    engine = load(directory)
+    assert engine.info.extra["architecture"].endswith("ForConditionalGeneration")
+    check_answers(engine, loader.from_pretrained(directory, dtype=torch.float32).eval(), [ask("t"), pick("c")])
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("llava", r"^language_model\.model\.", "model.language_model."),
+        ("mistral3", r"^language_model\.model\.", "model.language_model."),
+        ("gemma3", r"^language_model\.model\.", "model.language_model."),
+        ("qwen2_5_vl", r"^model\.(?=layers|norm|embed_tokens)", "model.language_model."),
+    ],
+)
+def test_weights_are_found_under_the_names_of_older_and_newer_versions(name, old, new, tmp_path, load, monkeypatch):
+    directory = build(tmp_path / name, sized(name, monkeypatch))
+    before = run_all(load(directory), [pick("c")])
+    weights = load_file(directory / "model.safetensors")
+    renamed = {re.sub(old, new, key): tensor for key, tensor in weights.items()}
+    assert set(renamed) != set(weights)
+    renamed = {re.sub(r"^language_model\.lm_head", "lm_head", key): tensor for key, tensor in renamed.items()}
+    outer = r"^(?=visual|vision_tower|multi_modal_projector)"
+    renamed = {re.sub(outer, "model.", key): tensor for key, tensor in renamed.items()}
+    save_file(renamed, directory / "model.safetensors", {"format": "pt"})
+    assert run_all(load(directory), [pick("c")]) == before
+
+
 def test_a_model_that_reads_the_tokens_behind_is_refused_in_one_sentence(tmp_path, load, monkeypatch):
     directory = build(tmp_path / "both_ways", sized("bert", monkeypatch))
     config = json.loads((directory / "config.json").read_text())
@@ -134,6 +169,16 @@ def test_only_a_prompt_that_holds_a_token_without_embedding_is_an_error(with_mor
     assert added[0] in errors[2]
     (note,) = batch.notes
     assert note.startswith(f"the model embeds 384 tokens and its tokenizer has {len(added)} more (")
+
+
+def test_a_template_that_writes_a_token_without_embedding_is_one_error_at_load(tiny, tmp_path, load):
+    copy = shutil.copytree(tiny, tmp_path / "writes")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(copy)
+    tokenizer.add_tokens(["<|turn|>"], special_tokens=True)
+    tokenizer.chat_template = tinymodel.CHATML.replace("<|end|>", "<|turn|>")
+    tokenizer.save_pretrained(copy)
+    with pytest.raises(ModelError, match=r"^[^\n]*writes: the chat template writes <\|turn\|>, token 384 [^\n]*$"):
+        load(copy)
 
 
 @pytest.fixture(scope="module")

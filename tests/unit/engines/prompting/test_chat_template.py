@@ -57,6 +57,28 @@ def test_a_template_that_never_writes_the_question_is_refused_at_load(tokenizer)
         ChatTemplate(tokenizer("Hello"))
 
 
+@pytest.mark.parametrize(
+    ("template", "why"),
+    [
+        ("{{ raise_exception('Only tools may ask') }}", "Only tools may ask"),
+        (tinymodel.CHATML + "{{ messages[5].content.text }}", "no element 5"),
+        ("{{ ''.__class__.__mro__ }}" + tinymodel.CHATML, "unsafe"),
+        ("{% if messages[0].role != 'system' %}{{ raise_exception('No system') }}{% endif %}", "No system"),
+    ],
+)
+def test_a_template_that_refuses_every_question_is_one_sentence_at_load(tokenizer, template, why):
+    with pytest.raises(
+        ModelError, match=rf"^[^\n]*refuses a conversation of one question \([^\n]*{why}[^\n]*\): fetch"
+    ):
+        ChatTemplate(tokenizer(template))
+
+
+@pytest.mark.parametrize("cut", ["[:10]", " | truncate(8)", "[1:]", " | upper"])
+def test_a_template_that_changes_the_question_is_refused_and_never_given_parts_to_print(tokenizer, cut):
+    with pytest.raises(ModelError, match="its chat template leaves the question out"):
+        ChatTemplate(tokenizer(f"{{% for m in messages %}}{{{{ m.content{cut} }}}}{{% endfor %}}"))
+
+
 def test_a_damaged_template_is_refused_at_load(tokenizer):
     with pytest.raises(ModelError, match=r"its chat template is damaged \(line 1: "):
         ChatTemplate(tokenizer("{% for m in messages %}"))
@@ -98,13 +120,42 @@ def test_the_remedy_for_several_templates_works(tokenizer, tmp_path):
     assert ChatTemplate(load_tokenizer(tmp_path)).render((USER,)).startswith("chosen: ")
 
 
-def test_a_template_in_chat_template_json_is_read(tokenizer, tmp_path):
+AS_LIST = [{"name": "rag", "template": "no"}, {"name": "default", "template": tinymodel.CHATML}]
+
+
+@pytest.mark.parametrize("name", ["chat_template.json", "processor_config.json"])
+@pytest.mark.parametrize(
+    "stored", [tinymodel.CHATML, {"default": tinymodel.CHATML}, AS_LIST], ids=["text", "named", "list"]
+)
+def test_the_template_of_a_processor_is_read_in_every_form(tokenizer, tmp_path, name, stored):
     tokenizer(None)
-    (tmp_path / "chat_template.json").write_text(json.dumps({"chat_template": tinymodel.CHATML}))
+    (tmp_path / name).write_text(json.dumps({"chat_template": stored}), "utf-8-sig")  # some editors write a mark
     assert "<|user|>\nWhat is T1003?<|end|>" in ChatTemplate(load_tokenizer(tmp_path)).render((USER,))
-    (tmp_path / "chat_template.json").write_text("[]")
+
+
+def test_a_processor_without_a_template_changes_nothing(tokenizer, tmp_path):
+    tokenizer(None)
+    (tmp_path / "chat_template.json").write_text('{"chat_template": null}')
+    (tmp_path / "processor_config.json").write_text('{"processor_class": "LlavaProcessor"}')
+    assert not ChatTemplate(load_tokenizer(tmp_path)).exists
+
+
+@pytest.mark.parametrize("stored", ["[]", '{"chat_template": 7}', '{"chat_template": ["a"]}'])
+def test_a_damaged_file_of_a_processor_is_named(tokenizer, tmp_path, stored):
+    tokenizer(None)
+    (tmp_path / "chat_template.json").write_text(stored)
     with pytest.raises(ModelError, match=r"chat_template\.json"):
         load_tokenizer(tmp_path)
+
+
+def test_templates_in_a_folder_beside_the_default_are_no_choice_to_make(tokenizer, tmp_path):
+    tokenizer(None)
+    (tmp_path / "additional_chat_templates").mkdir()
+    (tmp_path / "additional_chat_templates" / "rag.jinja").write_text("no")
+    with pytest.raises(ModelError, match=r"several chat templates \(rag\)"):
+        ChatTemplate(load_tokenizer(tmp_path))
+    (tmp_path / "chat_template.jinja").write_text(tinymodel.CHATML)
+    assert "What is T1003?" in ChatTemplate(load_tokenizer(tmp_path)).render((USER,))
 
 
 TURNS = st.lists(st.tuples(st.sampled_from(["system", "user", "assistant"]), st.text(max_size=5)), max_size=6)

@@ -26,12 +26,6 @@ def test_an_added_token_may_lie_beyond_the_embedding(tokenizer):
     check_vocabulary(DIRECTORY, tokenizer, 3)
 
 
-def test_no_token_may_where_every_token_is_written(tokenizer):
-    check_vocabulary(DIRECTORY, tokenizer, 4, added_may_lack=False)
-    with pytest.raises(ModelError, match="my-model: the tokenizer has ids up to 3, but the model embeds only 3"):
-        check_vocabulary(DIRECTORY, tokenizer, 3, added_may_lack=False)
-
-
 def test_the_tokenizer_of_another_model_is_refused(tokenizer):
     with pytest.raises(ModelError, match=r"ids up to 2, but the model embeds only 2 tokens.*fetch both from one place"):
         check_vocabulary(DIRECTORY, tokenizer, 2)
@@ -44,3 +38,10 @@ def test_a_prompt_with_such_a_token_is_refused_and_the_record_says_so(tokenizer)
     (note,) = checker.notes()
     assert note.startswith("the model embeds 3 tokens and its tokenizer has 1 more (<image>)")
     assert WithoutEmbedding(tokenizer, None).notes() == []
+
+
+def test_a_template_that_writes_such_a_token_is_one_error_at_load(tokenizer):
+    checker = WithoutEmbedding(tokenizer, 3)
+    checker.check_template("my-model", [0, 1])
+    with pytest.raises(ModelError, match="my-model: the chat template writes <image>, token 3 of the tokenizer, and"):
+        checker.check_template("my-model", [0, 3])

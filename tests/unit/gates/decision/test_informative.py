@@ -184,6 +184,34 @@ def test_a_constant_answer_that_is_right_on_every_item_is_no_reference():
     assert base_test(sides(GOOD, GOOD, "1" * 402)[0], "accuracy", Method(GateConfig(), 402)) is None
 
 
+def test_it_is_said_that_nothing_can_be_better_than_a_faultless_constant_answer():
+    runs = sides(GOOD, GOOD, "1" * 402)
+    runs[0].columns["constant"][:3] = [None] * 3  # items that are not counted make no difference
+    found = judged(runs)
+    assert found.verdict is PASS
+    assert found.warnings == (
+        "cti-mcq: its best constant answer is right on every item, so no base can be shown to be better; a PASS is "
+        "taken as it stands.",
+    )
+
+
+def f1_scores(runs, base, constant):
+    for one in runs:
+        one.facts.update(metric="F1", scale=1.0, higher_is_better=True, score=None, mode="official", binary=False)
+        one.columns["value"][:] = base
+        one.columns["constant"][:] = constant
+    return runs
+
+
+@pytest.mark.parametrize(("ahead", "verdict"), [(0.2, PASS), (0.0, INCONCLUSIVE), (-0.1, INCONCLUSIVE)])
+def test_f1_is_compared_with_the_best_constant_answer(ahead, verdict):
+    constant = [0.3 + (row % 5 - 2) / 20 for row in range(N)]
+    base = [score + ahead + (row % 7 - 3) / 30 for row, score in enumerate(constant)]
+    found = judged(f1_scores(sides("0" * N, "0" * N, "0" * N), base, constant))
+    assert found.gates[0].what == "F1"
+    assert found.verdict is verdict
+
+
 def old_record(right, gold, answer, value):
     facts, group = plain(right, constant={"answer": answer, "value": value})
     del group["items"]["constant"]

@@ -86,6 +86,25 @@ def test_identical_differences_give_a_point_but_the_floor_stays(value, n, expect
         assert result.lower == result.upper == pytest.approx(-value)
 
 
+@given(st.integers(0, 100), st.integers(1, 10), st.integers(1, 10), st.integers(150, 400))
+@settings(max_examples=60, deadline=None)
+def test_a_drop_of_exactly_the_margin_is_neither_pass_nor_fail(after, drop, tenths, n):
+    """Scores are hundredths, so that base, candidate and margin are rounded, and their differences too."""
+    margin = drop / 100
+    base = np.full(n, (after + drop) / 110) if tenths > 5 else np.linspace(drop, 100, n).round() / 100
+    result = real_gate((base - margin) - base, margin)
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert result.p_fail == pytest.approx(1.0)
+
+
+@given(st.integers(1, 99), st.integers(1, 20))
+@settings(max_examples=60, deadline=None)
+def test_a_drop_on_either_side_of_the_margin_is_decided(hundredths, n_more):
+    margin, n = hundredths / 100, real_floor(hundredths / 100, 1.0) + n_more
+    assert real_gate([-(margin + 1e-6)] * n, margin).verdict is Verdict.FAIL
+    assert real_gate([-(margin - 1e-6)] * n, margin).verdict is Verdict.PASS
+
+
 def test_below_the_floor_only_a_collapse_is_decided():
     collapse, better = real_gate([-0.5] * 30 + [0.0] * 30, 0.02), real_gate([0.5] * 60, 0.02)
     assert collapse.verdict is Verdict.FAIL
