@@ -130,6 +130,20 @@ def require_quantized(directory: Path, method: str, found: QuantizedShare) -> Qu
     )
 
 
+def partly(found: Mapping[str, Any] | None) -> str | None:
+    """What is said of a model too little of which is quantised; None where there is nothing to say.
+
+    Args:
+        found: `QuantizedShare.plain`, as it stands in a record.
+    """
+    if not found or found["share"] >= LEAST_SHARE:
+        return None
+    return (
+        f"only {found['share']:.1%} of {found['weights']:,} weights of layers are quantised; left in full precision: "
+        f"{named_left(found['left'])}"
+    )
+
+
 def named_left(left: Mapping[str, int]) -> str:
     """The largest weights that are not quantised, for messages: ``a.*.b (1,024), ...``."""
     largest = sorted(left.items(), key=lambda pair: -pair[1])[:MOST_NAMED]

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 
 from pytest_slmsec.core.errors import CompareError
+from pytest_slmsec.engines.common.quantized_share import FACT, partly
 from pytest_slmsec.gates.decision.combine import combine_gates
 from pytest_slmsec.gates.decision.cost_gates import broken, cost_gates
 from pytest_slmsec.gates.decision.drop_warnings import tolerated_drops
@@ -55,15 +56,22 @@ def judge(
             continue
         pairs.append(found)
         warnings += dict.fromkeys(f"{name}: {text}" for text in found.warnings)  # both runs may say the same
-    warnings += tolerated_drops(gates) + _not_tested(
-        gates, [name for name in common if has_faultless_constant(ours[name])]
-    )
+    faultless = [name for name in common if has_faultless_constant(ours[name])]
+    warnings += tolerated_drops(gates) + _not_tested(gates, faultless) + _partly_quantised(pairs)
     gates += cost_gates(pairs, config, live)
     suite = combine_gates(gates, config.suite, len(common))
     return Judgement(
         config, bases[0].model, candidates[0].model, bases[0].where, candidates[0].where, tuple(gates), suite,
         tuple(pairs), tuple(_grouped(warnings)), tuple(_missing(ours, theirs)),
     )  # fmt: skip
+
+
+def _partly_quantised(pairs: Sequence[Pair]) -> list[str]:
+    """A sentence on a candidate many of whose layers are in full precision, so that it says little about its bits."""
+    extras = [(pair.candidate.facts.get("engine") or {}).get("extra") or {} for pair in pairs]
+    found = dict.fromkeys(partly(extra.get(FACT)) for extra in extras)
+    return [f"{pairs[0].candidate.model}: {why}; the verdict is on this model, not on its bits."
+            for why in found if why is not None]  # fmt: skip
 
 
 def _not_tested(gates: Sequence[Judged], faultless: Collection[str]) -> list[str]:

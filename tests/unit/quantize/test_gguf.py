@@ -223,10 +223,10 @@ def test_a_token_beyond_the_embedding_is_left_out_of_the_file_and_only_its_promp
     tokenizer.add_special_tokens({"pad_token": "<image>"})
     tokenizer.save_pretrained(base)
     spec = ModelSpec("tiny-q8_0", "tiny", "q8_0", source="path", location=str(base))
-    held = Choose("held", (Message("user", "What is <image>?"),), ("A", "B"))
-    plain, wrong = make_engine(spec, settings).run([ASKED[0], held]).outputs
+    asked = [Choose(name, (Message("user", f"What is {name}?"),), ("A", "B")) for name in ("this", "<image>")]
+    plain, wrong = make_engine(spec, settings).run(asked).outputs
     assert plain.error is None
-    assert wrong.error.startswith("held: its prompt holds <image>, token 384 of the tokenizer")
+    assert str(wrong.error).startswith("<image>: its prompt holds <image>, token 384 of the tokenizer")
 
 
 def test_templates_with_names_keep_their_names_in_the_file(tmp_path):

@@ -63,6 +63,26 @@ def test_a_candidate_that_loses_many_answers_fails():
     assert gate.result.details["lost"] == 42
 
 
+@pytest.mark.parametrize(("share", "said"), [(0.2, True), (0.9, False), (1.0, False)])
+def test_a_candidate_whose_layers_are_left_in_full_precision_is_said_once_for_all_benchmarks(share, said):
+    found = {"share": share, "quantized": 200, "weights": 1000, "left": {"layers.*.experts.up_proj": 800}}
+    names = ("cti-mcq", "other")
+    candidates = [quantised(RIGHT, benchmark=name) for name in names]
+    for one in candidates:
+        one.facts["engine"] = {**one.facts["engine"], "extra": {"quantized": found}}
+    judgement = judge([run(RIGHT, benchmark=name) for name in names], candidates, read_config({}, "[gate]"), TODAY)
+    told = [text for text in judgement.warnings if "full precision" in text]
+    assert judgement.verdict is PASS
+    assert (
+        told
+        == [
+            "phi3-gptq4: only 20.0% of 1,000 weights of layers are quantised; left in full precision: "
+            "layers.*.experts.up_proj (800); the verdict is on this model, not on its bits.",
+        ]
+        * said
+    )
+
+
 def test_a_small_benchmark_alone_is_inconclusive():
     bits = "10" * 30
     found = judged(run(bits), quantised(bits))
