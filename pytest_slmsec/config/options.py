@@ -220,6 +220,12 @@ TRAINED_ON = Option(
     "stands in it are told, with the score without them (docs/qa.md).",
     {"action": "append", "metavar": "FILE"},
 )
+TDP = Option(
+    "slmsec-tdp",
+    "Watts that the processor or GPU may take at most (its TDP). Fills energy_estimate_j in the record where nothing "
+    "counts energy, with the method beside it; it is no measurement, and no gate looks at it.",
+    {"type": float, "metavar": "WATTS"},
+)
 RUN_OPTIONS = (
     BENCHMARKS,
     LM_EVAL,
@@ -266,6 +272,7 @@ RUN_OPTIONS = (
     STOP_WHEN_ANSWERED,
     DEVICE,
     DTYPE,
+    TDP,
     Option(
         "slmsec-no-prefetch",
         "Do not ask the next window while pytest reports the last one.",

@@ -27,6 +27,7 @@ from pytest_slmsec.config.options import (
     RULE,
     SENTINELS,
     SIMILARITY,
+    TDP,
     TIMEOUT,
     TRAINED_ON,
     WRONG,
@@ -76,6 +77,7 @@ class Settings:
         qa: the file of questions that are asked in the place of the benchmark ``qa``, or None. qa_columns: the column
             of it that stands for each of ours, where it is called otherwise.
         trained_on: files of data that the models were trained on.
+        tdp_w: watts that the device takes at most, for an estimate of energy; None: no estimate.
     """
 
     models: tuple[ModelSpec, ...]
@@ -100,6 +102,7 @@ class Settings:
     qa: Path | None = None
     qa_columns: Mapping[str, str] = field(default_factory=dict)
     trained_on: tuple[Path, ...] = ()
+    tdp_w: float | None = None
 
     def asks(self, benchmark: str) -> bool:
         """Whether a benchmark is one of those that are to be asked, by its name."""
@@ -156,6 +159,7 @@ def read_settings(given: Mapping[str, Any], root: Path, extra_models: Mapping[st
         benchmarks=_benchmarks(chosen["benchmarks"]),
         qa=_qa_file(chosen["qa"]),
         qa_columns=_qa_columns(chosen["qa-columns"]),
+        tdp_w=_watts(chosen["tdp"]),
         trained_on=_training_files(chosen["trained-on"]),
     )
 
@@ -290,6 +294,13 @@ def _data(text: str | None) -> str | None:
 def _positive(key: str, number: Any) -> int | None:
     if number is not None and (not isinstance(number, int) or isinstance(number, bool) or number < 1):
         raise UsageError(f"--slmsec-{key}={number}: must be a whole number of at least 1.")
+    return number
+
+
+def _watts(number: Any) -> float | None:
+    is_number = isinstance(number, (int, float)) and not isinstance(number, bool)
+    if number is not None and not (is_number and 0 < number < float("inf")):
+        raise UsageError(f"{TDP.flag}={number}: must be a number of watts above 0.")
     return number
 
 

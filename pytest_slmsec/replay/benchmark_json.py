@@ -20,7 +20,7 @@ FORM = "a file of --benchmark-json"
 COSTS = (
     "prefill_tokens_per_s", "decode_tokens_per_s", "time_to_first_token_s", "time_to_first_token_mean_s",
     "peak_rss_bytes", "peak_private_bytes", "peak_gpu_bytes", "gpu_process_bytes", "gpu_used_bytes", "energy_j",
-    "largest_batch",
+    "energy_source", "idle_power_w", "largest_batch",
 )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from pytest_slmsec.core.items import TRAINED_ON
 from pytest_slmsec.core.version import __version__
 from pytest_slmsec.gates.records.constant_scores import CONSTANT
+from pytest_slmsec.reports.energy import energy_facts
 from pytest_slmsec.reports.evaluation_results import CONSTANT_PER_ITEM, EvaluationResult
 from pytest_slmsec.reports.trained_on import training_facts
 from pytest_slmsec.scoring.base import Result
@@ -109,6 +110,7 @@ def extra_info(evaluated: EvaluationResult, result: Result) -> dict[str, Any]:
     cost, header = evaluated.cost(), evaluated.header
     measured = {key: value for key, value in asdict(cost).items() if not key.startswith("seconds_per")}
     rows = evaluated.measured()
+    n_correct = sum(bool(row["score"]["correct"]) for row in rows)
     return {
         "slmsec_version": __version__,
         **{key: header[key] for key in sorted(header) if key not in PER_ITEM},
@@ -120,7 +122,7 @@ def extra_info(evaluated: EvaluationResult, result: Result) -> dict[str, Any]:
         "n_items": len(rows),
         "n_scored": result.n,
         "n_valid": result.valid,
-        "n_correct": sum(bool(row["score"]["correct"]) for row in rows),
+        "n_correct": n_correct,
         "n_errors": evaluated.n_errors,
         "n_hit_limit": evaluated.n_hit_limit,
         "n_fragile": evaluated.n_fragile,
@@ -130,6 +132,7 @@ def extra_info(evaluated: EvaluationResult, result: Result) -> dict[str, Any]:
         "thought_tokens": _sum(row["thought_tokens"] for row in rows),
         "largest_batch": _largest_batch(evaluated),
         **measured,
+        **energy_facts(evaluated, cost.energy_j, n_correct),
         "peaks_again": evaluated.peaks_again,
         "sentinels": [finding.id for finding in evaluated.findings],
         "correct_bits": evaluated.bits(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import fsum
 from statistics import fmean, median
 from typing import Any
 
@@ -15,11 +16,13 @@ from pytest_slmsec.sentinels.base import Finding
 MEASURED = (
     "prefill_tokens_per_s", "decode_tokens_per_s", "time_to_first_token_s", "time_to_first_token_mean_s",
     "peak_rss_bytes", "peak_private_bytes", "peak_gpu_bytes", "gpu_process_bytes", "gpu_used_bytes", "energy_j",
+    "energy_source", "idle_power_w",
 )  # fmt: skip
 """What a recorded run may have measured."""
 FIRST_TOKEN = ("time_to_first_token_s", "time_to_first_token_mean_s")
 CONSTANT_PER_ITEM = "constant_per_item"
 """Key of the header: what the best constant answer scores on each item."""
+UNMOVED = "the counter of the {source} did not move: the run was too short for its steps"
 NOT_RECORDED = "the recorded run does not say"
 
 
@@ -35,7 +38,9 @@ class Cost:
             generated text.
         peak_rss_bytes, peak_private_bytes, peak_gpu_bytes: highest reading of all batches.
         gpu_process_bytes, gpu_used_bytes: highest that NVML counted for this process, and for the whole GPU.
-        energy_j: summed over batches.
+        energy_j: summed over batches; None where one of them was not counted, or by another counter than the rest.
+        energy_source: which counter gave it. idle_power_w: watts of the same device before the first batch, mean over
+            loadings.
     """
 
     prefill_tokens_per_s: float | None
@@ -50,6 +55,8 @@ class Cost:
     gpu_process_bytes: int | None
     gpu_used_bytes: int | None
     energy_j: float | None
+    energy_source: str | None
+    idle_power_w: float | None
     reasons: Mapping[str, str]
     notes: tuple[str, ...]
 
@@ -175,6 +182,8 @@ class EvaluationResult:
         timings = [batch["timing"] for batch in self.batches]
         readings = [batch["meters"] for batch in self.batches]
         firsts = _first_tokens(self.measured(), timings)
+        source = _source(readings)
+        joules = None if source is None else fsum(reading["energy_j"] for reading in readings)
         generating = [t for t in timings if t["new_tokens"]]
         return Cost(
             prefill_tokens_per_s=_rate(timings, "prompt_tokens", "prefill_s"),
@@ -188,8 +197,11 @@ class EvaluationResult:
             peak_gpu_bytes=_highest(readings, "peak_gpu_bytes"),
             gpu_process_bytes=_highest(readings, "gpu_process_bytes"),
             gpu_used_bytes=_highest(readings, "gpu_used_bytes"),
-            energy_j=_total(readings, "energy_j"),
+            energy_j=joules or None,
+            energy_source=source,
+            idle_power_w=_mean(readings, "idle_power_w"),
             reasons={
+                **({"energy_j": UNMOVED.format(source=source)} if joules == 0 else {}),
                 **{name: why for reading in readings for name, why in reading.get("reasons", {}).items()},
                 **({} if firsts else dict.fromkeys(FIRST_TOKEN, self._why_no_first_token(bool(generating)))),
             },
@@ -285,6 +297,12 @@ def _highest(readings: list[dict[str, Any]], name: str) -> int | None:
     return max((r[name] for r in readings if r.get(name) is not None), default=None)
 
 
-def _total(readings: list[dict[str, Any]], name: str) -> float | None:
-    known = [r[name] for r in readings if r.get(name) is not None]
-    return sum(known) if known else None
+def _source(readings: Sequence[Mapping[str, Any]]) -> str | None:
+    """The counter that gave the energy of every batch; None where one has none, or they have several."""
+    found = {reading.get("energy_source") for reading in readings}
+    return found.pop() if len(found) == 1 else None
+
+
+def _mean(readings: Sequence[Mapping[str, Any]], name: str) -> float | None:
+    known = {reading[name] for reading in readings if reading.get(name) is not None}
+    return fmean(known) if known else None

@@ -11,6 +11,7 @@ from pytest_slmsec.core.exit_status import NOTHING_JUDGED
 from pytest_slmsec.core.paths import relative_to
 from pytest_slmsec.core.wrap import counted
 from pytest_slmsec.reports.benchmark_json import add_entries, answers
+from pytest_slmsec.reports.energy import TDP
 from pytest_slmsec.reports.terminal import write_summary
 from pytest_slmsec.session.collection import idle_recordings
 from pytest_slmsec.session.similarity import add_similarity
@@ -34,6 +35,7 @@ class SummaryPlugin:
         """Add our entries before pytest-benchmark's own wrapper saves and compares."""
         state = self._state
         if not state.is_worker:
+            self._note_tdp()
             if not state.stopped_early:
                 self._add_similarity()
             self._set_exit_status(session)
@@ -59,6 +61,11 @@ class SummaryPlugin:
         add_entries(benchmarks, list(state.results))
         if state.gating is not None and state.gating.accepted is not None:
             state.gating.write_baseline(session, benchmarks)
+
+    def _note_tdp(self) -> None:
+        for evaluated in self._state.results:
+            if evaluated.header and self._state.settings.tdp_w is not None:
+                evaluated.header[TDP] = self._state.settings.tdp_w
 
     def _add_similarity(self) -> None:
         """Add semantic similarity, once the models under test are out of memory."""

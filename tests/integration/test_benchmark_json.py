@@ -33,7 +33,7 @@ def test_four_entries_a_benchmark_and_model(toy):
 
 
 def test_extra_info_holds_what_a_comparison_needs(toy):
-    toy.run("--benchmark-json=out.json", models=("alpha",))
+    toy.run("--benchmark-json=out.json", "--slmsec-tdp=15", models=("alpha",))
     info = entries(toy.pytester.path / "out.json")["ports:latency[alpha]"]["extra_info"]
     assert info["accuracy"] == pytest.approx(2 / 3)
     assert info["score_low"] < 2 / 3 < info["score_high"]
@@ -46,6 +46,8 @@ def test_extra_info_holds_what_a_comparison_needs(toy):
     assert info["decoding"] == {"max_new_tokens": 8, "stop": [], "raw": False}
     assert info["energy_j"] is None
     assert info["reasons"]["energy_j"]
+    assert info["energy_estimate_j"] == pytest.approx(15 * 2.0)  # four batches of half a second
+    assert info["energy_estimate_method"].startswith("15 W (--slmsec-tdp) times 2 s of computing")
 
 
 def test_every_answer_stands_in_the_file(toy):

@@ -64,6 +64,7 @@ def test_models_of_a_conftest_and_of_the_file(tmp_path):
     ("given", "said"),
     [
         ({"window": 0}, "--slmsec-window=0: must be a whole number of at least 1."),
+        ({"tdp": 0.0}, "--slmsec-tdp=0.0: must be a number of watts above 0."),
         ({"device": "tpu"}, "--slmsec-device=tpu: no such device; say auto, cpu, cuda, cuda:1 or mps."),
         ({"expander": "tinysec"}, "--slmsec-expander=tinysec: nobody judges what it finds; give --slmsec-judge=NAME."),
         ({"timeout": 0}, "--slmsec-timeout=0: must be a number of seconds above 0."),
