@@ -298,10 +298,11 @@ def _positive(key: str, number: Any) -> int | None:
 
 
 def _watts(number: Any) -> float | None:
-    is_number = isinstance(number, (int, float)) and not isinstance(number, bool)
-    if number is not None and not (is_number and 0 < number < float("inf")):
+    if number is None:
+        return None
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 < number < float("inf"):
         raise UsageError(f"{TDP.flag}={number}: must be a number of watts above 0.")
-    return number
+    return float(number)
 
 
 def _one_of(key: str, text: str, allowed: tuple[str, ...] | list[str]) -> str:
