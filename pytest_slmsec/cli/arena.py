@@ -7,7 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pytest_slmsec.core.errors import SlmsecError, UsageError
+from pytest_slmsec.core.errors import CompareError, SlmsecError, UsageError
+from pytest_slmsec.gates.records.pair_verdicts import verdicts_of_run
+from pytest_slmsec.gates.records.saved_runs import read_runs
 from pytest_slmsec.gates.statistics.bradley_terry import (
     Rating,
     Verdict,
@@ -16,10 +18,12 @@ from pytest_slmsec.gates.statistics.bradley_terry import (
     first_position,
     tallies,
 )
+from pytest_slmsec.gates.statistics.judge_habits import Judged
 from pytest_slmsec.gates.statistics.judged_pairs import judged_gate
 from pytest_slmsec.gates.statistics.margins import read_margin
 from pytest_slmsec.gates.statistics.result import GateResult
 from pytest_slmsec.gates.statistics.result import Verdict as Verdicts
+from pytest_slmsec.replay import benchmark_json
 from pytest_slmsec.scoring.metrics import wilson_interval
 from pytest_slmsec.tasks.verdicts import read_judged, read_verdicts
 
@@ -28,7 +32,8 @@ def arena(files: Sequence[Path], models: Sequence[str], with_elo: bool, json_fil
     """Print a table of ratings, the best model first, and how often the first place won.
 
     Args:
-        files: JSON lines of verdicts, one after the other. models: names that may occur; empty: any.
+        files: JSON lines of verdicts, or runs in which a judge was asked, one after the other.
+        models: names that may occur; empty: any.
         with_elo: Elo ratings, which depend on the order of the lines, instead of Bradley-Terry ratings.
         json_file: gets every number as well.
 
@@ -38,7 +43,7 @@ def arena(files: Sequence[Path], models: Sequence[str], with_elo: bool, json_fil
     Raises:
         DataError, DataUnavailable: a file cannot be used, or there is no finite estimate.
     """
-    verdicts = [verdict for file in files for verdict in read_verdicts(file, models)]
+    verdicts = [verdict for file in files for verdict in _verdicts(file, models)]
     ratings = _elo(verdicts) if with_elo else bradley_terry(verdicts)
     print("\n".join(table(verdicts, ratings, "Elo" if with_elo else "Bradley-Terry")))
     if json_file is not None:
@@ -58,7 +63,7 @@ def judge_gate(files: Sequence[Path], pair: str, margin: str, json_file: Path | 
     """
     try:
         candidate, base = _two_names(pair)
-        judged = [verdict for file in files for verdict in read_judged(file)]
+        judged = [verdict for file in files for verdict in _judged(file)]
         result = judged_gate(judged, candidate, base, read_margin(margin, "--margin").of(0.5))
     except SlmsecError as error:
         print(f"slmsec: error: {error}", file=sys.stderr)
@@ -68,6 +73,33 @@ def judge_gate(files: Sequence[Path], pair: str, margin: str, json_file: Path | 
         content = {"gate": result.to_json(), "verdicts": [verdict._asdict() for verdict in judged]}
         json_file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return result.verdict.exit_code
+
+
+def _judged(file: Path) -> list[Judged]:
+    """The judge's verdicts of a file of JSON lines, or of a run with ``--slmsec-pair-judge``.
+
+    Raises:
+        DataError, DataUnavailable: it cannot be used. CompareError: a damaged run, or one without verdicts.
+    """
+    if not benchmark_json.reads(file):
+        return read_judged(file)
+    runs = [(run.benchmark, verdict) for run in read_runs(file) for verdict in verdicts_of_run(run)]
+    if not runs:
+        raise CompareError(f"{file} holds no verdicts of a judge; name one in the run, with --slmsec-pair-judge=MODEL.")
+    return [verdict._replace(item=f"{benchmark} {verdict.item}", cluster=f"{benchmark} {verdict.cluster}")
+            for benchmark, verdict in runs]  # fmt: skip
+
+
+def _verdicts(file: Path, models: Sequence[str]) -> list[Verdict]:
+    """The verdicts of a file for ratings. Of a run, replies that are no verdict count for nobody."""
+    if not benchmark_json.reads(file):
+        return read_verdicts(file, models)
+    judged = _judged(file)
+    unknown = {name for verdict in judged for name in (verdict.first, verdict.second)} - set(models or ())
+    if models and unknown:
+        raise CompareError(f"{file} has verdicts on {', '.join(sorted(unknown))}, which --models does not name.")
+    return [Verdict(verdict.first, verdict.second, verdict.points, verdict.item) for verdict in judged
+            if verdict.points is not None]  # fmt: skip
 
 
 def _two_names(pair: str) -> tuple[str, str]:

@@ -165,6 +165,12 @@ EXPANDER = Option(
     "The model that examines an answer before the judge sees what it found (default: the judge).",
     {"metavar": "NAME"},
 )
+PAIR_JUDGE = Option(
+    "slmsec-pair-judge",
+    "A model that says which answer is better, that of a candidate or that of its base, on free answers (secchat), "
+    "each pair in both orders. Shown beside the gates; `[tool.slmsec.gate.judge]` makes it count (docs/secchat.md).",
+    {"metavar": "NAME"},
+)
 SIMILARITY = Option(
     "slmsec-similarity-model",
     "Sentence-embedding model that compares answers with references by meaning (SEvenLLM): a directory or "
@@ -296,6 +302,7 @@ RUN_OPTIONS = (
     ),
     JUDGE,
     EXPANDER,
+    PAIR_JUDGE,
     Option(
         "slmsec-wrong",
         "How a wrong answer shows: pass (default: the case passes with status `wrong`), xfail, or fail.",

@@ -20,6 +20,7 @@ from pytest_slmsec.config.options import (
     EXPANDER,
     JUDGE,
     LONGEST_WAIT,
+    PAIR_JUDGE,
     PLUGIN_OPTIONS,
     PROMPTS,
     QA,
@@ -31,6 +32,7 @@ from pytest_slmsec.config.options import (
     TIMEOUT,
     TRAINED_ON,
     WRONG,
+    Option,
 )
 from pytest_slmsec.config.thinking import thinking_settings
 from pytest_slmsec.core.errors import UsageError
@@ -78,6 +80,7 @@ class Settings:
             of it that stands for each of ours, where it is called otherwise.
         trained_on: files of data that the models were trained on.
         tdp_w: watts that the device takes at most, for an estimate of energy; None: no estimate.
+        pair_judge: the model that compares answers of candidate and base, or None.
     """
 
     models: tuple[ModelSpec, ...]
@@ -103,6 +106,7 @@ class Settings:
     qa_columns: Mapping[str, str] = field(default_factory=dict)
     trained_on: tuple[Path, ...] = ()
     tdp_w: float | None = None
+    pair_judge: ModelSpec | None = None
 
     def asks(self, benchmark: str) -> bool:
         """Whether a benchmark is one of those that are to be asked, by its name."""
@@ -152,7 +156,7 @@ def read_settings(given: Mapping[str, Any], root: Path, extra_models: Mapping[st
         transcript=Path(chosen["transcript"]) if chosen["transcript"] else None,
         wrong=_one_of("wrong", chosen["wrong"] or "pass", WRONG),
         chat=_one_of("prompt", chosen["prompt"] or PROMPTS[0], PROMPTS) == "chat",
-        similarity=_similarity(chosen["similarity-model"], registry),
+        similarity=_other_model(SIMILARITY, chosen["similarity-model"], registry),
         sentinels=_one_of("sentinels", chosen["sentinels"] or SENTINELS[0], SENTINELS),
         prefetch=not chosen["no-prefetch"],
         lm_eval=_names(chosen["lm-eval"] or ()),
@@ -161,6 +165,7 @@ def read_settings(given: Mapping[str, Any], root: Path, extra_models: Mapping[st
         qa_columns=_qa_columns(chosen["qa-columns"]),
         tdp_w=_watts(chosen["tdp"]),
         trained_on=_training_files(chosen["trained-on"]),
+        pair_judge=_other_model(PAIR_JUDGE, chosen["pair-judge"], registry),
     )
 
 
@@ -204,8 +209,9 @@ def _names(texts: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.strip() for text in texts for name in text.split(",") if name.strip()))
 
 
-def _similarity(name: str | None, registry: Registry) -> ModelSpec | None:
-    return parse_model(name, registry, tuple(QUANTIZERS), SIMILARITY.flag) if name else None
+def _other_model(option: Option, name: str | None, registry: Registry) -> ModelSpec | None:
+    """A model that is not under test."""
+    return parse_model(name, registry, tuple(QUANTIZERS), option.flag) if name else None
 
 
 def _roles(judge: str, expander: str | None, registry: Registry) -> dict[str, ModelSpec]:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pytest_slmsec.collection.cases import Case, Evaluation
 from pytest_slmsec.collection.windows import Window, cut
 from pytest_slmsec.config.settings import Settings
-from pytest_slmsec.core.errors import Unfit
+from pytest_slmsec.core.errors import EngineError, Unfit
 from pytest_slmsec.core.items import Answer, Output, Request
 from pytest_slmsec.core.journal import Journal, StoredBatch
 from pytest_slmsec.core.models import ModelSpec
@@ -179,7 +179,27 @@ class Run:
         resident = self._models.load(evaluation.roles[role])
         if (why := unable(resident.engine, requests[0])) is not None:
             return [Output(error=why)] * len(requests)
-        size, what = self.settings.window, f"{role} {resident.spec.name} on {evaluation.model.name} {evaluation.label}"
+        what = f"{role} {resident.spec.name} on {evaluation.model.name} {evaluation.label}"
+        return self._ask_in_windows(resident, requests, what)
+
+    def ask(self, model: ModelSpec, requests: Sequence[Request], what: str) -> list[Output]:
+        """Ask any model; another one that is loaded is closed first. Answers are journaled like all others.
+
+        Args:
+            what: for the line of progress.
+
+        Raises:
+            ModelError: it cannot be loaded. EngineError: it cannot do what is asked. JournalError: answers cannot be
+                stored.
+        """
+        resident = self._models.load(model)
+        why = unable(resident.engine, requests[0])
+        if why is not None:
+            raise EngineError(f"{model.name}: {why}")
+        return self._ask_in_windows(resident, requests, what)
+
+    def _ask_in_windows(self, resident: Resident, requests: Sequence[Request], what: str) -> list[Output]:
+        size = self.settings.window
         windows = [requests[start : start + size] for start in range(0, len(requests), size)]
         return [one.output for window in windows for one in self._ask(resident, window, what)]
 

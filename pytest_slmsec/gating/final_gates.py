@@ -25,6 +25,7 @@ from pytest_slmsec.gates.statistics.size_threshold import MINIMUM_RUNS
 from pytest_slmsec.gating.gated_run import GatedRun
 from pytest_slmsec.gating.kl_gate import Distances
 from pytest_slmsec.gating.memory_measurement import measure_again
+from pytest_slmsec.gating.pair_judge import judge_pairs
 from pytest_slmsec.gating.score_check import Rescorer
 from pytest_slmsec.gating.speed_measurement import measure_speed, workload
 from pytest_slmsec.meters.device import machine_facts
@@ -61,6 +62,7 @@ class FinalGates:
         except UsageError as error:
             yield GateReport("configuration", "error", str(error))
             return
+        yield from judge_pairs(self._run, self._comparisons)
         yield from self._measure_memory_again()
         for comparison in self._comparisons:
             yield from self._judge(comparison)

@@ -8,6 +8,7 @@ from typing import Any
 
 from pytest_slmsec.collection.cases import Case
 from pytest_slmsec.config.settings import Settings
+from pytest_slmsec.core.items import Output, Request
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.common.base import Engine
 from pytest_slmsec.engines.common.settings import EngineSettings
@@ -25,6 +26,7 @@ class GatedRun:
         results: everything that was measured. cases: everything that was selected; empty under pytest-xdist, where
             only the workers collect.
         make_engine: loads a model in this process, while another one is loaded.
+        ask: asks a model and journals its answers; see `execution.runner.Run.ask`.
         child_settings: with which another process loads a model; None where only this process can load it, because
             an engine comes from another plugin.
     """
@@ -35,6 +37,7 @@ class GatedRun:
     results: EvaluationResults
     cases: Sequence[Case]
     make_engine: Callable[[ModelSpec], Engine]
+    ask: Callable[[ModelSpec, Sequence[Request], str], list[Output]]
     child_settings: EngineSettings | None
 
     @property

@@ -19,6 +19,7 @@ from pytest_slmsec.collection.parametrize import NO_DATA
 from pytest_slmsec.config.settings import Settings
 from pytest_slmsec.core.errors import CompareError, UsageError
 from pytest_slmsec.core.exit_status import NOTHING_JUDGED
+from pytest_slmsec.core.items import Output, Request
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.core.wrap import shown, wrapped
 from pytest_slmsec.engines.common.base import Engine
@@ -45,7 +46,8 @@ class Gating:
     """Registered in the main process of a run with models, unless ``--slmsec-no-gate`` is given.
 
     Args:
-        results: completed by the session. make_engine: loads a model while another one is loaded.
+        results: completed by the session. make_engine: loads a model while another one is loaded. ask: asks a model and
+            journals its answers.
 
     Raises:
         UsageError: an option, the configuration or the baseline cannot be used.
@@ -53,8 +55,9 @@ class Gating:
 
     def __init__(
         self, config: pytest.Config, settings: Settings, results: EvaluationResults,
-        make_engine: Callable[[ModelSpec], Engine],
+        make_engine: Callable[[ModelSpec], Engine], ask: Callable[[ModelSpec, Sequence[Request], str], list[Output]],
     ) -> None:  # fmt: skip
+        self._ask = ask
         self._config, self._settings, self._results, self._make_engine = config, settings, results, make_engine
         option, self.gate = config.option, gate_config(config)
         self.baseline = baseline_of(config, self.gate)
@@ -66,6 +69,7 @@ class Gating:
         self._written = ""
         self._check_options()
         self.comparisons = comparisons_of(config, settings.models, self.gate)
+        self._check_pair_judge()
         self.stopping = EarlyStopping(self.gate, self.comparisons, results, settings)
         if self.stopping.wanted and getattr(option, "dist", "no") != "no":
             raise UsageError(ONE_PROCESS)
@@ -100,6 +104,18 @@ class Gating:
             raise UsageError(f"{self.baseline_path} cannot be written: {error.strerror}.") from None
         if not os.access(self.baseline_path.parent, os.W_OK):
             raise UsageError(f"{self.baseline_path} cannot be written: its folder is read-only.")
+
+    def _check_pair_judge(self) -> None:
+        judge, option = self._settings.pair_judge, self._config.option
+        if judge is None:
+            return
+        if getattr(option, "dist", "no") != "no":
+            raise UsageError(f"--slmsec-pair-judge={judge.name} is asked in one process, which holds all answers: "
+                             "leave out -n.")  # fmt: skip
+        if not self.comparisons and not option.slmsec_update_baseline:
+            raise UsageError(f"--slmsec-pair-judge={judge.name} compares a candidate with its base, and this run has "
+                             "no such pair: name one with --model=BASE beside --model=BASE-QUANT, or with "
+                             "--slmsec-baseline.")  # fmt: skip
 
     def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> list[str]:
         """Say which benchmarks are too small to PASS; with ``--slmsec-plan`` show the table of all."""
@@ -169,7 +185,7 @@ class Gating:
         engines_of_plugins = self._config.hook.pytest_slmsec_make_engine.get_hookimpls()
         child_settings = None if engines_of_plugins else self._settings.engine
         return GatedRun(self._config.option, self._settings, self.gate, self._results, cases, self._make_engine,
-                        child_settings)  # fmt: skip
+                        self._ask, child_settings)  # fmt: skip
 
     def _stored_distances(self) -> StoredDistances:
         """What the baseline holds of earlier distances."""

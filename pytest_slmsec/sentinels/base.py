@@ -38,6 +38,7 @@ class Evidence:
         quantized: the share of the model's weights that is quantised (`engines.common.quantized_share`), where known.
         kernel, device: what ran the linear layers, and where. decode_tokens_per_s: its speed.
         trained_on: whether each question stands in the training data that was named.
+        pair_verdicts: of each item, what a judge said of the answer and that of the base, in both orders.
         base_decode_tokens_per_s: speed of the unquantised base on the same benchmark and device in the same run.
     """
 
@@ -61,6 +62,7 @@ class Evidence:
     thought: Sequence[str | None] = ()
     thought_tokens: Sequence[int | None] = ()
     trained_on: Sequence[bool | None] = ()
+    pair_verdicts: Sequence[Sequence[Mapping[str, Any]] | None] = ()
     batch: int | None = None
     begin_of_text: Mapping[str, Any] | None = None
     chat_template: Mapping[str, Any] | None = None

@@ -12,6 +12,7 @@ from pytest_slmsec.sentinels import (
     form_without_facts,
     garbled,
     identical_answers,
+    judge_habits,
     lost_prompt,
     low_parse_rate,
     no_chat_template,
@@ -51,6 +52,9 @@ SENTINELS: tuple[Sentinel, ...] = (
     repeated_steps.SENTINEL,
     form_without_facts.SENTINEL,
     trained_on.SENTINEL,
+    judge_habits.PREFERS_FIRST,
+    judge_habits.PREFERS_LONGER,
+    judge_habits.CONSTANT,
 )
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from pytest_slmsec.collection.cases import Case
 from pytest_slmsec.collection.trained_on import TrainedOn
+from pytest_slmsec.config.options import PAIR_JUDGE
 from pytest_slmsec.config.settings import Settings
 from pytest_slmsec.config.usage_error import usage_error
 from pytest_slmsec.core.errors import DataUnavailable, EngineError, JournalError, SlmsecError, Unfit
@@ -98,6 +99,9 @@ class SessionPlugin:
             register(SentinelPlugin(self.state.results, self.settings.sentinels == "fail"), "slmsec-sentinels")
         if not config.option.slmsec_no_gate:
             self._register_gate(config)
+        elif self.settings.pair_judge is not None:
+            raise usage_error(f"{PAIR_JUDGE.flag} compares a candidate with its base for the gate: leave out "
+                              "--slmsec-no-gate, or it.")  # fmt: skip
 
     def _register_gate(self, config: pytest.Config) -> None:
         """Check the rules of the gate at collection, and judge at the end, in the main process."""
@@ -109,7 +113,7 @@ class SessionPlugin:
 
         state = self.state
         try:
-            state.gating = Gating(config, state.settings, state.results, self._load_second_model)
+            state.gating = Gating(config, state.settings, state.results, self._load_second_model, state.run.ask)
         except SlmsecError as error:
             raise usage_error(error) from None
         config.pluginmanager.register(state.gating, "slmsec-gating")

@@ -105,6 +105,7 @@ class Task:
         fault: a sentence where an answer is no valid measurement at all (empty, or the text of an error), or None.
         chat: its raw prompts may be asked as the user turn of the model's own chat template as well.
         needs: packages that its scorer imports, and the `extra` of this project that brings them.
+        judged_in_pairs: its answers are compared by ``--slmsec-pair-judge``.
         passages: what a sentence-embedding model compares, from the gold answer, the answer and the mode; or None.
     """
 
@@ -132,6 +133,7 @@ class Task:
     passages: Callable[[str, str, Mode], Passages] | None = None
     count: Callable[[Path], int] | None = None
     answered: str = ""
+    judged_in_pairs: bool = False
 
     @property
     def by_choice(self) -> bool:

@@ -176,12 +176,14 @@ def load_published(name: str, file: str, read: Callable[[Path], list[Item]], roo
 
 def _own(name: str, file: str, read: Callable[[Sequence[Record]], list[Item]]) -> Task:
     return Task(name, score_chat_facts, FACTS_METRIC, load=partial(load_own, name, file, read), files=(file,),
-                n_items=240, max_new_tokens=256, constant=commonplace, cut_counts=True)  # fmt: skip
+                n_items=240, max_new_tokens=256, constant=commonplace, cut_counts=True,
+                judged_in_pairs=True)  # fmt: skip
 
 
 def _published(name: str, file: str, read: Callable[[Path], list[Item]], n_items: int) -> Task:
     return Task(name, score_reference, CHRF, load=partial(load_published, name, file, read), files=(file,),
-                n_items=n_items, max_new_tokens=512, cut_counts=True, needs=("sacrebleu",), extra=EXTRA)  # fmt: skip
+                n_items=n_items, max_new_tokens=512, cut_counts=True, needs=("sacrebleu",), extra=EXTRA,
+                judged_in_pairs=True)  # fmt: skip
 
 
 TASKS: tuple[Task, ...] = (

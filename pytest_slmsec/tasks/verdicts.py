@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pytest_slmsec.gates.statistics.bradley_terry import FIRST, POINTS, SECOND, Verdict
-from pytest_slmsec.gates.statistics.judged_pairs import Judged
+from pytest_slmsec.gates.statistics.judge_habits import Judged
 from pytest_slmsec.tasks.records import Record, read_json_lines
 from pytest_slmsec.tasks.tsv import shown
 

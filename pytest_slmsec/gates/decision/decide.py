@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 
-from pytest_slmsec.core.errors import CompareError
+from pytest_slmsec.core.errors import CompareError, UsageError
 from pytest_slmsec.engines.common.quantized_share import FACT, partly
 from pytest_slmsec.gates.decision.combine import combine_gates
 from pytest_slmsec.gates.decision.cost_gates import broken, cost_gates
@@ -13,6 +13,7 @@ from pytest_slmsec.gates.decision.drop_warnings import tolerated_drops
 from pytest_slmsec.gates.decision.informative import has_faultless_constant
 from pytest_slmsec.gates.decision.judged import Judged
 from pytest_slmsec.gates.decision.judgement import Judgement
+from pytest_slmsec.gates.decision.pair_gates import WIN_SHARE
 from pytest_slmsec.gates.decision.score_gates import score_gates
 from pytest_slmsec.gates.policy.config import GateConfig
 from pytest_slmsec.gates.policy.suite import Kind, Member
@@ -56,6 +57,9 @@ def judge(
             continue
         pairs.append(found)
         warnings += dict.fromkeys(f"{name}: {text}" for text in found.warnings)  # both runs may say the same
+    if pairs and config.judge is not None and not any(judged.what == WIN_SHARE for judged in gates):
+        raise UsageError("[tool.slmsec.gate.judge] asks for a judge's gate, and no judge was asked: name one with "
+                         "--slmsec-pair-judge=MODEL, or leave out the table.")  # fmt: skip
     faultless = [name for name in common if has_faultless_constant(ours[name])]
     warnings += tolerated_drops(gates) + _not_tested(gates, faultless) + _partly_quantised(pairs)
     gates += cost_gates(pairs, config, live)

@@ -14,6 +14,7 @@ from pytest_slmsec.gates.decision.group_gates import group_gate, improvements
 from pytest_slmsec.gates.decision.informative import BaseTest, base_test
 from pytest_slmsec.gates.decision.judged import Judged
 from pytest_slmsec.gates.decision.methods import method_of
+from pytest_slmsec.gates.decision.pair_gates import pair_gate
 from pytest_slmsec.gates.decision.refusal_gates import refusal_gates
 from pytest_slmsec.gates.policy.config import GateConfig, Rule
 from pytest_slmsec.gates.policy.rule_check import P_CORRECT, Scale, check_rule
@@ -45,14 +46,16 @@ def score_gates(pair: Pair, config: GateConfig) -> list[Judged]:
     rule = config.rule(base.benchmark, str(base.facts.get("task", base.benchmark)))
     check_rule(rule, base.benchmark, _scale(pair))
     if rule.min_gain is not None:  # what was learnt changes which answers are common, so none is looked at for collapse
-        return [gain_gate(pair, config, rule.min_gain), _parse_gate(pair, config, rule), *_groups(pair, config, rule)]
+        return [gain_gate(pair, config, rule.min_gain), _parse_gate(pair, config, rule), *_groups(pair, config, rule),
+                *pair_gate(pair, config)]  # fmt: skip
     names = _metrics(pair, rule)
     found = [_metric_gate(pair, config, rule, name, place == 0) for place, name in enumerate(names)]
     found.append(_parse_gate(pair, config, rule))
     found += missed_critical_gate(pair, config)
     collapse = _collapse_gate(pair, config) if str(base.facts["metric"]).startswith("accuracy") else None
     found += [] if collapse is None else [collapse]
-    return [*found, *refusal_gates(pair, config), *_groups(pair, config, rule, found[0].base_test)]
+    found += [*refusal_gates(pair, config), *_groups(pair, config, rule, found[0].base_test)]
+    return [*found, *pair_gate(pair, config)]
 
 
 def _groups(pair: Pair, config: GateConfig, rule: Rule, tested: BaseTest | None = None) -> list[Judged]:

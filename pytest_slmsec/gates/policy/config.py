@@ -141,6 +141,7 @@ class GateConfig:
         suite: limits of the suite. rules: by benchmark. max_collapse: tolerated growth of the commonest answer.
         worst_group: tolerated drop of any category of a benchmark that has categories, a share of the scale; None: not
             judged.
+        judge: tolerated win share below one half, by ``--slmsec-pair-judge``; None: shown only.
         max_slowdown: share. speed_rounds: rounds in which base and candidate take turns; None: not measured so.
         fidelity: None: not measured.
         memory, size: tolerated increase; None: the default. memory_runs: how often the peak is measured; once, memory
@@ -161,6 +162,7 @@ class GateConfig:
     rules: Mapping[str, Rule] = field(default_factory=dict)
     max_collapse: float = 0.20
     worst_group: float | None = None
+    judge: float | None = None
     max_slowdown: float = 0.05
     speed_rounds: int | None = None
     fidelity: Fidelity | None = None
@@ -309,6 +311,7 @@ TABLES: Mapping[str, Callable[[GateConfig, Mapping[str, Any], str], GateConfig]]
     "suite": _suite,
     "collapse": _single("max_collapse", "max_increase", points),
     "worst_group": _single("worst_group", "max_drop", points),
+    "judge": _single("judge", "max_drop", points),
     "throughput": _throughput,
     "fidelity": _fidelity,
     "memory": _memory,

@@ -69,6 +69,18 @@ def judged_inputs(extracted):
     return generated(gold=INPUTS, text=texts, extracted=extracted, task="own")
 
 
+def compared(first, second, lengths=(5, 9)):
+    """40 pairs in both orders: the points of the first answer in each order; `lengths` of base and candidate."""
+    base, candidate = lengths
+    rows = [
+        {"first": "phi3", "second": "base", "points": first, "first_sha256": "n", "second_sha256": "o",
+         "first_chars": candidate, "second_chars": base, "raw": "x"},
+        {"first": "base", "second": "phi3", "points": second, "first_sha256": "o", "second_sha256": "n",
+         "first_chars": base, "second_chars": candidate, "raw": "x"},
+    ]  # fmt: skip
+    return generated(pair_verdicts=[rows] * N)
+
+
 FIRING = {
     "non-finite-logprobs": chosen(logprobs=some([math.nan, -1.0, -2.0, -3.0], [-1.0, -2.0, -3.0, -4.0], 1)),
     "flat-options": chosen(logprobs=some([-1.4] * 4, [-1.0, -2.0, -3.0, -4.0], 20)),
@@ -94,6 +106,9 @@ FIRING = {
     "repeated-steps": analysed(LOOP, 8),
     "form-without-facts": analysed(COMMONPLACE, 30),
     "trained-on-items": generated(trained_on=some(True, False, 1)),
+    "judge-prefers-first": compared(1.0, 1.0),
+    "judge-prefers-longer": compared(1.0, 0.0),
+    "judge-constant": compared(0.5, 0.5),
 }
 SILENT = {
     "non-finite-logprobs": chosen(logprobs=[[-1e30 + n, -2.0 - n, -3.0, -4.0] for n in range(N)]),
@@ -118,6 +133,9 @@ SILENT = {
     "repeated-steps": analysed(LOOP, 1),
     "form-without-facts": analysed(COMMONPLACE, 10),
     "trained-on-items": generated(trained_on=[False] * N),
+    "judge-prefers-first": compared(1.0, 0.0),
+    "judge-prefers-longer": compared(1.0, 0.0, lengths=(5, 5)),
+    "judge-constant": generated(pair_verdicts=[None] * N),
 }
 
 

@@ -1,5 +1,6 @@
 """A judge's gate: both orders of each pair, and judges that cannot be trusted."""
 
+import json
 import random
 
 import pytest
@@ -7,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_slmsec.core.errors import CompareError
-from pytest_slmsec.gates.statistics.judged_pairs import Judged, family, habits, judged_gate, pairs_of
+from pytest_slmsec.gates.statistics.judge_habits import Judged, from_plain, habits
+from pytest_slmsec.gates.statistics.judged_pairs import families, judged_gate, pairs_of
 from pytest_slmsec.gates.statistics.result import Verdict
 
 
@@ -85,10 +87,37 @@ def test_a_few_verdicts_show_no_habit():
 
 @pytest.mark.parametrize(
     ("name", "found"),
-    [("llama-13b-lora-iio", "llama"), ("hf:Qwen/Qwen3-4B", "qwen"), ("openai:phi3", "phi"), ("7b", "7b")],
-)
-def test_the_family_is_the_first_word_of_a_name(name, found):
-    assert family(name) == found
+    [
+        ("llama-13b-lora-iio", {"llama"}), ("hf:Qwen/Qwen3-4B", {"qwen"}), ("openai:phi3", {"phi"}), ("7b", {"7b"}),
+        ("hf:meta/Meta-Llama-3-8B", {"llama"}), ("vicuna-13b", {"llama"}), ("./runs/umpire-2", {"umpire"}),
+        ("hf:x/DeepSeek-R1-Distill-Qwen-7B", {"deepseek", "qwen"}),
+    ],
+)  # fmt: skip
+def test_the_families_in_a_name(name, found):
+    assert families(name) == found
+
+
+def test_equal_answers_are_a_tie_that_shows_nothing_of_the_judge():
+    rows = [verdict._replace(first_sha256="same", second_sha256="same") for verdict in judged(*[(1.0, 0.0)] * 700)]
+    found = judged_gate(rows, "new", "old", 0.05)
+    assert (found.verdict, found.details["win_share"], found.details["inconsistent"]) == (Verdict.PASS, 0.5, 0.0)
+
+
+def test_a_reply_that_is_no_verdict_is_inconsistent():
+    rows = [verdict._replace(points=None) for verdict in judged(*[(1.0,)] * 100)]
+    found = judged_gate(rows, "new", "old", 0.05)
+    assert (found.verdict, found.details["win_share"], found.details["inconsistent"]) == (
+        Verdict.INCONCLUSIVE, 0.5, 1.0
+    )  # fmt: skip
+
+
+def test_a_verdict_survives_json_and_damage_is_told():
+    one = judged((1.0,))[0]
+    plain = json.loads(json.dumps(one.to_plain()))
+    assert from_plain(plain, one.item, one.cluster, one.judge) == one
+    for damage in ({**plain, "points": 2}, {**plain, "raw": None}, {}, None):
+        with pytest.raises(CompareError, match="Item item 0: a stored verdict of the judge judge is damaged"):
+            from_plain(damage, one.item, one.cluster, one.judge)
 
 
 @pytest.mark.parametrize(
