@@ -98,6 +98,11 @@ def framed(*drawn: Markup) -> Markup:
     return tag("figure", *boxes)
 
 
+def frame(x: float, y: float, width: float, height: float) -> Markup:
+    """The pale edge of a panel."""
+    return tag("rect", x=x, y=y, width=width, height=height, fill="none", stroke="currentColor", stroke_opacity="0.3")
+
+
 def words(x: float, y: float, text: object, anchor: str | None = None, bold: bool = False) -> Markup:
     """Text in a picture. `anchor`: ``middle`` or ``end``, where it does not begin at `x`."""
     return tag("text", text, x=x, y=y, text_anchor=anchor, font_weight="600" if bold else None)

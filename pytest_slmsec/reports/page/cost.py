@@ -13,13 +13,14 @@ from pytest_slmsec.reports.page.axes import (
     bottom_axis,
     colour,
     cut,
+    frame,
     framed,
     line,
     mark,
     picture,
     words,
 )
-from pytest_slmsec.reports.page.markup import Markup, fold, join, paragraph, section, table, tag
+from pytest_slmsec.reports.page.markup import Markup, fold, join, paragraph, section, table
 from pytest_slmsec.reports.page.numbers import bytes_text, percent, rate_text, seconds_text
 from pytest_slmsec.reports.page.records import Report
 from pytest_slmsec.reports.page.rows import cost_row, model_row
@@ -108,16 +109,15 @@ def _costs(row: Row) -> str:
 
 def _panel(report: Report, rows: Sequence[Row], panel: Panel, upright: Scale) -> Markup:
     known = [row for row in rows if row[panel.key]]
-    frame = tag("rect", x=panel.start, y=TOP, width=panel.end - panel.start, height=BOTTOM - TOP, fill="none",
-                stroke="currentColor", stroke_opacity="0.3")  # fmt: skip
+    box = frame(panel.start, TOP, panel.end - panel.start, BOTTOM - TOP)
     if not known:
-        return join(frame, words((panel.start + panel.end) / 2, 100, f"{panel.label}: not measured", "middle"))
+        return join(box, words((panel.start + panel.end) / 2, 100, f"{panel.label}: not measured", "middle"))
     scale = around([row[panel.key] for row in known], panel.start + 10, panel.end - 10, log=True)
     points = [_point(report, row, panel, scale, upright) for row in known]
     steps = [line(scale.at(a[panel.key]), upright.at(a["mean"]), scale.at(b[panel.key]), upright.at(b["mean"]),
                   dashed=True) for a, b in _neighbours(front(known, panel))]  # fmt: skip
     axis = bottom_axis(_few_ticks(scale), TOP, BOTTOM, panel.label, panel.written)
-    return join(frame, axis, *steps, *points)
+    return join(box, axis, *steps, *points)
 
 
 class _FewTicks(Scale):

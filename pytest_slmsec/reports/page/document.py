@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 from pytest_slmsec.reports.page.blocks import Blocks, blocks
+from pytest_slmsec.reports.page.categories import categories_section
+from pytest_slmsec.reports.page.confidence import confidence_section
 from pytest_slmsec.reports.page.cost import cost_section
 from pytest_slmsec.reports.page.flips import flips_section
 from pytest_slmsec.reports.page.head import head, title
+from pytest_slmsec.reports.page.history import history_section
 from pytest_slmsec.reports.page.item_list import items_section
 from pytest_slmsec.reports.page.items import views
+from pytest_slmsec.reports.page.latency import latency_section
 from pytest_slmsec.reports.page.markup import Markup, join, tag
 from pytest_slmsec.reports.page.origin import origin_section
 from pytest_slmsec.reports.page.records import Report
@@ -22,7 +26,10 @@ from pytest_slmsec.reports.page.scores import scores_section
 from pytest_slmsec.reports.page.verdict import verdict_section
 
 DEFAULT_SIZE = 2 << 20
-SECTIONS = (verdict_section, scores_section, flips_section, cost_section)
+SECTIONS: tuple[Callable[[Report], Markup | None], ...] = (
+    verdict_section, scores_section, flips_section, cost_section, confidence_section, categories_section,
+    latency_section, history_section,
+)  # fmt: skip
 """Sections between the head and the items; one that has nothing to say gives None."""
 LANGUAGE = "en"
 NOTHING_ELSE = "base-uri 'none'; form-action 'none'"

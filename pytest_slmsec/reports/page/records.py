@@ -34,7 +34,7 @@ class Record:
     commit: str = ""
     version: str = ""
     machine: Mapping[str, Any] = field(default_factory=dict)
-    seconds: Mapping[Key, Sequence[float]] = field(default_factory=dict)
+    seconds: Mapping[Key, list[float]] = field(default_factory=dict)
     findings: Sequence[Mapping[str, Any]] = ()
     fidelity: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -67,8 +67,8 @@ def real(value: Any) -> float | None:
     return value if is_number else None
 
 
-def _seconds(entries: Sequence[Any]) -> dict[Key, Sequence[float]]:
-    found: dict[Key, Sequence[float]] = {}
+def _seconds(entries: Sequence[Any]) -> dict[Key, list[float]]:
+    found: dict[Key, list[float]] = {}
     for entry in entries:
         params, stats = entry.get("params") or {}, entry.get("stats") or {}
         quantiles = [stats.get(name) for name in ("min", "q1", "median", "q3", "max")]

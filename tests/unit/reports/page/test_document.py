@@ -49,7 +49,7 @@ def test_no_attribute_runs_or_loads_anything():
 def test_each_picture_has_a_title_and_a_description_with_its_numbers():
     root = parsed(page_of(two_models()))
     pictures = list(root.all("svg"))
-    assert len(pictures) == 4
+    assert len(pictures) == 4  # no times, choices or second run are recorded
     for picture in pictures:
         title, description = picture.children[:2]
         assert (title.name, description.name) == ("title", "desc")
