@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from pytest_slmsec.collection.cases import Case, Evaluation
-from pytest_slmsec.collection.parametrize import cases_of, make_evaluation
+from pytest_slmsec.collection.parametrize import cases_of, make_evaluation, make_robust
 from pytest_slmsec.config.settings import Settings, engine_settings
 from pytest_slmsec.core.errors import CompareError
 from pytest_slmsec.core.items import Answer
 from pytest_slmsec.core.models import REPLAY_PREFIX, ModelSpec
 from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
+from pytest_slmsec.perturb.benchmark import SUFFIX, robust_task
 from pytest_slmsec.replay.base import Recording, some
 from pytest_slmsec.replay.engine import load
 from pytest_slmsec.replay.registry import read_recordings
@@ -43,7 +44,10 @@ def tasks_of(recording: Recording) -> list[Task]:
     Raises:
         UsageError: there is no such benchmark.
     """
-    return [task for task in tasks().values() if recording.covers(task.name)] or [find_task(recording.benchmark)]
+    name = recording.benchmark
+    if name.endswith(SUFFIX):
+        return [robust_task(find_task(name.removesuffix(SUFFIX)))]
+    return [task for task in tasks().values() if recording.covers(task.name)] or [find_task(name)]
 
 
 def evaluation_of(recording: Recording, task: Task, data: str | None, mode: Mode) -> Evaluation:
@@ -60,6 +64,8 @@ def evaluation_of(recording: Recording, task: Task, data: str | None, mode: Mode
         models=(spec,), data=data, mode=mode, limit=None, max_new_tokens=None, stop_when_answered=False, window=1,
         engine=engine_settings(None, None), journal=Path(), resume=False, transcript=None, wrong="pass",
     )  # fmt: skip
+    if task.name.endswith(SUFFIX):
+        return make_robust(find_task(task.name.removesuffix(SUFFIX)), spec, settings)
     return make_evaluation(task, spec, settings)
 
 

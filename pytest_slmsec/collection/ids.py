@@ -8,7 +8,7 @@ from pathlib import Path
 from pytest_slmsec.core.identity import sha256_text
 from pytest_slmsec.core.models import ModelSpec
 
-UNSAFE = re.compile(r"[^A-Za-z0-9_.@+=,-]+")
+UNSAFE = re.compile(r"[^A-Za-z0-9_.@+=,#-]+")
 LONGEST_ID = 100
 
 

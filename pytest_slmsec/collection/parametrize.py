@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from pytest_slmsec.core.errors import DataError, DataUnavailable, MissingExtraEr
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.common.base import NO_TEXT, Capability
 from pytest_slmsec.engines.registry import CAPABILITIES
+from pytest_slmsec.perturb.benchmark import perturbed, robust_label, robust_task
+from pytest_slmsec.perturb.variants import wanted_by
 from pytest_slmsec.replay.match import match, part_label, recording_of
 from pytest_slmsec.scoring.base import Mode
 from pytest_slmsec.tasks.base import Task
@@ -102,6 +105,34 @@ def _roles(task: Task, settings: Settings) -> Mapping[str, ModelSpec]:
     return {role: settings.roles[role] for role in task.followups.roles} if settings.roles else {}
 
 
+def make_robust(task: Task, model: ModelSpec, settings: Settings) -> Evaluation:
+    """The variants of one benchmark's items (``--slmsec-perturb``) on one model; those of a sample for a sample, and of
+    recorded answers those that were asked then.
+
+    Raises:
+        DataUnavailable: no item has a variant of these kinds, or none was recorded. Others: see `make_evaluation`.
+    """
+    if model.source == "replay":
+        return _replayed_variants(task, model, settings)
+    clean = make_evaluation(task, model, settings)
+    dataset = perturbed(clean.dataset, settings.perturb, clean.positions)
+    label = robust_label(clean.label, task.name)
+    return replace(clean, task=dataset.task, dataset=dataset, positions=tuple(range(len(dataset.ids))), label=label)
+
+
+def _replayed_variants(task: Task, model: ModelSpec, settings: Settings) -> Evaluation:
+    recording = recording_of(model, robust_task(task).name)
+    clean = find(task, "fixture" if recording.source == "fixture" else settings.data, model.embedded)
+    wanted = wanted_by(answer.item for answer in recording.answers if answer.item is not None)
+    dataset = perturbed(clean, wanted or settings.perturb, range(len(clean.ids)))
+    replayed = match(recording, dataset.task.name, dataset)
+    label, roles = part_label(dataset, replayed), _roles(task, settings)
+    evaluation = Evaluation(model, dataset.task, dataset, replayed.positions, label, settings.mode,
+                            settings.max_new_tokens, roles, replayed=replayed)  # fmt: skip
+    _ = evaluation.known  # recorded answers to other items are refused before anything runs
+    return evaluation
+
+
 def cases_of(evaluation: Evaluation) -> list[Case]:
     """The cases of an evaluation. Only ids are read; no model and no hub data set is loaded."""
     ids, prefix = evaluation.dataset.ids, model_id(evaluation.model)
@@ -150,13 +181,22 @@ def _cases(task: Task, model: ModelSpec, settings: Settings, takes_whole: TakesW
         unfit = Unfit(model.name, task.name, NO_TEXT)
         return [_skip(str(unfit), f"{model_id(model)}-no-text", unfit)]
     try:
-        return cases_of(make_evaluation(task, model, settings, takes_whole))
+        cases = cases_of(make_evaluation(task, model, settings, takes_whole))
+        return [*cases, *_variants(task, model, settings)] if settings.perturb else cases
     except DataUnavailable as error:
         return [_skip(str(error), f"{model_id(model)}-{NO_DATA}", NoItems(task.name, str(error)))]
     except ModelUnavailable as error:
         return [_skip(str(error), f"{model_id(model)}-no-judge")]
     except MissingExtraError as error:
         return [_skip(str(error), f"{model_id(model)}-no-package")]
+
+
+def _variants(task: Task, model: ModelSpec, settings: Settings) -> list[Any]:
+    """The cases of the variants of a benchmark, or one skip that says why it has none."""
+    try:
+        return cases_of(make_robust(task, model, settings))
+    except DataUnavailable as error:
+        return [_skip(str(error), f"{model_id(model)}-{safe_id(task.name)}-no-variants")]
 
 
 def _skip(reason: str, name: str, stands_for: Unfit | NoItems | None = None) -> Any:

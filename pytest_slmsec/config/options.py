@@ -232,8 +232,15 @@ TDP = Option(
     "counts energy, with the method beside it; it is no measurement, and no gate looks at it.",
     {"type": float, "metavar": "WATTS"},
 )
+PERTURB = Option(
+    "slmsec-perturb",
+    "Ask each item in other texts as well: typo, case, space, homoglyph, zerowidth, defang, template, options, inject; "
+    "each with a number of variants if wanted (typo:2,options:3). Their group is cti-mcq+robust (docs/robustness.md).",
+    {"metavar": "KIND[:n],..."},
+)
 RUN_OPTIONS = (
     BENCHMARKS,
+    PERTURB,
     LM_EVAL,
     QA,
     QA_COLUMNS,

@@ -42,6 +42,7 @@ from pytest_slmsec.core.models import DTYPES, ModelSpec
 from pytest_slmsec.core.paths import cache_dir
 from pytest_slmsec.core.recorded_names import distinct
 from pytest_slmsec.engines.common.settings import EngineSettings, ServerSettings
+from pytest_slmsec.perturb.wanted import Wanted, read_wanted
 from pytest_slmsec.quantize.registry import QUANTIZERS
 from pytest_slmsec.scoring.base import Mode
 from pytest_slmsec.tasks.sources import Limit
@@ -81,6 +82,7 @@ class Settings:
         trained_on: files of data that the models were trained on.
         tdp_w: watts that the device takes at most, for an estimate of energy; None: no estimate.
         pair_judge: the model that compares answers of candidate and base, or None.
+        perturb: kinds of variants that are asked as well, and how many of each; empty: none.
     """
 
     models: tuple[ModelSpec, ...]
@@ -107,6 +109,7 @@ class Settings:
     trained_on: tuple[Path, ...] = ()
     tdp_w: float | None = None
     pair_judge: ModelSpec | None = None
+    perturb: tuple[Wanted, ...] = ()
 
     def asks(self, benchmark: str) -> bool:
         """Whether a benchmark is one of those that are to be asked, by its name."""
@@ -166,6 +169,7 @@ def read_settings(given: Mapping[str, Any], root: Path, extra_models: Mapping[st
         tdp_w=_watts(chosen["tdp"]),
         trained_on=_training_files(chosen["trained-on"]),
         pair_judge=_other_model(PAIR_JUDGE, chosen["pair-judge"], registry),
+        perturb=() if chosen["perturb"] is None else read_wanted(str(chosen["perturb"])),
     )
 
 

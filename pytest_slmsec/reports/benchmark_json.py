@@ -170,7 +170,7 @@ def columns(evaluated: EvaluationResult) -> dict[str, Any]:
     per_item["sha256"] = evaluated.header["item_sha256"]
     if any(row.get("replies") for row in rows):
         per_item["replies"] = [row["replies"] for row in rows]
-    for key in ("cluster", "category", TRAINED_ON, PAIR_VERDICTS, "first_token_s"):
+    for key in ("cluster", "category", TRAINED_ON, PAIR_VERDICTS, "variant", "first_token_s"):
         if any(row.get(key) is not None for row in rows):
             per_item[key] = [row.get(key) for row in rows]
     if all("prompt_words" in row for row in rows):

@@ -10,6 +10,8 @@ from typing import Any
 
 from pytest_slmsec.core.items import Score
 from pytest_slmsec.engines.common.base import FRAGILE_DEVIATIONS
+from pytest_slmsec.perturb.benchmark import PERTURBED
+from pytest_slmsec.reports.robustness import robust_result
 from pytest_slmsec.scoring.base import Metric, Mode, Result
 from pytest_slmsec.sentinels.base import Finding
 
@@ -77,6 +79,7 @@ class EvaluationResult:
         place: index of its first case among all tests, because several processes report in any order.
         findings: what the sentinels found, once everything has run.
         peaks_again: peaks of memory, in bytes, when the benchmark was run again for them.
+        clean: of variants, the result of the published texts of the same items, where they were asked.
     """
 
     label: str
@@ -89,6 +92,7 @@ class EvaluationResult:
     stopped: int | None = None
     place: int = 0
     peaks_again: dict[str, list[int]] | None = None
+    clean: EvaluationResult | None = None
 
     @property
     def n_expected(self) -> int:
@@ -125,7 +129,7 @@ class EvaluationResult:
         if constant is not None:
             header[CONSTANT_PER_ITEM] = [constant[row] for row in rows]
         chosen = {place: self.rows[row] for place, row in enumerate(rows)}
-        return EvaluationResult(self.label, self.model, self.metric, header, chosen, self.batches)
+        return EvaluationResult(self.label, self.model, self.metric, header, chosen, self.batches, clean=self.clean)
 
     @property
     def n_hit_limit(self) -> int:
@@ -161,7 +165,11 @@ class EvaluationResult:
         scores = self.scores()
         if not scores or self.metric is None:
             return None
-        return self.metric.aggregate(scores, Mode(self.header["mode"]))
+        plain = self.metric.aggregate(scores, Mode(self.header["mode"]))
+        if PERTURBED not in self.header:
+            return plain
+        clean = [] if self.clean is None else self.clean.measured()
+        return robust_result(plain, self.measured(), clean, self.metric.scale, self.metric.binary)
 
     def bits(self) -> str:
         """One character an item in the order of the data set: 1 right, 0 wrong, - not measured."""
@@ -276,6 +284,9 @@ class EvaluationResults:
             evaluated.header = payload["header"]
 
     def __iter__(self) -> Iterator[EvaluationResult]:
+        for evaluated in self.by_key.values():
+            variants = evaluated.header.get(PERTURBED)
+            evaluated.clean = None if variants is None else self.by_key.get((variants["clean"], evaluated.model))
         return iter(sorted(self.by_key.values(), key=lambda evaluated: evaluated.place))
 
     def __bool__(self) -> bool:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pytest_slmsec.config.options import RULE
+from pytest_slmsec.perturb.benchmark import PERTURBED
 from pytest_slmsec.reports.evaluation_results import EvaluationResult
+from pytest_slmsec.reports.robustness import sentences as robust_sentences
 from pytest_slmsec.scoring.metrics import SIMILARITY
 
 NO_JUDGE = (
@@ -26,6 +28,9 @@ def _of(evaluated: EvaluationResult) -> list[str]:
     told = []
     if judge is not None:
         told.append(NO_JUDGE if judge == RULE else f"judged by {judge}")
+    facts = evaluated.header.get(PERTURBED)
+    if result is not None and facts is not None:
+        return told + robust_sentences(result.extras, facts, evaluated.header["scale"])
     if result is not None and evaluated.metric is not None and evaluated.metric.tell_extras:
         told += sentences(result.extras)
     return told

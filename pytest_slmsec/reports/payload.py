@@ -14,6 +14,8 @@ from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.common.base import EngineInfo
 from pytest_slmsec.engines.common.settings import DEFAULT_THOUGHT_TOKENS
 from pytest_slmsec.execution.model_grading import judge_identity
+from pytest_slmsec.perturb.benchmark import PERTURBED, clean_label
+from pytest_slmsec.perturb.variants import VARIANT
 from pytest_slmsec.replay.match import Replayed
 from pytest_slmsec.tasks.baselines import ConstantAnswer
 
@@ -43,6 +45,7 @@ def row(case: Case, answer: Answer, trained_on: bool | None = None) -> dict[str,
         "cluster": _named(answer.item, "cluster"),
         "category": _named(answer.item, "category"),
         TRAINED_ON: trained_on,
+        VARIANT: answer.item.meta.get(VARIANT),
         "text": answer.text,
         "thought": output.thought,
         "logprobs": output.choice_logprobs and list(output.choice_logprobs),
@@ -116,6 +119,7 @@ def header(evaluation: Evaluation, info: Callable[[ModelSpec], EngineInfo | None
         "scorer": f"{task.name}/{evaluation.mode.value}/{task.version}",
         "source": evaluation.dataset.origin,
         "recorded": None if evaluation.replayed is None else _recorded(evaluation, evaluation.replayed),
+        **_variants(evaluation),
         "dataset_sha256": evaluation.dataset.sha256,
         "items_sha256": sha256_json(keys),
         "item_sha256": [key[:16] for key in keys],
@@ -127,6 +131,12 @@ def header(evaluation: Evaluation, info: Callable[[ModelSpec], EngineInfo | None
             role: {"model": spec.name, **(_engine(info(spec)) or {})} for role, spec in evaluation.roles.items()
         },
     }
+
+
+def _variants(evaluation: Evaluation) -> dict[str, Any]:
+    """Of perturbed items: how many there are of each kind, and which group asks the published texts."""
+    facts = evaluation.dataset.facts_of_variants()
+    return {} if facts is None else {PERTURBED: {**facts, "clean": clean_label(evaluation.label, evaluation.task.name)}}
 
 
 def _decoding(evaluation: Evaluation, info: EngineInfo | None) -> dict[str, Any]:

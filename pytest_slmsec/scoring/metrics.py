@@ -33,8 +33,10 @@ UNSCORED = "unscored"
 many there are."""
 
 
-def wilson_interval(successes: int, n: int, z: float = Z_95) -> tuple[float, float]:
-    """Score interval of a proportion (Wilson 1927), as shares of 1; it holds its level at small n and at 0 and n."""
+def wilson_interval(successes: float, n: float, z: float = Z_95) -> tuple[float, float]:
+    """Score interval of a proportion (Wilson 1927), as shares of 1; it holds its level at small n and at 0 and n.
+
+    Counts need not be whole, since items that belong together count as fewer independent ones."""
     share, spread = successes / n, z * z / n
     centre, half = share + spread / 2, z * sqrt(share * (1 - share) / n + spread / (4 * n))
     low, high = (centre - half) / (1 + spread), (centre + half) / (1 + spread)

@@ -106,6 +106,8 @@ class Task:
         chat: its raw prompts may be asked as the user turn of the model's own chat template as well.
         needs: packages that its scorer imports, and the `extra` of this project that brings them.
         judged_in_pairs: its answers are compared by ``--slmsec-pair-judge``.
+        kept: texts of the prompt that a right answer repeats to the letter, besides gold; no perturbation touches them.
+        perturb: the kinds of ``--slmsec-perturb`` that its scorer allows; None: all.
         passages: what a sentence-embedding model compares, from the gold answer, the answer and the mode; or None.
     """
 
@@ -134,6 +136,8 @@ class Task:
     count: Callable[[Path], int] | None = None
     answered: str = ""
     judged_in_pairs: bool = False
+    perturb: tuple[str, ...] | None = None
+    kept: tuple[str, ...] = ()
 
     @property
     def by_choice(self) -> bool:

@@ -7,11 +7,11 @@ runs, because that needs the network and the package `datasets`.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pytest_slmsec.core.errors import DataError, DataUnavailable, UsageError
 from pytest_slmsec.core.hub import downloads_only_unless_it_answers
@@ -97,6 +97,10 @@ class Dataset:
         if self.root is not None and self.task.count is not None:
             return self._numbered(self.task.count(self.root))
         return [item.id for item in self.items]
+
+    def facts_of_variants(self) -> Mapping[str, Any] | None:
+        """What is known of its perturbed texts, or None where they are the published ones."""
+        return None
 
     def _numbered(self, n_items: int) -> list[str]:
         return [f"{self.task.name}-{row:05d}" for row in range(1, n_items + 1)]

@@ -77,7 +77,7 @@ def best_words(items: Sequence[Item], mode: Mode) -> ConstantAnswer:
 TASKS: tuple[Task, ...] = tuple(
     Task(
         name, score_words, SQUAD_EM, load=partial(load, name), files=(file,), n_items=n_items, max_new_tokens=48,
-        constant=best_words,
+        constant=best_words, kept=(NO_ANSWER,),
     )
     for (name, file), n_items in zip(FILES.items(), (10570, 11873), strict=True)
 )  # fmt: skip

@@ -143,14 +143,15 @@ _RATED: dict[str, Any] = {
     "scorer": score_severity, "metric": LOG_ACCURACY, "max_new_tokens": 16, "constant": modal_gold
 }  # fmt: skip
 
+KEPT = (REFUSAL, "Cause", "Remediation")
 TASKS: tuple[Task, ...] = (
     _own("syslog-severity", SEVERITY, severity_item, 320, **_RATED),
     _own("syslog-refusal", REFUSALS, refusal_item, 320, scorer=score_log_refusal, metric=LOG_ACCURACY,
-         max_new_tokens=64, cut_counts=True, constant=always_refuse),
+         max_new_tokens=64, cut_counts=True, constant=always_refuse, kept=KEPT),
     _own("syslog-analysis", ANALYSIS, analysis_item, 240, scorer=score_facts, metric=FACTS, max_new_tokens=256,
-         constant=commonest_analysis),
+         constant=commonest_analysis, kept=KEPT),
     _by_path("syslog-journal", JOURNAL, partial(journal_items, RATE), **_RATED),
     _by_path("syslog-rfc5424", RFC5424, partial(rfc5424_items, RATE), **_RATED),
     _by_path("syslog-table", TABLE, partial(table_items, ANALYSE), scorer=score_chrf, metric=CHRF, max_new_tokens=512,
-             needs=("sacrebleu",), extra=EXTRA),
+             needs=("sacrebleu",), extra=EXTRA, kept=KEPT),
 )  # fmt: skip

@@ -16,7 +16,7 @@ def test_a_plain_id_stays_as_it_is():
 @given(st.text())
 def test_any_text_becomes_a_safe_id(text):
     made = safe_id(text)
-    assert re.fullmatch(r"[A-Za-z0-9_.@+=,~-]*", made)
+    assert re.fullmatch(r"[A-Za-z0-9_.@+=,~#-]*", made)
     assert len(made) <= LONGEST_ID
 
 
