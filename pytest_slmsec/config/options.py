@@ -173,7 +173,7 @@ PAIR_JUDGE = Option(
 )
 SIMILARITY = Option(
     "slmsec-similarity-model",
-    "Sentence-embedding model that compares answers with references by meaning (SEvenLLM): a directory or "
+    "Sentence-embedding model that compares answers with references by meaning (SEvenLLM, qa): a directory or "
     "hf:org/name; its authors used hf:sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2. Without it this "
     "number is reported as unavailable.",
     {"metavar": "NAME"},

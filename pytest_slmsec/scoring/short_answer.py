@@ -12,10 +12,17 @@ from pytest_slmsec.scoring.chrf import chrf
 from pytest_slmsec.scoring.facts import meets
 from pytest_slmsec.scoring.normalise import plain_text
 from pytest_slmsec.scoring.rouge_l import rouge_l
+from pytest_slmsec.scoring.similarity import Passages
 from pytest_slmsec.scoring.squad_text import normalised, word_f1
 
 EXACT, CHRF, ROUGE_L, FACTS = "exact_match", "chrf", "rouge_l", "facts"
 """Parts of the score; `FACTS` only where an item gives facts."""
+
+
+def whole_texts(gold: str, text: str, mode: Mode) -> Passages:
+    """The reference and the answer, each as one passage, for similarity by meaning."""
+    answer = plain_text(text) if mode is Mode.STRICT else text
+    return Passages([gold], [answer] if answer.strip() else [])
 
 
 def score_short_answer(item: Item, output: Output, mode: Mode) -> Score:

@@ -72,8 +72,8 @@ def add_similarity(
             chosen.append((evaluated, task))
     if not chosen:
         return
-    if model is None:
-        return _without(chosen, NOT_NAMED)
+    if model is None:  # where similarity is an extra that nobody asked for, it needs no reason
+        return _without([one for one in chosen if SIMILARITY in _extras(one[0])], NOT_NAMED)
     say(f"loading {model.name}, for semantic similarity")
     try:
         from pytest_slmsec.engines.encoders.sentences import load_sentences

@@ -17,6 +17,8 @@ from pytest_slmsec.session.collection import idle_recordings
 from pytest_slmsec.session.similarity import add_similarity
 from pytest_slmsec.session.state import SessionState
 from pytest_slmsec.tasks.base import Task
+from pytest_slmsec.tasks.qa_file import NAME as QA
+from pytest_slmsec.tasks.qa_file import task_of_file
 from pytest_slmsec.tasks.registry import tasks
 
 
@@ -75,7 +77,14 @@ class SummaryPlugin:
         add_similarity(state.results, self._find_task, state.settings.similarity, state.settings.engine, self._say)
 
     def _find_task(self, name: str) -> Task | None:
-        return self._state.own_tasks.get(name) or tasks().get(name)
+        return self._state.own_tasks.get(name) or tasks().get(name) or self._own_questions(name)
+
+    def _own_questions(self, name: str) -> Task | None:
+        """The benchmark of ``--slmsec-qa``, which under pytest-xdist only the workers collect."""
+        settings = self._state.settings
+        if settings.qa is None or name != f"{QA}-{settings.qa.stem}":
+            return None
+        return task_of_file(settings.qa, settings.qa_columns)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_benchmark_update_json(self, output_json: dict[str, Any]) -> None:

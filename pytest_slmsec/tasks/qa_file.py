@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import json
+import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib import import_module
@@ -21,7 +22,7 @@ from pytest_slmsec.core.errors import DataError, MissingExtraError
 from pytest_slmsec.core.items import Item
 from pytest_slmsec.scoring.base import Mode
 from pytest_slmsec.scoring.metrics import TOKEN_F1
-from pytest_slmsec.scoring.short_answer import FACTS, score_short_answer
+from pytest_slmsec.scoring.short_answer import FACTS, score_short_answer, whole_texts
 from pytest_slmsec.scoring.squad_text import normalised, word_f1
 from pytest_slmsec.tasks.base import Task
 from pytest_slmsec.tasks.baselines import ConstantAnswer
@@ -32,6 +33,7 @@ FILE = "qa/questions.csv"
 EXTRA = "qa"
 QUESTION, ANSWER, CATEGORY, SPLIT, TEST = "question", "answer", "category", "split", "test"
 NEEDED, OPTIONAL = (QUESTION, ANSWER), (FACTS, CATEGORY, SPLIT)
+SHEET_ERRORS = ("#N/A", "#REF!", "#DIV/0!", "#VALUE!", "#NAME?", "#NULL!", "#NUM!")
 SYSTEM = "You are a security expert. Answer the question in as few words as possible."
 
 Row = Mapping[str, Any]
@@ -68,11 +70,11 @@ def read_questions(path: Path, names: Mapping[str, str] | None = None, task: str
     for number, row in rows:
         place = _Place(path, number, columns)
         question, answer = (_cell(row, name, place) for name in NEEDED)
-        key = normalised(question)
+        key = _key(question)
         first, known = answers.setdefault(key, (number, answer))
         if normalised(known) != normalised(answer):
             place.bad(QUESTION, f"the question of row {first} has another answer here", "keep one of the two")
-        if _optional(row, SPLIT, place) not in ("", TEST):
+        if _optional(row, SPLIT, place).casefold() not in ("", TEST):
             training[key] = number
             continue
         if first != number and key not in training:
@@ -82,12 +84,18 @@ def read_questions(path: Path, names: Mapping[str, str] | None = None, task: str
     return found
 
 
+def _key(question: str) -> str:
+    """What two questions that are the same have in common: words without articles and punctuation, full-width signs
+    included; of a question without words itself."""
+    return normalised(unicodedata.normalize("NFKC", question)) or question
+
+
 def _refuse_training(path: Path, items: Sequence[Item], training: Mapping[str, int]) -> None:
     if not items:
         raise DataError(f"{path} holds no question to ask; give rows whose column {SPLIT!r} says {TEST!r}, or no such "
                         "column.")  # fmt: skip
     for item in items:
-        number = training.get(normalised(item.prompt))
+        number = training.get(_key(item.prompt))
         if number is not None:
             raise DataError(f"{path}, {item.origin}: the question is training data as well (row {number}); take it out "
                             "of one of the two.")  # fmt: skip
@@ -95,13 +103,23 @@ def _refuse_training(path: Path, items: Sequence[Item], training: Mapping[str, i
 
 def _item(name: str, question: str, answer: str, row: Row, place: _Place) -> Item:
     meta = {key: text for key in (CATEGORY,) if (text := _optional(row, key, place))}
-    facts = [
-        [one.strip() for one in fact.split("|") if one.strip()] for fact in _optional(row, FACTS, place).split(";")
-    ]
-    facts = [fact for fact in facts if fact]
+    facts = _facts(row, place)
     if facts:
         meta[FACTS] = json.dumps(facts, ensure_ascii=False)
     return Item(name, question, answer, system=SYSTEM, origin=f"row {place.number}", meta=meta)
+
+
+def _facts(row: Row, place: _Place) -> list[list[str]]:
+    """The facts of a row, each a list of alternatives: parted by marks, or in JSON a list of texts or of such lists."""
+    value = row.get(FACTS)
+    if not isinstance(value, list):
+        texts = [fact.split("|") for fact in _optional(row, FACTS, place).split(";")]
+    else:
+        texts = [fact if isinstance(fact, list) else [fact] for fact in value]
+        if not all(isinstance(one, str) for fact in texts for one in fact):
+            place.bad(FACTS, f"{shown(str(value))} is no list of texts", "write each fact as a text or a list of texts")
+    found = [[one.strip() for one in fact if one.strip()] for fact in texts]
+    return [fact for fact in found if fact]
 
 
 def _cell(row: Row, name: str, place: _Place) -> str:
@@ -114,19 +132,26 @@ def _optional(row: Row, name: str, place: _Place) -> str:
     value = row.get(name)
     if isinstance(value, (list, dict, bool)):
         place.bad(name, f"{shown(str(value))} is no text", "write a text")
-    text = "" if value is None else str(value).strip()
-    if text.startswith("="):
-        place.bad(name, f"{shown(text)} is a formula", "save the values instead")
+    text = "" if value is None else str(getattr(value, "text", value)).strip()  # `text`: a formula of an array
+    if text.startswith("=") or text in SHEET_ERRORS:
+        what = "a formula" if text.startswith("=") else "an error of the spreadsheet"
+        place.bad(name, f"{shown(text)} is {what}", "save the values instead")
+    if "\0" in text:
+        place.bad(name, "the cell holds a NUL byte, so it is no text", "write a text")
     return text
 
 
-def _renamed(path: Path, header: Sequence[str], columns: Mapping[str, str]) -> list[str | None]:
+def _renamed(where: str, header: Sequence[str], columns: Mapping[str, str]) -> list[str | None]:
     """Our name of each column of a header; None for further ones."""
+    if len(header) == 1 and any(mark in header[0] for mark in ";\t"):
+        raise DataError(
+            f"{where} parts its cells by something else than commas ({shown(header[0])}); save it with commas."
+        )
     for name, column in columns.items():
         count = list(header).count(column)
         if count > 1 or (count == 0 and name in NEEDED):
             trouble = "more than one column" if count else "no column"
-            raise DataError(f"{path} has {trouble} {column!r} (it has: {', '.join(header)}); name another with "
+            raise DataError(f"{where} has {trouble} {column!r} (it has: {', '.join(header)}); name another with "
                             f"--slmsec-qa-columns={name}=COLUMN.")  # fmt: skip
     ours = {column: name for name, column in columns.items()}
     return [ours.get(column) for column in header]
@@ -136,7 +161,7 @@ def _table(path: Path, rows: Sequence[tuple[int, Sequence[Any]]], columns: Mappi
     """Rows of a table whose first one is the header, by our names."""
     if not rows:
         raise DataError(f"{path} is empty; it needs a header with {' and '.join(NEEDED)}.")
-    names = _renamed(path, [str(cell or "").strip() for cell in rows[0][1]], columns)
+    names = _renamed(f"{path}", [str(cell or "").strip() for cell in rows[0][1]], columns)
     found: list[tuple[int, Row]] = []
     for number, row in rows[1:]:
         if len(row) != len(names):
@@ -160,7 +185,7 @@ def _csv_rows(path: Path, columns: Mapping[str, str]) -> list[tuple[int, Row]]:
 
 
 def _json_rows(path: Path, columns: Mapping[str, str]) -> list[tuple[int, Row]]:
-    """Objects of a file of JSON lines, numbered by their lines."""
+    """Objects of a file of JSON lines, numbered by their lines; at least one."""
     found: list[tuple[int, Row]] = []
     for number, line in enumerate(decoded(path).split("\n"), 1):
         if not line.strip():
@@ -171,8 +196,10 @@ def _json_rows(path: Path, columns: Mapping[str, str]) -> list[tuple[int, Row]]:
             raise DataError(f"{path}, line {number}: not JSON ({error}); write one object a line.") from error
         if not isinstance(pairs, list) or not all(isinstance(pair, tuple) for pair in pairs):
             raise DataError(f"{path}, line {number}: {shown(line)} is no object; write one object a line.")
-        names = _renamed(path, [key for key, _ in pairs], columns)
+        names = _renamed(f"{path}, line {number},", [key for key, _ in pairs], columns)
         found.append((number, {name: value for name, (_, value) in zip(names, pairs, strict=True) if name is not None}))
+    if not found:
+        raise DataError(f"{path} is empty; write one object a line.")
     return found
 
 
@@ -192,7 +219,11 @@ def _xlsx_rows(path: Path, columns: Mapping[str, str]) -> list[tuple[int, Row]]:
     )
 
 
-_READERS = {".jsonl": _json_rows, ".xlsx": _xlsx_rows}
+def _no_rows(path: Path, columns: Mapping[str, str]) -> NoReturn:
+    raise DataError(f"{path}: workbooks of this form are not read; save it as XLSX or CSV.")
+
+
+_READERS = {".jsonl": _json_rows, ".xlsx": _xlsx_rows, ".xlsm": _xlsx_rows, ".xls": _no_rows, ".ods": _no_rows}
 
 
 def most_central(items: Sequence[Item], mode: Mode) -> ConstantAnswer:
@@ -223,7 +254,7 @@ def task_of_file(path: Path, names: Mapping[str, str]) -> Task:
 
 _task = partial(
     Task, scorer=score_short_answer, metric=TOKEN_F1, max_new_tokens=64, constant=most_central,
-    needs=("sacrebleu", "rouge"), extra=EXTRA,
+    needs=("sacrebleu", "rouge"), extra=EXTRA, passages=whole_texts,
 )  # fmt: skip
 
 TASKS: tuple[Task, ...] = (_task(NAME, load=load, files=(FILE,), n_items=240),)

@@ -67,7 +67,7 @@ def _of_rows(rows: Rows, path: Path, names: Mapping[str, str]) -> Iterator[str]:
     split = names.get(SPLIT, SPLIT)
     fields = [names.get(field, field) for field in FIELDS]
     for place, row in rows:
-        if str(row.get(split) or "").strip() == TEST:
+        if str(row.get(split) or "").strip().casefold() == TEST:
             continue
         known = [field for field in fields if field in row]
         if not known:

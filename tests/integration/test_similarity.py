@@ -113,3 +113,19 @@ def test_the_main_process_measures_what_workers_answered(toy, model):
 def test_of_a_benchmark_that_only_the_workers_know_the_reason_is_told(sums, model):
     said = " ".join(sums(f"--slmsec-similarity-model={model}", "-n2").stdout.str().split())
     assert "similarity is unavailable: sums is not known to the main process: run it without -n." in said
+
+
+def test_answers_to_questions_from_a_file_get_it_where_a_model_is_named(toy, model):
+    path = toy.pytester.path
+    for old in path.glob("test_*.py"):
+        old.unlink()
+    toy.pytester.makepyfile(test_qa=GENERATION.replace("sevenllm-gen-en", "qa").replace("generation", "qa"))
+    (path / "worms.csv").write_text("question,answer\n1 say:the worm,the worm\n2 say:a bank,the worm\n")
+    args = ("test_qa.py", "--slmsec-qa=worms.csv", "--benchmark-json=out.json")
+    assert "similarity" not in toy.run(*args, models=("alpha",)).stdout.str()
+    result = toy.run(*args, f"--slmsec-similarity-model={model}", models=("alpha",))
+    content = json.loads((path / "out.json").read_text())
+    found = [parts["similarity"] for parts in content["slmsec"]["groups"][0]["items"]["parts"]]
+    assert found[0] == pytest.approx(1.0, abs=1e-6)
+    assert found[1] != pytest.approx(1.0, abs=1e-3)
+    assert "similarity" in result.stdout.str()
