@@ -364,6 +364,12 @@ GATE_OPTIONS = (
         configurable=False,
     ),
     Option(
+        "slmsec-report",
+        "Write one HTML page about the run to FILE: verdicts, scores, costs, every item (docs/report.md).",
+        {"metavar": "FILE"},
+        configurable=False,
+    ),
+    Option(
         "slmsec-flips",
         "Write every item whose score changed between base and candidate as one JSON line to FILE.",
         {"metavar": "FILE"},

@@ -99,6 +99,10 @@ class SessionPlugin:
             register(SentinelPlugin(self.state.results, self.settings.sentinels == "fail"), "slmsec-sentinels")
         if not config.option.slmsec_no_gate:
             self._register_gate(config)
+        if config.option.slmsec_report and not (self.state.is_worker or config.option.collectonly):
+            from pytest_slmsec.session.report_page import ReportPage
+
+            register(ReportPage(self.state, config.option.slmsec_report), "slmsec-report-page")
         elif self.settings.pair_judge is not None:
             raise usage_error(f"{PAIR_JUDGE.flag} compares a candidate with its base for the gate: leave out "
                               "--slmsec-no-gate, or it.")  # fmt: skip

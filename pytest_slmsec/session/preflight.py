@@ -71,6 +71,7 @@ def output_files(option: object) -> Iterator[OutputFile]:
     named = (
         ("--benchmark-json", getattr(option, "benchmark_json", None), False),
         ("--junitxml", junit and os.path.expanduser(os.path.expandvars(junit)), True),  # as `_pytest.junitxml` does
+        ("--slmsec-report", getattr(option, "slmsec_report", None), True),
         ("--slmsec-json", getattr(option, "slmsec_json", None), True),
         ("--slmsec-flips", getattr(option, "slmsec_flips", None), True),
     )

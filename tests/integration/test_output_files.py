@@ -3,7 +3,9 @@
 import pytest
 
 
-@pytest.mark.parametrize("option", ["--benchmark-json", "--junitxml", "--slmsec-json", "--slmsec-flips"])
+@pytest.mark.parametrize(
+    "option", ["--benchmark-json", "--junitxml", "--slmsec-json", "--slmsec-flips", "--slmsec-report"]
+)
 def test_a_file_that_cannot_be_written_is_said_before_anything_runs(toy, option):
     (toy.pytester.path / "file").write_text("")
     result = toy.run(f"{option}=file/out.json", models=("alpha",))

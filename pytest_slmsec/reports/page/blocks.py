@@ -14,7 +14,7 @@ from typing import Any
 from pytest_slmsec.collection.ids import safe_id
 from pytest_slmsec.reports.page.items import NOT_COMPARED, ItemView, answer_of, loss
 from pytest_slmsec.reports.page.markup import Markup, join, tag, visible
-from pytest_slmsec.reports.page.records import Report
+from pytest_slmsec.reports.page.records import BASELINE, Report
 from pytest_slmsec.reports.page.texts import Prompts, wants_texts
 
 BLOCK = 256
@@ -141,7 +141,8 @@ def command(report: Report, benchmark: str) -> str:
     file = runs[0].facts.get("file")
     if not file or any(run.facts.get("recorded") for run in runs):
         return ""
-    return shlex.join(["pytest", str(file), *(f"--model={run.model}" for run in runs), "-k"])
+    models = dict.fromkeys(run.model.removesuffix(BASELINE) for run in runs)
+    return shlex.join(["pytest", str(file), *(f"--model={model}" for model in models), "-k"])
 
 
 def keyword(item: str) -> str:

@@ -12,6 +12,9 @@ from pytest_slmsec.gates.decision.judgement import Judgement
 from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
 from pytest_slmsec.gates.records.saved_runs import runs_from_json
 
+COMMIT_DIGITS = 12
+BASELINE = " (baseline)"
+"""Behind the name of a stored model, where the run that is judged against it has a model of the same name."""
 Key = tuple[str, str]
 """Benchmark and model."""
 
@@ -52,13 +55,18 @@ def record_from_json(content: Any, where: str) -> Record:
         CompareError: it is none, or damaged; see `saved_runs.runs_from_json`.
     """
     runs = runs_from_json(content, where)
-    own, commit = content["slmsec"], content.get("commit_info") or {}
-    short = f"{str(commit.get('id') or '')[:12]}{' (changed)' if commit.get('dirty') else ''}"
+    own, commit = content["slmsec"], commit_text(content.get("commit_info") or {})
     return Record(
-        where, tuple(runs), str(content.get("datetime") or ""), short.strip(), str(own.get("version") or ""),
+        where, tuple(runs), str(content.get("datetime") or ""), commit, str(own.get("version") or ""),
         (content.get("machine_info") or {}).get("slmsec") or {}, _seconds(content["benchmarks"]),
         tuple(own.get("sentinels") or ()), own.get("fidelity") or {},
     )  # fmt: skip
+
+
+def commit_text(info: Mapping[str, Any]) -> str:
+    """A commit as pytest-benchmark describes it: its first digits, and whether files were changed since."""
+    digits = str(info.get("id") or "")[:COMMIT_DIGITS]
+    return f"{digits} (changed)" if digits and info.get("dirty") else digits
 
 
 def real(value: Any) -> float | None:
