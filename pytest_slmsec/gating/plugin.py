@@ -6,10 +6,10 @@ Each gate becomes a test report of its own. Only the main process judges: under 
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Collection, Generator, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -100,10 +100,10 @@ class Gating:
             raise UsageError("--slmsec-update-baseline needs pytest-benchmark, which is switched off.")
         try:
             self.baseline_path.parent.mkdir(parents=True, exist_ok=True)
+            with TemporaryFile(dir=self.baseline_path.parent):
+                pass
         except OSError as error:
             raise UsageError(f"{self.baseline_path} cannot be written: {error.strerror}.") from None
-        if not os.access(self.baseline_path.parent, os.W_OK):
-            raise UsageError(f"{self.baseline_path} cannot be written: its folder is read-only.")
 
     def _check_pair_judge(self) -> None:
         judge, option = self._settings.pair_judge, self._config.option

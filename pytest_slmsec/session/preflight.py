@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,12 @@ FORKED = (
     "runs each test in a process of its own, which would load the model again for every item; leave it out. "
     "Several processes that each keep their model: -n (pytest-xdist)."
 )
+
+
+PYGAL = "needs the package pygal: pip install pygal pygaljs, or leave it out; nothing was run."
+REMOTE_STORAGE = "elasticsearch+"
+STORED = "slmsec.json"
+"""Stands for the files that pytest-benchmark writes into the folder of `--benchmark-storage`."""
 
 
 class OutputFile(NamedTuple):
@@ -41,6 +48,8 @@ def check_options(config: pytest.Config) -> None:
         raise usage_error(f"--forked {FORKED}")
     if config.option.collectonly:
         return
+    if getattr(config.option, "benchmark_histogram", None) and find_spec("pygal") is None:
+        raise usage_error(f"--benchmark-histogram {PYGAL}")
     for file in output_files(config.option):
         problem = why_unwritable(file)
         if problem is not None:
@@ -78,6 +87,10 @@ def output_files(option: object) -> Iterator[OutputFile]:
     for flag, path, makes_folder in named:
         if path:
             yield OutputFile(flag, Path(path), makes_folder)
+    if getattr(option, "benchmark_autosave", False) or getattr(option, "benchmark_save", None):
+        storage = str(getattr(option, "benchmark_storage", ""))
+        if not storage.startswith(REMOTE_STORAGE):
+            yield OutputFile("--benchmark-storage", Path(storage.removeprefix("file://")) / STORED, makes_folder=True)
 
 
 def why_unwritable(file: OutputFile) -> str | None:

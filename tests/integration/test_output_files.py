@@ -44,3 +44,29 @@ def test_the_check_leaves_no_file_behind_and_keeps_what_is_there(toy):
 def test_a_session_without_models_is_not_checked(pytester):
     pytester.makepyfile("def test_plain():\n    pass\n")
     pytester.runpytest("--slmsec-json=no/such/out.json").assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("saved", ["--benchmark-autosave", "--benchmark-save=run"])
+@pytest.mark.parametrize("storage", ["file/bench", "file://file/bench"])
+def test_a_folder_of_pytest_benchmark_that_cannot_be_written_is_said_before_anything_runs(toy, saved, storage):
+    (toy.pytester.path / "file").write_text("")
+    result = toy.run(saved, f"--benchmark-storage={storage}", models=("alpha",))
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --benchmark-storage=file/bench/slmsec.json: *; nothing was run."])
+    assert toy.notes() == []
+
+
+def test_a_baseline_that_cannot_be_written_is_said_before_anything_runs(toy):
+    (toy.pytester.path / "file").write_text("")
+    result = toy.run("--slmsec-update-baseline", "--slmsec-baseline=file/base.json", models=("alpha",))
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: *base.json cannot be written: *"])
+    assert toy.notes() == []
+
+
+def test_a_histogram_without_its_package_is_said_before_anything_runs(toy, monkeypatch):
+    monkeypatch.setattr("pytest_slmsec.session.preflight.find_spec", lambda name: None)
+    result = toy.run("--benchmark-histogram=plot", models=("alpha",))
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --benchmark-histogram needs the package pygal: pip install pygal*"])
+    assert toy.notes() == []
