@@ -14,6 +14,8 @@ from typing import Any
 import torch
 
 from pytest_slmsec.engines.causal_lm.gptq import import_gptqmodel
+from pytest_slmsec.engines.causal_lm.library_patches import transformers_unchanged
+from pytest_slmsec.engines.causal_lm.transformers_ import load_config
 from pytest_slmsec.engines.common.checkpoint import read_checkpoint
 from pytest_slmsec.engines.common.loading import pick_device
 from pytest_slmsec.engines.common.settings import EngineSettings
@@ -46,7 +48,7 @@ def quantize_weights(
             sym=recipe.sym,
             offload_to_disk_path=str(Path(scratch) / "offload"),
         )
-        with attempt(base, recipe):
+        with attempt(base, recipe), transformers_unchanged(load_config(read_checkpoint(base))):
             model = gptqmodel.GPTQModel.load(
                 str(base), config, dtype=_dtype(base, device), device=str(device), trust_remote_code=False
             )

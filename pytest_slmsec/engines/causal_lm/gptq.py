@@ -20,6 +20,7 @@ from pytest_slmsec.core.extras import require
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.causal_lm.adapters import with_adapter
 from pytest_slmsec.engines.causal_lm.causal import CausalEngine
+from pytest_slmsec.engines.causal_lm.library_patches import transformers_unchanged
 from pytest_slmsec.engines.causal_lm.transformers_ import check_keys, describe, import_architecture, load_config
 from pytest_slmsec.engines.common.checkpoint import GPTQ_CONFIG, MANIFEST, Checkpoint, read_checkpoint, read_json
 from pytest_slmsec.engines.common.loading import first_line, load_tokenizer, pick_device, pick_dtype
@@ -59,13 +60,15 @@ def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> CausalEn
     checkpoint = read_checkpoint(directory)
     if checkpoint.quant_method != "gptq":
         raise ModelError(f"{directory} is no GPTQ checkpoint: neither config.json nor {GPTQ_CONFIG} says so.")
-    import_architecture(load_config(checkpoint))
+    config = load_config(checkpoint)
+    import_architecture(config)
     gptqmodel = import_gptqmodel()
     device = pick_device(settings.device)
     dtype = _pick_dtype(spec, settings, device, checkpoint)
     tokenizer = load_tokenizer(directory)
     began = time.perf_counter()
-    model = _load_weights(gptqmodel, checkpoint, device, dtype)
+    with transformers_unchanged(config):
+        model = _load_weights(gptqmodel, checkpoint, device, dtype)
     load_s = time.perf_counter() - began
     check_vocabulary(directory, tokenizer, model.get_input_embeddings().num_embeddings)
     share = require_quantized(directory, "gptq", count_model(model, quantized_weights(model)))

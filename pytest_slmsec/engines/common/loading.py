@@ -30,6 +30,8 @@ PROCESSOR_TEMPLATES = ("chat_template.json", "processor_config.json")
 """Files of multimodal models whose key `chat_template` holds the template, in the order of `ProcessorMixin` of
 transformers."""
 UNBOUNDED_TOKENS = 1 << 60
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+"""Codes of colours for terminals, which some libraries put into their messages."""
 TORCH_NAMES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
 
@@ -281,9 +283,10 @@ def context_tokens(spec: ModelSpec, config: Any) -> int | None:
 
 
 def first_line(error: Exception) -> str:
-    """The first line of an exception's message, cut to fit into a sentence; where it ends in a colon, with the second
-    line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    """The first line of an exception's message without colours, cut to fit into a sentence; where it ends in a colon,
+    with the second line."""
+    plain = COLOURS.sub("", str(error))
+    lines = [line.strip() for line in plain.splitlines() if line.strip()]
     if len(lines) > 1 and lines[0].endswith(":"):
         lines[0] += f" {lines[1]}"
     return lines[0].rstrip(".:")[:200] if lines else type(error).__name__

@@ -1,9 +1,9 @@
 """Which share of a model's weights is quantised, and which weights are left in full precision.
 
 Counted are the weights of two and more dimensions: linear layers, GPT-2's Conv1D, stacked experts of a mixture,
-convolutions, routers. Not counted are embeddings and the output head (tied or not; most methods leave both), and
-everything of one dimension: norms, biases, scales. A stacked weight counts with all of its elements, and a packed one
-with the elements that it unpacks to.
+convolutions, routers. Not counted are embeddings and the output head (tied or not; most methods leave both), biases
+(stacked ones of experts too), and everything of one dimension: norms, scales. A stacked weight counts with all of its
+elements, and a packed one with the elements that it unpacks to.
 """
 
 from __future__ import annotations
@@ -85,7 +85,8 @@ def count_model(model: Any, quantized: Mapping[str, int]) -> QuantizedShare:
     modules_done = {name.rpartition(".")[0] for name in quantized if name.endswith(".weight")}
     found = [Weight(name, elements, True) for name, elements in quantized.items()]
     for name, parameter in model.named_parameters():
-        if name not in quantized and name.rpartition(".")[0] not in modules_done and parameter.dim() > 1:
+        counted = parameter.dim() > 1 and not name.endswith("bias")
+        if counted and name not in quantized and name.rpartition(".")[0] not in modules_done:
             found.append(Weight(name, parameter.numel(), False))
     rows = model.get_input_embeddings().num_embeddings
     shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}

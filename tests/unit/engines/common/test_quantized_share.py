@@ -61,6 +61,15 @@ def test_stacked_experts_count_with_all_of_their_elements():
     assert found.share < 0.5
 
 
+def test_stacked_biases_of_experts_do_not_count():
+    config = transformers.GptOssConfig(
+        **SIZES, num_attention_heads=2, num_key_value_heads=2, head_dim=8, num_local_experts=4, num_experts_per_tok=2
+    )
+    found = count_model(transformers.GptOssForCausalLM(config), {})
+    assert not [name for name in found.left if "bias" in name]
+    assert "model.layers.*.mlp.experts.down_proj" in found.left
+
+
 def test_conv1d_of_gpt2_counts_and_its_tables_of_tokens_and_positions_do_not():
     model = transformers.GPT2LMHeadModel(transformers.GPT2Config(vocab_size=48, n_embd=16, n_layer=1, n_head=2))
     found = count_model(model, {})
