@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
 PLAIN = """
@@ -52,18 +52,27 @@ def pytest_slmsec_make_engine(config, spec, settings):
 """
 
 
-def cpu_seconds(folder: Path, *args: str) -> float:
-    """CPU time of one pytest process, with the package of this checkout."""
+class Cost(NamedTuple):
+    """What one process took: CPU seconds (user and system), and its peak of resident memory in bytes."""
+
+    cpu_s: float
+    peak_bytes: int
+
+
+def cost(folder: Path, *args: str) -> Cost:
+    """What one pytest process costs, with the package of this checkout."""
     path = os.pathsep.join([str(HERE), str(HERE.parent)])
     env = {**os.environ, "PYTHONPATH": path, "FREE_ENGINE_LOG": str(folder / "log"), "PYTEST_ADDOPTS": ""}
     env |= {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(folder / "byte_code")}  # as where it is installed
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir=.", *args]
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    with (folder / "output").open("w+") as output:
+        process = subprocess.Popen(command, cwd=folder, env=env, stdout=output, stderr=subprocess.STDOUT)
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            output.seek(0)
+            sys.exit(f"{' '.join(command)} failed:\n{output.read()[-4000:]}")
+    return Cost(used.ru_utime + used.ru_stime, used.ru_maxrss * 1024)
 
 
 def foreign(folder: Path, pairs: int) -> None:
@@ -71,11 +80,11 @@ def foreign(folder: Path, pairs: int) -> None:
     test = folder / "test_foreign.py"
     test.write_text("def test_nothing():\n    pass\n")
     for_both = (test.name, "-p", "no:benchmark")  # pytest-benchmark comes with the plugin, but is not part of it
-    cpu_seconds(folder, *for_both)  # byte code is compiled once
+    cost(folder, *for_both)  # byte code is compiled once
     without, with_plugin = [], []
     for _ in range(pairs):
-        without.append(cpu_seconds(folder, *for_both, "-p", "no:slmsec"))
-        with_plugin.append(cpu_seconds(folder, *for_both))
+        without.append(cost(folder, *for_both, "-p", "no:slmsec").cpu_s)
+        with_plugin.append(cost(folder, *for_both).cpu_s)
     least, extra = min(without), min(with_plugin) - min(without)
     middle = statistics.median(b - a for a, b in zip(without, with_plugin, strict=True))
     print(f"a session without --model, {pairs} pairs, CPU seconds")
@@ -95,19 +104,21 @@ def items(folder: Path, n: int, repeats: int) -> None:
         "run, plain": ("test_plain.py",),
         "run, slmsec": ("test_ours.py", "--model=alpha"),
     }
-    samples: dict[str, list[float]] = {variant: [] for variant in variants}
+    samples: dict[str, list[Cost]] = {variant: [] for variant in variants}
     for _ in range(repeats):
         for variant, args in variants.items():
-            samples[variant].append(cpu_seconds(folder, *args))
-    median = {variant: statistics.median(values) for variant, values in samples.items()}
-    print(f"{n} items, {repeats} repeats, CPU seconds: median (min .. max)")
-    for variant, values in samples.items():
-        print(f"  {variant:16} {median[variant]:7.2f}  ({min(values):.2f} .. {max(values):.2f})")
-    extra = median["collect, slmsec"] - median["collect, plain"]
-    print(f"collection over plain: {extra:.2f} s = {1e6 * extra / n:.1f} us an item (goal: 0.1 s + 40 us an item)")
-    whole = median["run, slmsec"] / n * 1e3
-    above = (median["run, slmsec"] - median["run, plain"]) / n * 1e3
-    print(f"run with a free engine: {whole:.3f} ms an item in all, {above:.3f} ms over plain pytest (goal: 0.4 ms)")
+            samples[variant].append(cost(folder, *args))
+    cpu = {variant: statistics.median(cost.cpu_s for cost in costs) for variant, costs in samples.items()}
+    peak = {variant: statistics.median(cost.peak_bytes for cost in costs) for variant, costs in samples.items()}
+    print(f"{n} items, {repeats} repeats: median CPU seconds (min .. max), peak memory in MB")
+    for variant, costs in samples.items():
+        least, most = min(costs).cpu_s, max(costs).cpu_s
+        print(f"  {variant:16} {cpu[variant]:7.2f}  ({least:.2f} .. {most:.2f})  {peak[variant] / 1e6:6.0f}")
+    print("over plain parametrised tests, an item:")
+    for what, goal in (("collect", "goal: 20 us, 3 kB"), ("run", "goal: 400 us")):
+        more_s = cpu[f"{what}, slmsec"] - cpu[f"{what}, plain"]
+        more_bytes = peak[f"{what}, slmsec"] - peak[f"{what}, plain"]
+        print(f"  {what}: {1e6 * more_s / n:.0f} us, {more_bytes / n / 1e3:.1f} kB ({goal})")
 
 
 def main() -> None:
