@@ -303,6 +303,20 @@ RUN_OPTIONS = (
         {"metavar": "FILE"},
     ),
     Option(
+        "slmsec-shard",
+        "Measure one part of the run, 2/4 for the second of four, for example in an array job. Nothing is judged; "
+        "--slmsec-merge puts the parts together (docs/distribute.md).",
+        {"metavar": "I/N"},
+        configurable=False,
+    ),
+    Option(
+        "slmsec-merge",
+        "Take all answers from the journal of a shard (FILE), or of several in a folder; may be repeated. All other "
+        "arguments are those of the shards. No model is loaded.",
+        {"action": "append", "metavar": "FILE"},
+        configurable=False,
+    ),
+    Option(
         "slmsec-transcript",
         "Write every item as one JSON line to FILE: prompt, answer, score, tokens.",
         {"metavar": "FILE"},

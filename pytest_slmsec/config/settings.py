@@ -41,6 +41,7 @@ from pytest_slmsec.core.model_registry import Registry, shipped_registry
 from pytest_slmsec.core.models import DTYPES, ModelSpec
 from pytest_slmsec.core.paths import cache_dir
 from pytest_slmsec.core.recorded_names import distinct
+from pytest_slmsec.core.shard import Shard
 from pytest_slmsec.engines.common.settings import EngineSettings, ServerSettings
 from pytest_slmsec.perturb.wanted import Wanted, read_wanted
 from pytest_slmsec.quantize.registry import QUANTIZERS
@@ -83,6 +84,8 @@ class Settings:
         tdp_w: watts that the device takes at most, for an estimate of energy; None: no estimate.
         pair_judge: the model that compares answers of candidate and base, or None.
         perturb: kinds of variants that are asked as well, and how many of each; empty: none.
+        shard: the part of the run that this process measures; None: all of it.
+        merge: journals of shards, or folders with them, that hold all answers; empty: models are asked.
     """
 
     models: tuple[ModelSpec, ...]
@@ -110,6 +113,8 @@ class Settings:
     tdp_w: float | None = None
     pair_judge: ModelSpec | None = None
     perturb: tuple[Wanted, ...] = ()
+    shard: Shard | None = None
+    merge: tuple[Path, ...] = ()
 
     def asks(self, benchmark: str) -> bool:
         """Whether a benchmark is one of those that are to be asked, by its name."""
@@ -170,6 +175,8 @@ def read_settings(given: Mapping[str, Any], root: Path, extra_models: Mapping[st
         trained_on=_training_files(chosen["trained-on"]),
         pair_judge=_other_model(PAIR_JUDGE, chosen["pair-judge"], registry),
         perturb=() if chosen["perturb"] is None else read_wanted(str(chosen["perturb"])),
+        shard=Shard.parse(chosen["shard"]) if chosen["shard"] else None,
+        merge=tuple(Path(name).expanduser() for name in chosen["merge"] or ()),
     )
 
 

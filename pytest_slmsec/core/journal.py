@@ -1,9 +1,9 @@
 """The journal: an append-only, crash-safe record of answers.
 
-One line holds one batch: a CRC-32 in hex, a blank, and JSON. A line is written, flushed and synced to disk before the
-run goes on, so a process that is killed loses the batch in flight and nothing else. A torn last line (no newline, or a
-checksum that does not fit) is cut off when the journal is opened again; a damaged line before it is passed over and
-counted, never used.
+One line holds one batch, or facts about the run: a CRC-32 in hex, a blank, and JSON. A line is written, flushed and
+synced to disk before the run goes on, so a process that is killed loses the batch in flight and nothing else. A torn
+last line (no newline, or a checksum that does not fit) is cut off when the journal is opened again; a damaged line
+before it is passed over and counted, never used.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from pytest_slmsec.core.errors import JournalError
 from pytest_slmsec.core.items import Output
 
 FORMAT = 1
+KIND = "kind"
+"""Key of a journal line that is no batch of answers, for what it is; see `Journal.note`."""
 BEGINNING = (b"0123456789abcdef",) * 8 + (b" ", b"{")
 """The allowed bytes at each of the first ten places of a journal: a checksum in hex, a blank, a brace."""
 
@@ -113,7 +115,7 @@ def read(path: Path) -> tuple[list[dict[str, Any]], int, int]:
 class Journal:
     """Answers on disk, by content key. Open one with `resume` to reuse what is there, or `start` to begin anew."""
 
-    def __init__(self, path: Path, file: FileIO, batches: Sequence[StoredBatch], damaged: int) -> None:
+    def __init__(self, path: Path, file: FileIO | None, batches: Sequence[StoredBatch], damaged: int) -> None:
         self.path = path
         self.damaged_lines = damaged
         self._file = file
@@ -164,6 +166,17 @@ class Journal:
         file.truncate(sound)
         return cls(path, file, batches, damaged)
 
+    @classmethod
+    def reading(cls, paths: Sequence[Path]) -> Journal:
+        """The answers of several journals, to be read only; `path` is the first of them.
+
+        Raises:
+            JournalError: one cannot be read.
+        """
+        batches: list[StoredBatch] = []
+        damaged = sum(_batches_of(read(path)[0], batches) for path in paths)
+        return cls(paths[0], None, batches, damaged)
+
     def __len__(self) -> int:
         return len(self._batches)
 
@@ -188,28 +201,43 @@ class Journal:
             JournalError: the disk is full or the file cannot be written. What was stored before stays whole: a partly
                 written line is taken back.
         """
+        self._write(batch.to_json())
+        for row, key in enumerate(batch.keys):
+            self._batches[key] = (batch, row)
+
+    def note(self, kind: str, facts: Mapping[str, Any]) -> None:
+        """Write a line that is no batch, such as the facts about a model. `facts` is plain data.
+
+        Raises:
+            JournalError: as for `append`.
+        """
+        self._write({KIND: kind, **facts})
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        if self._file is None:
+            raise JournalError(f"The journal {self.path} was opened to be read.")
         end = self._file.seek(0, os.SEEK_END)
         try:
-            _write_all(self._file, encode(batch.to_json()))
+            _write_all(self._file, encode(line))
             os.fsync(self._file.fileno())
         except OSError as error:
-            self._take_back(end)
+            self._take_back(self._file, end)
             raise JournalError(
                 f"The journal {self.path} cannot be written ({error.strerror}): free some space or name another place "
                 f"with --slmsec-journal=FILE; the {len(self)} answers before are safe: --slmsec-resume reuses them."
             ) from error
-        for row, key in enumerate(batch.keys):
-            self._batches[key] = (batch, row)
 
-    def _take_back(self, end: int) -> None:
+    @staticmethod
+    def _take_back(file: FileIO, end: int) -> None:
         try:
-            self._file.truncate(end)
+            file.truncate(end)
         except OSError:
             pass  # the torn line is recognised by its checksum when the journal is read
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
 
 def _numbered(path: Path, number: int) -> Path:
@@ -220,6 +248,8 @@ def _batches_of(values: Sequence[Mapping[str, Any]], batches: list[StoredBatch])
     """Append the batches among journal lines to `batches`; returns how many lines are of another format."""
     foreign = 0
     for value in values:
+        if KIND in value:
+            continue
         try:
             batches.append(StoredBatch.from_json(value))
         except (ValueError, KeyError, TypeError):

@@ -81,7 +81,7 @@ class ModelLoader:
                 raise
             raise ModelError(why) from error
         self._infos[model] = engine.info
-        self._resident = Resident(model, engine, model_key(_identity(engine.info)), meters)
+        self._resident = Resident(model, engine, model_key(identity_parts(engine.info)), meters)
         return self._resident
 
     def unload(self) -> None:
@@ -91,7 +91,7 @@ class ModelLoader:
             self._resident = None
 
 
-def _identity(info: EngineInfo) -> dict[str, str]:
+def identity_parts(info: EngineInfo) -> dict[str, str]:
     """What an answer depends on, of all that is known about a model."""
     parts = ("engine", "kernel", "device", "dtype", "weights_sha256", "tokenizer_sha256", "template_sha256")
     computed_by = {

@@ -17,9 +17,11 @@ from pytest_slmsec.core.errors import EngineError, Unfit
 from pytest_slmsec.core.items import Answer, Output, Request
 from pytest_slmsec.core.journal import Journal, StoredBatch
 from pytest_slmsec.core.models import ModelSpec
+from pytest_slmsec.core.shard import ShardFacts
 from pytest_slmsec.engines.common.base import Engine, EngineInfo, unable
 from pytest_slmsec.execution.batch_runner import MeasuredOutput, ask
 from pytest_slmsec.execution.journal_files import open_journal
+from pytest_slmsec.execution.merge import MODEL, SHARD, SHARD_END, UNFIT, Merged, model_facts
 from pytest_slmsec.execution.model_grading import follow_up
 from pytest_slmsec.execution.model_loader import ModelLoader, Resident
 from pytest_slmsec.execution.prefetch import Prefetch
@@ -52,6 +54,9 @@ class Run:
         self._models = ModelLoader(make_engine, progress)
         self._unfit: dict[Evaluation, Unfit] = {}
         self._journal: Journal | None = None
+        self._shard: ShardFacts | None = None
+        self._merged: Merged | None = None
+        self._noted: set[str] = set()
         self._prefetch = Prefetch(self._run_window, progress)
 
     def adopt(self, cases: Iterable[Case], segment: Callable[[Case], Hashable] | None = None) -> None:
@@ -67,6 +72,23 @@ class Run:
         self._windows = cut(keyed, self.settings.window)
         if self.settings.prefetch:
             self._prefetch.adopt(self._windows.values())
+
+    def is_shard(self, facts: ShardFacts) -> None:
+        """Write down, with the answers, which part of a run this is and what each model was."""
+        self._shard = facts
+
+    def end_shard(self) -> None:
+        """Write down that this part of the run was measured to its end.
+
+        Raises:
+            JournalError: it cannot be stored.
+        """
+        if self._shard is not None:
+            self._open_journal().note(SHARD_END, self._shard.plain())
+
+    def merge(self, merged: Merged) -> None:
+        """Take all answers from the journals of shards."""
+        self._merged = merged
 
     def answer(self, case: Case) -> Answer:
         """The answer of a case; runs its window if nobody has.
@@ -151,7 +173,7 @@ class Run:
             found = [replace(one, output=output) for one, output in zip(found, outputs, strict=True)]
             for model in evaluation.roles.values():
                 if self._models.info(model) is None:
-                    self._models.load(model)  # nothing was asked of it, but the record says who would have judged
+                    self._load(model)  # nothing was asked of it, but the record says who would have judged
         self._measured.update(zip(cases, found, strict=True))
 
     def _run_window(self, cases: Sequence[Case], advance: Callable[[int], None] | None = None) -> list[MeasuredOutput]:
@@ -161,7 +183,7 @@ class Run:
             advance: called with the number of further answers after each batch; None: the terminal shows them.
         """
         evaluation = cases[0].evaluation
-        resident = self._models.load(evaluation.model)
+        resident = self._load(evaluation.model)
         requests = [evaluation.request(case.item) for case in cases]
         if advance is not None:
             found = ask(resident, requests, self._open_journal(), advance)
@@ -176,7 +198,7 @@ class Run:
 
     def _ask_about(self, evaluation: Evaluation, role: str, requests: Sequence[Request]) -> list[Output]:
         """Ask the model with a role; the questions come from `execution.model_grading`."""
-        resident = self._models.load(evaluation.roles[role])
+        resident = self._load(evaluation.roles[role])
         if (why := unable(resident.engine, requests[0])) is not None:
             return [Output(error=why)] * len(requests)
         what = f"{role} {resident.spec.name} on {evaluation.model.name} {evaluation.label}"
@@ -213,14 +235,34 @@ class Run:
 
     def _refuse_unfit(self, evaluation: Evaluation, case: Case) -> None:
         """Raise `Unfit` where the loaded model cannot do what the benchmark asks for."""
-        why = unable(self._models.load(evaluation.model).engine, evaluation.request(case.item))
-        if why is not None:
-            self._unfit[evaluation] = unfit = Unfit(evaluation.model.name, evaluation.label, why)
-            raise unfit
+        engine = self._load(evaluation.model).engine
+        model, label = evaluation.model.name, evaluation.label
+        if self._merged is not None:
+            why = self._merged.unfit.get((model, label))
+        else:
+            why = unable(engine, evaluation.request(case.item))
+        if why is None:
+            return
+        if self._shard is not None:
+            self._open_journal().note(UNFIT, {"model": model, "benchmark": label, "why": why})
+        self._unfit[evaluation] = unfit = Unfit(model, label, why)
+        raise unfit
+
+    def _load(self, model: ModelSpec) -> Resident:
+        """Load a model. The journal of a shard says what it was."""
+        resident = self._models.load(model)
+        if self._shard is not None and resident.identity not in self._noted:
+            self._open_journal().note(MODEL, model_facts(model.name, resident.engine))
+            self._noted.add(resident.identity)
+        return resident
 
     def _open_journal(self) -> Journal:
-        if self._journal is None:
+        if self._journal is None and self._merged is not None:
+            self._journal = self._merged.journal()
+        elif self._journal is None:
             self._journal = open_journal(self.settings.journal, self.settings.resume, self._progress.say)
+            if self._shard is not None:
+                self._journal.note(SHARD, self._shard.plain())
         return self._journal
 
 

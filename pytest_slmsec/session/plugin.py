@@ -22,6 +22,7 @@ from pytest_slmsec.core.paths import relative_to
 from pytest_slmsec.engines.common.base import Engine
 from pytest_slmsec.engines.common.settings import ThinkingSettings
 from pytest_slmsec.execution.journal_files import worker_journal
+from pytest_slmsec.execution.merge import Merged
 from pytest_slmsec.execution.model_loader import ModelNotLoaded
 from pytest_slmsec.execution.openmp import set_openmp
 from pytest_slmsec.execution.runner import Run
@@ -45,6 +46,7 @@ class SessionPlugin:
         self._progress = TerminalProgress(config)
         settings = for_this_process(config, settings)
         self._timeout_pause = TimeoutPause()
+        self._merged: Merged | None = None
         run = Run(settings, self._make_engine, self._progress, self._timeout_pause.paused)
         trained_on = TrainedOn(settings.trained_on, settings.qa_columns)
         self.state = SessionState(config, settings, run, PairRuns(config, settings, run, trained_on), trained_on)
@@ -63,7 +65,10 @@ class SessionPlugin:
         return None if gating is None else gating.stopping.takes_whole
 
     def _make_engine(self, spec: ModelSpec) -> Engine:
-        """Load a model, with an engine of another plugin where one offers it."""
+        """Load a model, with an engine of another plugin where one offers it; where shards are merged, none is
+        loaded."""
+        if self._merged is not None:
+            return self._merged.engine(spec.name)
         settings = replace(self.settings.engine, progress=self._show_loading, notice=self._progress.notice)
         if spec not in self.settings.models:  # a judge thinks as it does by itself
             settings = replace(settings, thinking=ThinkingSettings(thought_tokens=settings.thinking.thought_tokens))
@@ -97,7 +102,8 @@ class SessionPlugin:
             from pytest_slmsec.session.sentinel_plugin import SentinelPlugin
 
             register(SentinelPlugin(self.state.results, self.settings.sentinels == "fail"), "slmsec-sentinels")
-        if not config.option.slmsec_no_gate:
+        self._merged = self._register_shards()
+        if not config.option.slmsec_no_gate and self.settings.shard is None:
             self._register_gate(config)
         if config.option.slmsec_report and not (self.state.is_worker or config.option.collectonly):
             from pytest_slmsec.session.report_page import ReportPage
@@ -106,6 +112,14 @@ class SessionPlugin:
         elif self.settings.pair_judge is not None:
             raise usage_error(f"{PAIR_JUDGE.flag} compares a candidate with its base for the gate: leave out "
                               "--slmsec-no-gate, or it.")  # fmt: skip
+
+    def _register_shards(self) -> Merged | None:
+        """What the shards measured, where they are merged. Only a run that names shards imports their module."""
+        if self.settings.shard is None and not self.settings.merge:
+            return None
+        from pytest_slmsec.session.shards import register_shards
+
+        return register_shards(self.state)
 
     def _register_gate(self, config: pytest.Config) -> None:
         """Check the rules of the gate at collection, and judge at the end, in the main process."""
@@ -154,7 +168,7 @@ class SessionPlugin:
         Raises:
             EngineError: there is no model, only recorded answers.
         """
-        if spec.source == "replay":
+        if spec.source == "replay" or self._merged is not None:
             raise EngineError(f"{spec.name} holds recorded answers: nothing can be measured beside another model.")
         self.state.run.close()
         return self._make_engine(spec)
@@ -169,10 +183,9 @@ class SessionPlugin:
         variables = "".join(f" {name}={json.dumps(value)}" for name, value in thinking.template)
         chosen = f"; thinking {thinking.asked}{variables}" if thinking.asked != "auto" or variables else ""
         data = settings.data or "default"
-        lines = [
-            f"slmsec: models {models}{judge}; scoring {settings.mode.value}; data {data}{chosen}",
-            f"slmsec: journal {journal} (--slmsec-resume continues it)",
-        ]
+        lines = [f"slmsec: models {models}{judge}; scoring {settings.mode.value}; data {data}{chosen}"]
+        if not settings.merge:
+            lines.append(f"slmsec: journal {journal} (--slmsec-resume continues it)")
         if self._openmp_too_late is not None:
             lines.append(f"slmsec: {self._openmp_too_late}")
         return lines
@@ -220,7 +233,8 @@ def for_this_process(config: pytest.Config, settings: Settings) -> Settings:
     """
     if hasattr(config, "workerinput"):
         settings = replace(settings, journal=worker_journal(settings.journal, config.workerinput["workerid"]))
-    return replace(settings, prefetch=settings.prefetch and _knows_next_items(config))
+    prefetch = settings.prefetch and not settings.merge and _knows_next_items(config)
+    return replace(settings, prefetch=prefetch)
 
 
 def _knows_next_items(config: pytest.Config) -> bool:
