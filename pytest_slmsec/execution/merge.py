@@ -19,7 +19,7 @@ MODEL, UNFIT, SHARD, SHARD_END = "model", "unfit", "shard", "shard-end"
 NO_ANSWER = "{id}: no journal of the shards holds its answer: it failed there; run its shard again to see why."
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MergedEngine:
     """Stands for a model that was asked elsewhere; see `engines.common.base.Engine`. It is run only for requests that
     no journal answers."""
