@@ -8,7 +8,7 @@ from recitingmodel import HARMONY, OPENS, PLAIN, SWITCH, chain, reciting_model
 from pytest_slmsec.core.errors import ModelError
 from pytest_slmsec.core.items import Choose, Generate, Message
 from pytest_slmsec.engines.common.settings import ThinkingSettings
-from pytest_slmsec.execution.model_loader import _identity
+from pytest_slmsec.execution.model_loader import identity_parts
 from pytest_slmsec.quantize.load_model import make_engine
 
 THOUGHT = ("<think>", "hmm", "wait", "perhaps", "A", "</think>")
@@ -162,5 +162,5 @@ def test_a_variable_reaches_the_template(recite):
 def test_thinking_is_a_part_of_the_identity_of_an_answer(recite):
     follows = chain("<|assistant|>", *THOUGHT, "B")
     kinds = [{}, {"asked": "off"}, {"asked": "on"}, {"thought_tokens": 9}, {"variables": (("enable_thinking", True),)}]
-    identities = [str(_identity(recite(follows, SWITCH, **kind).info)) for kind in kinds]
+    identities = [str(identity_parts(recite(follows, SWITCH, **kind).info)) for kind in kinds]
     assert len({*identities}) == len(kinds)
