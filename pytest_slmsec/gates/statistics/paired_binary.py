@@ -143,10 +143,12 @@ def cluster_ratio(differences: Sequence[float], clusters: Sequence[str]) -> floa
     if len(values) != len(index) or groups < 2:
         raise UsageError(f"A clustered gate needs two clusters or more and a cluster for every item; got {len(values)} "
                          f"items, {len(index)} cluster names, {groups} clusters.")  # fmt: skip
+    if (values == values[0]).all():  # centred, they would be noise of rounding
+        return 1.0
     centred, n = values - values.mean(), len(values)
     naive = float(centred @ centred) * n / (n - 1)
     clustered = float((np.bincount(index, weights=centred) ** 2).sum()) * groups / (groups - 1)
-    return math.sqrt(clustered / naive) if naive > 0 else 1.0
+    return math.sqrt(clustered / naive)
 
 
 def _check_counts(lost: float, gained: float, n: float) -> None:

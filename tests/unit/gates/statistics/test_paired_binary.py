@@ -171,6 +171,7 @@ def test_clustered_items_count_less():
 def test_clusters_of_one_item_change_nothing():
     assert cluster_ratio([0.0, -1.0, 1.0, 0.0], list("abcd")) == pytest.approx(1.0)
     assert cluster_ratio([0.5] * 4, list("aabb")) == 1.0
+    assert cluster_ratio([-0.4] * 60, list("aab") * 20) == 1.0  # their mean is not -0.4 to the last bit
 
 
 @pytest.mark.parametrize("margin", [0.0, 1.0, -0.02, 2.0, math.nan])
