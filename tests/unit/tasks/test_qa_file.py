@@ -78,6 +78,11 @@ def test_facts_category_and_split(tmp_path):
         ("question,answer,split\nWhy?,a,train\nwhy,a,test\n", "row 2: the question is training data as well .row 1."),
         ("question,answer,split\nWhy?,a,train\n", "holds no question to ask"),
         ("question,answer\nWhy, and how?,a\n", "row 1: 3 cells in place of 2"),
+        ("question,answer,split\nWhy?,a,Test\nwhy,a,Train\n", "row 1: the question is training data as well .row 2."),
+        ("question,answer\n端口是什么?,a\n端口是什么\uff1f,b\n", "row 2, column 'question': the question of row 1 has"),
+        ("question,answer\nWhy?,#REF!\n", "row 1, column 'answer': '#REF!' is an error of the spreadsheet"),
+        ("question,answer\nWhy?,\0\n", "row 1, column 'answer': the cell holds a NUL byte"),
+        ("question;answer\nWhy?;a\n", "parts its cells by something else than commas .'question;answer'.; save it"),
         ("", "is empty"),
         ('question,answer\n"Why?,a\n', "not comma-separated text"),
     ],
@@ -87,9 +92,42 @@ def test_bad_input_is_one_sentence(tmp_path, text, says):
         read_questions(written(tmp_path, text))
 
 
-@pytest.mark.parametrize("line", ["{", "[1]", "5", '{"question": "Why?", "question": "How?", "answer": "a"}'])
+def test_facts_may_be_lists_in_json(tmp_path):
+    rows = [{"question": "Why?", "answer": "a", "facts": ["disk", ["lock", " block "]]}]
+    (item,) = read_questions(written(tmp_path, "".join(map(json.dumps, rows)), "mine.jsonl"))
+    assert json.loads(item.meta["facts"]) == [["disk"], ["lock", "block"]]
+
+
+def test_questions_of_nothing_but_signs_are_not_taken_for_one(tmp_path):
+    assert len(read_questions(written(tmp_path, "question,answer\n?,a\n!,b\n"))) == 2
+
+
+def test_a_formula_of_an_array_and_old_workbooks_are_refused(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in (["question", "answer"], ["Why?", "a"]):
+        book.active.append(row)
+    book.active["B2"] = openpyxl.worksheet.formula.ArrayFormula("B2", "=SUM(1,2)")
+    book.save(tmp_path / "mine.xlsx")
+    with pytest.raises(DataError, match=r"row 1, column 'answer': '=SUM\(1,2\)' is a formula"):
+        read_questions(tmp_path / "mine.xlsx")
+    with pytest.raises(DataError, match="workbooks of this form are not read; save it as XLSX or CSV"):
+        read_questions(written(tmp_path, "x", "mine.xls"))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{",
+        "[1]",
+        "5",
+        '{"question": "Why?", "question": "How?", "answer": "a"}',
+        '{"question": "Why?"}',
+        '{"question": "Why?", "answer": "a", "facts": [5]}',
+    ],
+)
 def test_bad_json_lines(tmp_path, line):
-    with pytest.raises(DataError, match=r"line 1|more than one column"):
+    with pytest.raises(DataError, match=r"line 1|row 1, column 'facts': '\[5\]' is no list of texts"):
         read_questions(written(tmp_path, line + "\n", "mine.jsonl"))
 
 
