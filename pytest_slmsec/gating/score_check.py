@@ -99,7 +99,10 @@ def _outputs(task: Task, run: BenchmarkRun, mode: Mode) -> list[Output]:
             None if scores is None else tuple(scores),
             hit_limit=bool(cut),
             replies=tuple(Reply(**reply) for reply in replies),
+            thought=thought,
         )
-        for text, logprobs, cut, scores, replies in zip(*columns, _choice_scores(run), _replies(run), strict=True)
+        for text, logprobs, cut, scores, replies, thought in zip(
+            *columns, _choice_scores(run), _replies(run), run.columns.get("thought") or [None] * run.n, strict=True
+        )
     ]
     return [task.as_scored(output, mode) for output in outputs]

@@ -18,8 +18,10 @@ from pytest_slmsec.replay.files import field, json_lines, shown
 from pytest_slmsec.scoring.error_text import error_text
 
 FORM = "TASK-scored.jsonl of AthenaBench"
-# "MCQ3k-scored.jsonl": the full benchmark calls its 3000 questions so, and the mini one kept the name.
-NAME = re.compile(r"(MCQ|ATE|RCM|RMS|VSP|TAA)(?:3k)?-scored\.jsonl", re.I)
+# "MCQ3k-scored.jsonl": the full benchmark calls its 3000 questions so, and the mini one kept the name; later "CKT".
+NAME = re.compile(r"(MCQ|CKT|ATE|RCM|RMS|VSP|TAA)(?:-?3k)?-scored\.jsonl", re.I)
+LATER = {"ckt": "mcq"}
+"""Names of later releases."""
 
 
 def reads(path: Path) -> bool:
@@ -32,7 +34,8 @@ def read(path: Path) -> list[Recording]:
     found = NAME.fullmatch(path.name)
     assert found is not None
     answers = tuple(_answer(number, line, f"{path}, {number}") for number, line in json_lines(path))
-    return [Recording(path, f"athena-{found[1].lower()}", answers, model=path.resolve().parent.name)]
+    kind = found[1].lower()
+    return [Recording(path, f"athena-{LATER.get(kind, kind)}", answers, model=path.resolve().parent.name)]
 
 
 def _answer(number: str, line: Mapping[str, Any], where: str) -> Recorded:

@@ -3,6 +3,9 @@
 Official readings reproduce what the authors recorded in ``runs-mini``: the lines of an answer are tried from the last
 to the first, each without a label such as "Final answer:", and the first line that matches the pattern of the task
 counts. Mitigations are read from the last line only. Strict readings are those of CTIBench.
+
+The authors read thoughts (``<think>``) and answer as one text, so the official readings look into a thought where the
+answer behind it says nothing, or where there is none.
 """
 
 from __future__ import annotations
@@ -33,6 +36,14 @@ _CWE = re.compile(r"CWE-\d+", re.I)
 _VECTOR = re.compile(r"CVSS:3\.\d/[A-Z:/]+")
 
 
+def official_text(output: Output) -> str:
+    """Thought and answer as the one text that the authors read."""
+    if output.thought is None:
+        return output.text or ""
+    unfinished = output.hit_limit and not output.text
+    return output.thought if unfinished else f"{output.thought}\n</think>\n{output.text or ''}"
+
+
 def official_lines(text: str) -> Iterator[str]:
     """The lines of an answer that are not blank, the last one first, without blanks around them and the label."""
     for line in reversed(text.splitlines()):
@@ -57,7 +68,8 @@ def _judged(answer: str | None, gold: str) -> Score:
 def score_athena_letter(item: Item, output: Output, mode: Mode) -> Score:
     """Right or wrong by the letter, A to E. The official rule takes the article "a" for an answer."""
     text = output.text or ""
-    letter = official_match(text, _LETTER) if mode is Mode.OFFICIAL else stated_letter(text, LETTERS)
+    official = mode is Mode.OFFICIAL
+    letter = official_match(official_text(output), _LETTER) if official else stated_letter(text, LETTERS)
     return _judged(letter, item.gold)
 
 
@@ -70,7 +82,7 @@ def score_athena_technique(item: Item, output: Output, mode: Mode) -> Score:
     """Right or wrong by the main technique; sub-techniques count as theirs. Strict: several techniques are wrong."""
     text = output.text or ""
     if mode is Mode.OFFICIAL:
-        return _judged(official_match(text, _TECHNIQUE), main_technique(item.gold))
+        return _judged(official_match(official_text(output), _TECHNIQUE), main_technique(item.gold))
     ids = answered_ids(text, mode)
     return _judged(", ".join(sorted(ids)) or None, main_technique(item.gold))
 
@@ -79,15 +91,17 @@ def score_athena_cwe(item: Item, output: Output, mode: Mode) -> Score:
     """Right or wrong by the weakness id."""
     text = output.text or ""
     if mode is Mode.OFFICIAL:
-        return _judged(official_match(text, _CWE), item.gold)
+        return _judged(official_match(official_text(output), _CWE), item.gold)
     return _judged(strict_cwe(text), canonical_cwe(item.gold))
 
 
 def score_athena_mitigations(item: Item, output: Output, mode: Mode) -> Score:
     """F1 of the set of mitigation ids; an answer without ids scores 0 in both modes."""
-    text = output.text or ""
     gold = mitigation_ids(item.gold)
-    ids = mitigation_ids(next(official_lines(text), "")) if mode is Mode.OFFICIAL else strict_mitigations(text)
+    if mode is Mode.OFFICIAL:
+        ids = mitigation_ids(next(official_lines(official_text(output)), ""))
+    else:
+        ids = strict_mitigations(output.text or "")
     tp, fp, fn = len(gold & ids), len(ids - gold), len(gold - ids)
     parts = {"tp": float(tp), "fp": float(fp), "fn": float(fn)}
     return Score(f1(tp, fp, fn), bool(ids), ids == gold, ", ".join(sorted(ids)) or None, parts)
@@ -99,8 +113,10 @@ def score_athena_vector(item: Item, output: Output, mode: Mode) -> Score:
     Official: an answer that is no vector is left out by the metric, and a value may be negative. Strict: it is 0, and
     no deviation is worse.
     """
-    text = output.text or ""
-    vector = official_match(text, _VECTOR) if mode is Mode.OFFICIAL else _with_prefix(strict_vector(text))
+    if mode is Mode.OFFICIAL:
+        vector = official_match(official_text(output), _VECTOR)
+    else:
+        vector = _with_prefix(strict_vector(output.text or ""))
     scored, gold = base_score(vector) if vector else None, base_score(item.gold)
     if vector is None or scored is None or gold is None:
         return Score(0.0, False, False, None, {"exact_vector": 0.0})
@@ -125,6 +141,6 @@ def score_athena_actor(item: Item, output: Output, mode: Mode) -> Score:
     """
     if mode is Mode.STRICT:
         return score_actor(item, output, mode)
-    name, names = next(official_lines(output.text or ""), "").strip().lower(), item.meta[mode.value]
+    name, names = next(official_lines(official_text(output)), "").strip().lower(), item.meta[mode.value]
     correct, plausible = name in names["correct"], name in names["plausible"]
     return Score(float(correct), bool(name), correct, name or None, {"plausible": float(plausible)})

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pytest_slmsec.core.errors import DataUnavailable
 from pytest_slmsec.core.items import Item, Output
 from pytest_slmsec.scoring.actor_graph import ActorGraph
 from pytest_slmsec.scoring.athena import (
@@ -42,6 +43,8 @@ from pytest_slmsec.tasks.records import Record, read_json_lines
 from pytest_slmsec.tasks.tsv import find_file, shown
 
 FOLDER = "athenabench/benchmark-mini/athena-cti-"
+LATER = {"mcq": "ckt-3k"}
+"""Ends of file names in later releases."""
 IDS = r"\s*M\d{4}(\s*,\s*M\d{4})*\s*"
 
 Category = Callable[[Record], str]
@@ -60,8 +63,21 @@ def load(kind: str, valid: Callable[[str], bool], expected: str, category: Categ
         category: the group that a record belongs to.
     """
     task = f"athena-{kind}"
-    found = read_json_lines(find_file(root, file_of(kind), task))
+    found = read_json_lines(_file(kind, root, task))
     return [_item(f"{task}-{record.number:05d}", record, valid, expected, category) for record in found]
+
+
+def _file(kind: str, root: Path, task: str) -> Path:
+    """The published file; that of the multiple choice has another name in later releases."""
+    try:
+        return find_file(root, file_of(kind), task)
+    except DataUnavailable as missing:
+        if kind not in LATER:
+            raise
+        try:
+            return find_file(root, f"{FOLDER}{LATER[kind]}.jsonl", task)
+        except DataUnavailable:
+            raise missing from None
 
 
 def _item(name: str, record: Record, valid: Callable[[str], bool], expected: str, category: Category) -> Item:

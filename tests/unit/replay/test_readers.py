@@ -198,6 +198,12 @@ def test_scored_runs_of_athenabench(tmp_path):
     assert failed.output.error == "recorded as an error: 'Error generating response: 503'"
 
 
+@pytest.mark.parametrize("name", ["CKT-scored.jsonl", "ckt3k-scored.jsonl", "MCQ-scored.jsonl"])
+def test_the_multiple_choice_of_athenabench_goes_by_several_names(tmp_path, name):
+    (found,) = read(lines(tmp_path / name, athena()))
+    assert found.benchmark == "athena-mcq"
+
+
 def test_a_damaged_run_of_athenabench(tmp_path):
     with pytest.raises(ReplayError, match=r"ATE-scored\.jsonl, line 2: 'response' is None, not str"):
         read(lines(tmp_path / "ATE-scored.jsonl", athena(), athena(response=None)))

@@ -34,6 +34,21 @@ def test_letters(text, official, strict):
     assert score(athena.score_athena_letter, "C", text, Mode.STRICT).extracted == strict
 
 
+def read_official(scorer, gold, **output):
+    return scorer(Item("i", "?", gold), Output(**output), Mode.OFFICIAL).extracted
+
+
+def test_the_official_reading_takes_thought_and_answer_as_one_text():
+    letter, ids = athena.score_athena_letter, athena.score_athena_mitigations
+    assert read_official(letter, "C", text="Answer: C", thought="Perhaps B.") == "C"
+    assert read_official(letter, "C", text="", thought="Perhaps B.\nSo C", hit_limit=True) == "C"
+    assert read_official(letter, "C", text="I know it.", thought="So D") == "D"
+    assert read_official(ids, "M1026", text="", thought="M1026", hit_limit=True) == "M1026"
+    assert read_official(ids, "M1026", text="", thought="M1026") is None  # the last line closes the thought
+    strict = athena.score_athena_letter(Item("i", "?", "C"), Output(text="", thought="So C"), Mode.STRICT)
+    assert strict.extracted is None
+
+
 @pytest.mark.parametrize("gold", ["T1059", "T1059.001"])
 @pytest.mark.parametrize("text", ["Answer: T1059", "Answer: T1059.003", "T1059 it is.\nNo more to say."])
 def test_a_technique_counts_with_its_parent(gold, text):

@@ -24,6 +24,16 @@ def load_ate(folder, *rows):
     return BY_KIND["ate"].load(folder)
 
 
+def test_the_name_of_a_later_release_is_read_too(tmp_path):
+    row = {"prompt": "Which?", "answer": "B", "source_type": "ATT&CK"}
+    (tmp_path / "athena-cti-ckt-3k.jsonl").write_text(json.dumps(row) + "\n", "utf-8")
+    (item,) = BY_KIND["mcq"].load(tmp_path)
+    assert item.gold == "B"
+    (tmp_path / "athena-cti-ckt-3k.jsonl").unlink()
+    with pytest.raises(DataUnavailable, match="athena-cti-mcq-3k"):
+        BY_KIND["mcq"].load(tmp_path)
+
+
 def test_an_item_is_the_published_prompt_and_its_category(tmp_path):
     (item,) = load_ate(tmp_path, ROW)
     assert (item.id, item.prompt, item.gold) == ("athena-ate-00001", "Which?", "T1059.001")
