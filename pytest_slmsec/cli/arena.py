@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pytest_slmsec.core.errors import CompareError, SlmsecError, UsageError
+from pytest_slmsec.core.wrap import counted, shown
 from pytest_slmsec.gates.records.pair_verdicts import verdicts_of_run
 from pytest_slmsec.gates.records.saved_runs import read_runs
 from pytest_slmsec.gates.statistics.bradley_terry import (
@@ -112,11 +113,12 @@ def _two_names(pair: str) -> tuple[str, str]:
 def told(result: GateResult, candidate: str, base: str) -> list[str]:
     """The lines to print of a judge's gate."""
     share, inconsistent = 100 * result.details["win_share"], 100 * result.details["inconsistent"]
-    bounds = [None if bound is None else 100 * (0.5 - bound) for bound in (result.upper, result.lower)]
+    bounds = [None if bound is None else min(max(100 * (0.5 - bound), 0.0), 100.0)
+              for bound in (result.upper, result.lower)]  # fmt: skip
     ends = " .. ".join("?" if bound is None else f"{bound:.1f}" for bound in bounds)
-    return [f"{candidate} against {base}: win share {share:.1f} % ({ends}) of {result.n} pairs, {inconsistent:.1f} % "
-            f"of them inconsistent; at least {100 * (0.5 - result.margin):.1f} % is asked for.",
-            *result.reasons, f"JUDGE'S GATE: {result.verdict.value}"]  # fmt: skip
+    return [f"{shown(candidate)} against {shown(base)}: win share {share:.1f} % ({ends}) of {result.n} pairs, "
+            f"{inconsistent:.1f} % of them inconsistent; at least {100 * (0.5 - result.margin):.1f} % is asked for.",
+            *map(shown, result.reasons), f"JUDGE'S GATE: {result.verdict.value}"]  # fmt: skip
 
 
 def _elo(verdicts: Sequence[Verdict]) -> dict[str, Rating]:
@@ -125,13 +127,14 @@ def _elo(verdicts: Sequence[Verdict]) -> dict[str, Rating]:
 
 def table(verdicts: Sequence[Verdict], ratings: dict[str, Rating], method: str) -> list[str]:
     """The lines to print."""
-    width, counts = max(map(len, (*ratings, "model"))), tallies(verdicts)
-    lines = [f"{len(verdicts)} verdicts on {len({verdict.item for verdict in verdicts})} items, {method}",
+    width, counts = max(map(len, (*map(shown, ratings), "model"))), tallies(verdicts)
+    items = counted(len({verdict.item for verdict in verdicts}), "item")
+    lines = [f"{counted(len(verdicts), 'verdict')} on {items}, {method}",
              f"{'model':{width}}  rating   95 % interval   wins   ties  losses"]  # fmt: skip
     for model, rating in ratings.items():
         ends = "" if rating.low is None else f"{rating.low:.0f} .. {rating.high:.0f}"
         wins, ties, losses = counts[model]
-        lines.append(f"{model:{width}}  {rating.value:6.0f}  {ends:>14}  {wins:5}  {ties:5}  {losses:6}")
+        lines.append(f"{shown(model):{width}}  {rating.value:6.0f}  {ends:>14}  {wins:5}  {ties:5}  {losses:6}")
     if all(rating.low is None for rating in ratings.values()) and method != "Elo":
         lines.append("No intervals: some resamples of the items have no finite estimate.")
     won, decided = first_position(verdicts)

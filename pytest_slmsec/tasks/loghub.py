@@ -27,6 +27,8 @@ from pytest_slmsec.tasks.tsv import FRESH_COPY
 
 FOLDER, ENDING = "loghub", "_structured.csv"
 NORMAL, ABNORMAL = "normal", "abnormal"
+NORMAL_LABELS = ("-", "0", "normal", "false", "benign")
+"""Labels of normal lines: of loghub, and of tables made from it. Every other label is an anomaly."""
 HIDDEN = ("LineId", "Label", "EventId", "EventTemplate")
 """Columns that are no part of the log line."""
 COLUMNS = ("LineId", "Content", "EventId", "EventTemplate")
@@ -80,7 +82,7 @@ def anomalies(root: Path) -> list[Item]:
 
 
 def _labelled(task: str, path: Path, record: Record) -> Item:
-    gold = NORMAL if record.text("Label").strip() == "-" else ABNORMAL
+    gold = NORMAL if record.text("Label").strip().casefold() in NORMAL_LABELS else ABNORMAL
     line = " ".join(str(value) for column, value in record.value.items() if column not in HIDDEN and value)
     meta = {
         "classes": [NORMAL, ABNORMAL], "positive": ABNORMAL, "category": gold,

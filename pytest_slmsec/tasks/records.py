@@ -173,7 +173,9 @@ def read_csv(path: Path, columns: Sequence[str], header: bool = True) -> list[Re
         raise DataError(f"{path}, line {reader.line_num}: not comma-separated text ({error}); {FRESH_COPY}.") from error
     names = list(columns)
     if header:
-        names = rows.pop(0) if rows else []
+        if not rows:
+            raise DataError(f"{path} is empty; {FRESH_COPY}.")
+        names = rows.pop(0)
         for column in columns:
             if names.count(column) != 1:
                 raise DataError(f"{path} has no single column {column!r} (it has: {', '.join(names)}); {FRESH_COPY}.")

@@ -8,6 +8,7 @@ Rows of our own files are JSON lines: ``{id, log, level, valid, family, category
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,7 @@ from pytest_slmsec.scoring.metrics import CHRF, FACTS, LOG_ACCURACY
 from pytest_slmsec.tasks.base import Task
 from pytest_slmsec.tasks.baselines import ConstantAnswer, modal_gold
 from pytest_slmsec.tasks.records import Record, read_json_lines
-from pytest_slmsec.tasks.syslog_files import journal_items, rfc5424_items, table_items
+from pytest_slmsec.tasks.syslog_files import LARGEST_PRI, journal_items, rfc5424_items, table_items
 from pytest_slmsec.tasks.tsv import find_file, shown
 
 SEVERITY, REFUSALS, ANALYSIS = "syslog/severity.jsonl", "syslog/refusal.jsonl", "syslog/analysis.jsonl"
@@ -37,6 +38,7 @@ RATE = (
     "the digit only.\n\n{log}"
 )
 LEVELS = range(8)
+REMEDY = "correct the row"
 
 
 def severity_item(name: str, record: Record) -> Item:
@@ -44,7 +46,20 @@ def severity_item(name: str, record: Record) -> Item:
     level = record.at("level")
     if not isinstance(level, int) or isinstance(level, bool) or level not in LEVELS:
         record.bad(f"{shown(str(level))} is no severity from 0 to 7", "level")
+    _check_pri(record, level)
     return _item(name, record, RATE, str(level))
+
+
+def _check_pri(record: Record, level: int) -> None:
+    """Where a line begins with a PRI, it must be one, and give the severity of the row."""
+    found = re.match(r"<(\d+)>", record.text("log"))
+    if found is None:
+        return
+    pri = int(found[1])
+    if pri > LARGEST_PRI:
+        record.bad(f"PRI is {pri} and at most {LARGEST_PRI} is allowed", "log", remedy=REMEDY)
+    if pri % 8 != level:
+        record.bad(f"the PRI {pri} of the line says severity {pri % 8}, the row says {level}", "level", remedy=REMEDY)
 
 
 def refusal_item(name: str, record: Record) -> Item:

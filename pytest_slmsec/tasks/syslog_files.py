@@ -13,11 +13,11 @@ from typing import NoReturn
 from pytest_slmsec.core.errors import DataError
 from pytest_slmsec.core.items import Item
 from pytest_slmsec.tasks.records import Record, read_json_lines
-from pytest_slmsec.tasks.tsv import decoded, shown
+from pytest_slmsec.tasks.tsv import FRESH_COPY, decoded, shown
 
 LARGEST_PRI = 191
 """Facility 23, severity 7 (RFC 5424, section 6.2.1)."""
-_PRI = re.compile(r"<(\d{1,3})>1 (\S+) (\S+) (\S+) (\S+) (\S+) (?:-|\[)")
+_PRI = re.compile(r"<(\d+)>1 (\S+) (\S+) (\S+) (\S+) (\S+) (?:-|\[)")
 FIELDS = ("PRIORITY", "SYSLOG_IDENTIFIER", "MESSAGE")
 """Fields of a journal entry that are shown to the model."""
 
@@ -36,7 +36,10 @@ def journal_items(prompt: str, name: str, path: Path) -> list[Item]:
 def _entries(path: Path) -> list[Record]:
     if not decoded(path).strip():
         raise DataError(f"{path} is empty; export it again with journalctl -o json.")
-    return read_json_lines(path)
+    try:
+        return read_json_lines(path)
+    except DataError as error:
+        raise DataError(str(error).replace(FRESH_COPY, "export it again with journalctl -o json")) from error
 
 
 def _journal_item(prompt: str, name: str, record: Record) -> Item:
@@ -49,11 +52,19 @@ def _journal_item(prompt: str, name: str, record: Record) -> Item:
 
 
 def _field(record: Record, key: str) -> str:
+    """A field as text. A priority may be a number, as other exporters than journalctl write it."""
     value = record.value.get(key)
     if isinstance(value, list):
-        _bad(record, f"{key} is a list of bytes, as journald writes what is no text", "leave the entry out")
+        what = "of bytes, as journald writes what is no text"
+        if not all(isinstance(one, int) for one in value):
+            what = "of values, as journald writes a field that an entry has more than once"
+        _bad(record, f"{key} is a list {what}", "leave the entry out")
+    if key == "PRIORITY" and isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
     if not isinstance(value, str):
         _bad(record, f"{key} is missing or no text", "export it again with journalctl -o json")
+    if "\0" in value or (key == "MESSAGE" and not value.strip()):
+        _bad(record, f"{key} {'holds a NUL byte' if value.strip() else 'is empty'}", "leave the entry out")
     return value
 
 
@@ -68,7 +79,8 @@ def rfc5424_items(prompt: str, name: str, path: Path) -> list[Item]:
         DataError: an empty file, NUL bytes, a line of another form, or a PRI above 191.
     """
     _refuse_nul(path)
-    lines = [(number, line) for number, line in enumerate(decoded(path).splitlines(), 1) if line.strip()]
+    found = enumerate(decoded(path).split("\n"), 1)  # other marks of a line's end belong to the message
+    lines = [(number, line.removesuffix("\r")) for number, line in found if line.strip()]
     if not lines:
         raise DataError(f"{path} is empty; export the log again.")
     return [_line_item(prompt, name, path, number, line) for number, line in lines]

@@ -36,6 +36,14 @@ def test_a_table_of_ratings_and_the_share_of_the_first_place(tmp_path, capsys):
     assert (written["first_place_won"], written["ratings"]["x"]["tally"]) == (30, [30, 0, 10])
 
 
+def test_names_are_shown_without_control_characters_and_shares_stay_shares(tmp_path, capsys):
+    rows = [{**WON, "model_a": "\x1b[31mx"}, {**WON, "model_a": "\x1b[31mx", "win": "model_b"}]
+    assert main(["arena", str(write(tmp_path, *rows))]) == 0
+    assert "\x1b" not in capsys.readouterr().out
+    main(["arena", str(write(tmp_path, *judged_rows(1, 0))), "--gate", "x,y"])
+    assert "win share 100.0 % (0.0 .. 100.0) of 1 pairs" in capsys.readouterr().out
+
+
 def test_elo_on_request(tmp_path, capsys):
     assert main(["arena", str(write(tmp_path, WON)), "--elo"]) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -65,6 +65,16 @@ def test_no_model_answer_is_correct_for_another_family():
         assert right == [item.meta["cluster"]]
 
 
+def test_other_marks_of_a_line_s_end_stay_in_the_message(tmp_path):
+    (item,) = load(tmp_path, "syslog-rfc5424", f"{LINE} a\u2028b\x0bc\r\n")
+    assert item.prompt.endswith("a\u2028b\x0bc")
+
+
+def test_a_priority_may_be_a_number(tmp_path):
+    (item,) = load(tmp_path, "syslog-journal", json.dumps({**ENTRY, "PRIORITY": 3}))
+    assert item.gold == "3"
+
+
 def test_a_journal_entry_shows_three_fields_and_its_priority_is_the_gold_answer(tmp_path):
     (item,) = load(tmp_path, "syslog-journal", json.dumps(ENTRY) + "\n")
     shown = json.loads(item.prompt.rpartition("\n")[2])
@@ -96,6 +106,14 @@ def test_a_table_has_logs_and_answers(tmp_path):
         ("syslog-journal", json.dumps({**ENTRY, "PRIORITY": "9"}), "record 1: PRIORITY is '9' and must be a digit"),
         ("syslog-journal", json.dumps({**ENTRY, "PRIORITY": [51]}), "record 1: PRIORITY is a list of bytes"),
         ("syslog-journal", json.dumps({**ENTRY, "MESSAGE": [1, 2]}), "record 1: MESSAGE is a list of bytes"),
+        ("syslog-journal", json.dumps({**ENTRY, "MESSAGE": ["a", "b"]}), "record 1: MESSAGE is a list of values, as"),
+        ("syslog-journal", json.dumps({**ENTRY, "MESSAGE": " "}), "record 1: MESSAGE is empty; leave the entry out"),
+        ("syslog-journal", json.dumps({**ENTRY, "MESSAGE": "a\0"}), "record 1: MESSAGE holds a NUL byte; leave"),
+        ("syslog-journal", json.dumps({**ENTRY, "PRIORITY": 8}), "record 1: PRIORITY is '8' and must be a digit"),
+        ("syslog-journal", "{", "cut off?); export it again with journalctl -o json"),
+        ("syslog-severity", rows({"log": "<200>1 - - - - - - x", "level": 0}), "'log': PRI is 200 and at most 191"),
+        ("syslog-severity", rows({"log": "<13>x: y", "level": 3}), "'level': the PRI 13 of the line says severity 5"),
+        ("syslog-rfc5424", LINE.replace("165", "1650"), "line 1: PRI is 1650 and at most 191 is allowed"),
         ("syslog-journal", json.dumps({"MESSAGE": "x"}), "record 1: PRIORITY is None and must be a digit"),
         ("syslog-journal", "\n", "is empty; export it again with journalctl -o json"),
         ("syslog-rfc5424", LINE.replace("165", "192"), "line 1: PRI is 192 and at most 191 is allowed"),
