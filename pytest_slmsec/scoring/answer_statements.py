@@ -15,25 +15,34 @@ from pytest_slmsec.scoring.spans import spans
 
 # "The correct answer to the question is", "Answer:", "Option ->", "I choose", "答案是"; one group for each kind.
 _CUE = re.compile(
-    rf"{words.LINE_START}|(?P<noun>{words.ANSWER_NOUN})|{words.WEAK_NOUN}|{words.VERB}|(?:{words.CHINESE})",
+    rf"{words.LINE_START}|(?P<noun>{words.ANSWER_NOUN})|{words.WEAK_NOUN}|{words.VERB}|{words.CONTRAST}|"
+    rf"(?:{words.CHINESE})",
     re.I | re.M,
 )
 _GAP = re.compile(rf"(?:[^.\n?!:=|]|\.(?=\S)){{0,70}}?(?P<link>{words.LINK})", re.I)
 # "answer is Lateral Movement (B)": the letter stands in brackets behind the text of the option.
 _BRACKETED = re.compile(r"[^\n]{1,120}?[(\[](?:[Oo]ption )?([A-H])[)\]]")
-_SO = re.compile(rf"(?:{words.SO})", re.I)
+_SO = re.compile(rf"(?:{words.SO})", re.I | re.M)
 _CLAUSE_END = re.compile(r"\s?(?:[.!;\n]|$)")
-_VERDICT = re.compile(rf"(?:{words.VERDICT})", re.I)
+_VERDICT = re.compile(rf"(?:{words.VERDICT})", re.I | re.M)
+# "A is wrong; B", "Not A. B.": the letter that remains.
+_REMAINS = re.compile(r"(?:[.;:!]\s|\n)([A-H])[.!]?$")
+_EXCLUDES = re.compile(rf"\bnot\b|\bneither\b|{words.DENIED}", re.I)
 _SUPERLATIVE = re.compile(r"\b(?:best|most|only|single|beste|mejor|meilleure|answer|más|plus)\b", re.I)
 DENIED = re.compile(rf"(?:{words.DENIED})", re.I)
-_CONDITIONAL = re.compile(rf"(?:{words.CONDITIONAL})", re.I)
-NONE_OF = re.compile(r"\b(?:none|neither|nor|not|except|no)\b|没有|都不", re.I)
+_SUPPOSED = re.compile(rf"(?:{words.CONDITIONAL}|{words.DOUBTED})", re.I)
+_HEDGED = re.compile(words.HEDGED, re.I)
+_DENIED_LINK = re.compile(words.DENIED_LINK, re.I)
+# "I would not choose A but": what was doubted before it is over.
+_CONTRAST = re.compile(words.CONTRAST, re.I)
+NONE_OF = re.compile(r"\b(?:none|neither|nor|not|except|no|nicht|não|pas|не)\b|没有|都不", re.I)
 # "B)" or "(B)" anywhere.
 _MARKED = re.compile(rf"(?<![{W}])\(?([A-H])[)\]]")
 # "B", "I think B", "of the options, B" before "is the best"; not "plan B".
 _SUBJECT = re.compile(
-    rf"(?:^|[,;:]|(?i:\b(?:that|think|believe|so|but|and|thus|hence|therefore|say|options|choices|only)\s))\s?"
-    rf"({OPTION_LIST.pattern})\s?(?:选项|项)?\s?$"
+    rf"(?:^|[,;:]|(?i:\b(?:that|think|believe|so|but|and|thus|hence|therefore|say|options|choices|only|daher ist|"
+    rf"answer)\s))\s?"
+    rf"(?:选项|選択肢)?({OPTION_LIST.pattern})\s?(?:选项|项)?\s?$"
 )
 _SENTENCE_ENDS = (". ", "? ", "! ", "\n", "\u3002")
 _SENTENCE_CHARS = 300
@@ -48,17 +57,19 @@ def statements(text: str, several: bool) -> Iterator[Letters]:
 def _statement(cue: re.Match[str], several: bool) -> tuple[int, Letters] | None:
     """The letters behind an announcement of the answer, and where they end."""
     text, start = cue.string, cue.end()
+    if denied_before(text, cue.start()):
+        return None
     if cue["noun"]:
         gap = _GAP.match(text, start, start + 90)
-        if gap is None:
+        if gap is None or _DENIED_LINK.search(text, start, gap.start("link")):
             return None
         start = gap.end()
     found = list_at(text, start, several)
     if found is None and cue["noun"]:
         found = _bracketed_at(text, start)
-    if found is None or _supposed(text, cue.start()):
+    if found is None or _HEDGED.match(text, found[0]):
         return None
-    return found
+    return None if _supposed(text, cue.start()) and not _CONTRAST.fullmatch(cue[0]) else found
 
 
 def _bracketed_at(text: str, start: int) -> tuple[int, Letters] | None:
@@ -68,14 +79,20 @@ def _bracketed_at(text: str, start: int) -> tuple[int, Letters] | None:
     return match.end(), frozenset(match[1])
 
 
+def denied_before(text: str, place: int) -> bool:
+    """Whether the word right before a place denies what follows."""
+    return _DENIED_LINK.search(text, max(0, place - 15), place) is not None
+
+
 def _sentence_start(text: str, place: int) -> int:
     far = max(0, place - _SENTENCE_CHARS)
     return max(far - 1, *(text.rfind(end, far, place) for end in _SENTENCE_ENDS)) + 1
 
 
 def _supposed(text: str, place: int) -> bool:
-    """Whether the sentence of a statement begins with a condition ("If it were signed, the answer would be A")."""
-    return _CONDITIONAL.search(text, _sentence_start(text, place), place) is not None
+    """Whether the sentence of a statement begins with a condition or a doubt ("If it were signed, the answer would be
+    A", "I don't think that the answer is A")."""
+    return _SUPPOSED.search(text, _sentence_start(text, place), place) is not None
 
 
 def verdicts(text: str, several: bool) -> Iterator[Letters]:
@@ -84,8 +101,8 @@ def verdicts(text: str, several: bool) -> Iterator[Letters]:
         if several and _SUPERLATIVE.search(match[0]):
             continue
         clause = text[_sentence_start(text, match.start()) : match.start()]
-        letters = None if NONE_OF.search(clause) or _CONDITIONAL.search(clause) else _spoken_of(clause)
-        if letters and not text.startswith("?", match.end()):
+        letters = None if NONE_OF.search(clause) or _SUPPOSED.search(clause) else _spoken_of(clause)
+        if letters and not _HEDGED.match(text, match.end()) and not DENIED_NEXT.match(text, match.end()):
             yield letters
 
 
@@ -113,6 +130,14 @@ def conclusion(text: str) -> Letters | None:
         if text[end - 1] in ")]" or _CLAUSE_END.match(text, end):
             found = letters
     return found
+
+
+def remaining(text: str) -> Letters | None:
+    """The letter that a text ends with, where other options were excluded before it ("A is wrong; B")."""
+    last = _REMAINS.search(text, max(0, len(text) - 6))
+    if last is None or not _EXCLUDES.search(text, max(0, last.start() - _SENTENCE_CHARS), last.start()):
+        return None
+    return frozenset(last[1])
 
 
 def is_denied_from(text: str, place: int) -> bool:

@@ -23,8 +23,19 @@ _IDS_AND_SEPARATORS = re.compile(rf"{_ID}|\b(?:and|und|y|et|or)\b|[\W_]+", re.I)
 _LINE_BEGIN = re.compile(
     r"[\s|\"'(\[*-]{0,6}(?:(?:\d{1,3}|[a-z])[.):]\s)?(?:\|?\s?\d{1,3}\s?\|)?[\s|\"'(\[]{0,4}", re.I
 )
-# "Technique ID: ", "- Execution: ", "ID = ": a label before the ids of a line.
-_LABEL = re.compile(r"[^:=\n]{0,60}[:=]\s?")
+# "https://attack.mitre.org/techniques/T1059/001/": the same as T1059.001.
+_URL = re.compile(r"(?:https?://)?(?:www\.)?attack\.mitre\.org/techniques/(T\d{4})(?:/(\d{3}))?(?!\d)/?", re.I)
+# "Technique ID: ", "- Execution: ", "ID = ", "Mail -> ": a label before the ids of a line.
+_LABEL = re.compile(r"[^:=\n]{0,60}?(?:[:=]|->)\s?")
+# " (Execution), ", " - Command, ", "\": \"PowerShell\", \"": the name of a technique, and a sign before the next id.
+_WORD = r"(?!(?:not|rather|instead|than|unlike|was|is|are|because|but|which|used|seen)\b)\w[\w&'-]{0,19}"
+_NAMED = re.compile(
+    rf"[^\w\n]{{1,6}}(?:{_WORD}(?:[^\w\n.;]{{1,4}}{_WORD}){{0,5}})?[^\w\n]{{0,3}}[,;|\"'\[][^\w\n]{{0,4}}(?:and\s)?",
+    re.I,
+)
+_LONGEST_NAME = 120
+# ": used to run" behind "PowerShell (T1059)".
+_DEFINED = re.compile(r"[)\]\"']{1,2}\s?(?:[:=]|-[\s>])")
 # "Final answer:", "Therefore, the technique IDs are:", "Answer:" begin the list that counts.
 _FINAL = re.compile(
     r"\b(?:final|answer|answers|result|summary|conclusion|therefore|thus|antwort|respuesta|réponse|"
@@ -78,7 +89,8 @@ def answered_ids(text: str, mode: Mode) -> frozenset[str]:
     if mode is Mode.OFFICIAL:
         lines = [line for line in text.splitlines() if line.strip()]
         return technique_ids(lines[-1]) if lines else frozenset()
-    lines = [line.strip() for line in plain_text(text).split("\n") if line.strip()]
+    plain = _URL.sub(lambda found: ".".join(filter(None, found.groups())), plain_text(text))
+    lines = [line.strip() for line in plain.split("\n") if line.strip()]
     if not lines:
         return frozenset()
     return _last_list(lines) or _last_stated(lines) or _meant(lines[-1])
@@ -129,7 +141,7 @@ def _line(text: str) -> _Line | None:
         return None
     label = _LABEL.match(text[: places[0].start()])
     rest = text[label.end() :] if label else text
-    ids = tuple(_main(match[0]) for match in places)
+    ids = tuple(_main(match[0]) for match in places if not is_aside(text, match.start(), match.end()))
     final = _FINAL.match(text[: places[0].start()].lstrip()) is not None
     if not _IDS_AND_SEPARATORS.sub("", rest):
         return _Line(text, ids, True, final)
@@ -137,7 +149,8 @@ def _line(text: str) -> _Line | None:
     opens = begin is not None and begin.end() >= places[0].start()
     listed = (begin is not None and begin.end() > 0) or text.startswith("|")
     ends = text.rstrip(" .)|]").endswith(places[-1][0].rstrip()) and len(text) < 120 and len(places) == 1
-    named = opens or (listed and places[0].start() < 80) or (ends and "(" in text)
+    defined = places[0].start() < 80 and _DEFINED.match(text, places[0].end()) is not None
+    named = opens or defined or (listed and places[0].start() < 80) or (ends and ("(" in text or "|" in text))
     first = places[0]
     if named and not is_aside(text, first.start(), first.end()):
         return _Line(text, _first_ids(text, places), False, final)
@@ -148,9 +161,11 @@ def _first_ids(text: str, places: Sequence[re.Match[str]]) -> tuple[str, ...]:
     """The ids that a line of a list is about: the first, and those joined to it by separators only."""
     ids = [_main(places[0][0])]
     for before, after in itertools.pairwise(places):
-        if _IDS_AND_SEPARATORS.sub("", text[before.end() : after.start()]):
+        between = text[before.end() : after.start()]
+        if _IDS_AND_SEPARATORS.sub("", between) and not (len(between) < _LONGEST_NAME and _NAMED.fullmatch(between)):
             break
-        ids.append(_main(after[0]))
+        if not is_aside(text, after.start(), after.end()):
+            ids.append(_main(after[0]))
     return tuple(ids)
 
 

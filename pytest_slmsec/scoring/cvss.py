@@ -18,9 +18,9 @@ METRICS = {"AV": "NALP", "AC": "LH", "PR": "NLH", "UI": "NR", "S": "UC", "C": "N
 # "AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H".
 _OFFICIAL = re.compile("/".join(f"{name}:[A-Za-z]+" for name in METRICS))
 NAMES = {
-    "AV": "attack vector|access vector", "AC": "attack complexity|access complexity", "PR": "privileges? required",
-    "UI": "user interaction(?: required)?", "S": "scope", "C": "confidentiality(?: impact)?",
-    "I": "integrity(?: impact)?", "A": "availability(?: impact)?",
+    "AV": "attack ?vector|access vector", "AC": "attack ?complexity|access complexity", "PR": "privileges? ?required",
+    "UI": "user ?interaction(?: required)?", "S": "scope", "C": "confidentiality(?: ?impact)?",
+    "I": "integrity(?: ?impact)?", "A": "availability(?: ?impact)?",
 }  # fmt: skip
 """The metrics as they are called in words."""
 _NAME = "|".join(
@@ -29,12 +29,17 @@ _NAME = "|".join(
 _WORDS = "network|adjacent(?: network)?|local|physical|none|low|high|required|unchanged|changed"
 # "AV:N", "AV: N", "Attack Vector (AV): Network (N)", "'PR' = 'None'", "| AC | L |".
 _PAIR = re.compile(
-    rf"(?<![A-Za-z])(?:{_NAME})[\s\"']{{0,2}}(?:[:=|]|\s-\s)[\s\"'(\[]{{0,3}}(?P<value>{_WORDS}|[NALPHRUC])(?![A-Za-z])"
+    rf"(?<![A-Za-z])(?:{_NAME})[\s\"']{{0,2}}(?:[:=|]|\s?-\s?)[\s\"'(\[]{{0,3}}(?P<value>{_WORDS}|"
+    rf"[NALPHRUC])(?![A-Za-z])"
     rf"(?:\s?\((?:{_WORDS}|[NALPHRUC])\))?",
     re.I,
 )
 # " / ", ", ", "\n- ", "\", \"", " | |": what may stand between two metrics of one vector.
-_BETWEEN = re.compile(r"[\s/,;|\"'\[\](){}.*\\-]{0,12}(?:\d[.)]\s)?")
+_BETWEEN = re.compile(r"[\s/,;|\"'\[\](){}.*\\-]{0,12}(?:\d[.)]\s|(?:and|und|y|et)\s)?")
+# " - reachable from the internet\n2. ", " | net |\n| ", " (the attack is remote), ": metrics with explanations.
+_EXPLAINED = re.compile(
+    r"(?:\s?[-(,.;:|][^\n]{0,300})?\n[\s|\"'(\[*-]{0,6}(?:\d[.)]\s)?|\s?\([^()\n]{0,200}\)[\s,;]{1,3}(?:and\s)?"
+)
 # "Vector string: CVSS:3.1/", "CVSS: 3.1/": what may stand before a vector that has its line to itself.
 _LINE_BEFORE = re.compile(r"(?:[\w .()]{0,50}[:=]\s?)?(?:CVSS\s?:?\s?(?:v?[\d.]{1,4})?\s?/?\s?)?[\s\"'(\[]{0,3}", re.I)
 
@@ -90,13 +95,20 @@ def _vectors(text: str) -> list[tuple[str, int, int]]:
     found: list[tuple[str, int, int]] = []
     run: list[re.Match[str]] = []
     for pair in _PAIR.finditer(text):
-        joined = run and _BETWEEN.fullmatch(text, run[-1].end(), pair.start())
+        joined = run and _joined(text, run[-1].end(), pair.start())
         run = [*run[-len(METRICS) + 1 :], pair] if joined else [pair]
         vector = _vector(run) if len(run) == len(METRICS) else None
         if vector:
             found.append((vector, run[0].start(), pair.end()))
             run = []
     return found
+
+
+def _joined(text: str, start: int, end: int) -> bool:
+    """Whether what stands between two metrics leaves them in one vector."""
+    if end - start > 320:
+        return False
+    return any(pattern.fullmatch(text, start, end) is not None for pattern in (_BETWEEN, _EXPLAINED))
 
 
 def _vector(run: Sequence[re.Match[str]]) -> str | None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 
@@ -15,17 +16,25 @@ from pytest_slmsec.scoring.normalise import plain_text
 _OFFICIAL = re.compile(r"CWE-\d+")
 # "CWE-79", "cwe 79", "CWE ID: 79", "CWE (79)", "CWE No. 079", "definitions/79"; ids have at most four digits.
 _STRICT = re.compile(
-    r"(?:\bCWE|\bweakness enumeration|\bweaknesses/|cwe\.mitre\.org/data/definitions/)"
-    r"(?:[ \-:#=.(\[\]\"'/)]|IDs?\b|is\b|numbers?\b|No\b|Nr\b|CWE\b){0,10}?0{0,6}([1-9]\d{0,3})(?!\d|[.-]\d)",
-    re.I,
+    r"(?:(?<![A-Za-z0-9])CWE|\bweakness enumeration|\bweakness ids?\b|\bweaknesses/|"
+    r"cwe\.mitre\.org/data/definitions/)"
+    r"(?:[ \-:#=.(\[\]\"'/)]|IDs?\b|is\b|numbers?\b|No\b|Nr\b|CWE\b|code\b|identifier\b|entry\b|category\b|"
+    r"value\b){0,10}?"
+    r"0{0,6}([1-9]\d{0,3})(?!\d|[.-]\d)",
+    re.I | re.ASCII,
 )
 # "79" as the whole answer or behind "Answer:".
-_BARE = re.compile(r"(?:answer|cwe(?: id)?)?[\s:#=.-]{0,4}0{0,6}([1-9]\d{0,3})[\s.)]{0,3}", re.I)
+_BARE = re.compile(
+    r"(?:(?:the )?(?:final |correct )?(?:answer|cwe(?: id)?)(?: "
+    r"is)?)?[\s:#=.\"'-]{0,4}0{0,6}([1-9]\d{0,3})[\s.)\"']{0,3}",
+    re.I,
+)
 # "The weakness is", "maps to", "classified as", "Answer:", "CWE ID:" before an id.
 _STATED = re.compile(
     r"(?:\b(?:answer|weakness|vulnerability|cwe(?: id)?|id|classification|classified|categori[sz]ed|"
     r"identified|mapped|maps?|"
-    r"corresponds?|match(?:es)?|final|conclusion|antwort|respuesta|réponse|schwachstelle|therefore|thus|hence|so)\b|答案|漏洞)"
+    r"corresponds?|match(?:es)?|final|conclusion|antwort|respuesta|réponse|schwachstelle|therefore|thus|hence|so)\b|"
+    r"答案|漏洞)"
     r"[^.\n]{0,60}?(?:\b(?:is|as|to|under|with|would be|should be|must be|ist|es|est)\b|:|=|->|是|"
     r"为)?[\s:\"'(\[]{0,4}$",
     re.I,
@@ -34,7 +43,37 @@ _STATED = re.compile(
 _ALONE_BEFORE = re.compile(r"(?:[\w ]{0,40}[:=]|->|[\d]{1,2}[.)])?[\s(\[\"']{0,4}", re.I)
 _ALONE_AFTER = re.compile(r"[\s.)\]\"']{0,4}(?:$|(?:[:(\[-]|, )[^.\n]{0,120}[.)\]]{0,2}$)")
 # Behind an id at the very beginning: "CWE-79.", "CWE-79 (Cross-site Scripting)", "CWE-79, because", "CWE-79 - ".
-_OPENS = re.compile(r"\s{0,2}(?:$|\n|[.,:;(\[)-]|because\b|since\b|as\b|due\b)", re.I)
+_OPENS = re.compile(
+    r"\s{0,2}(?:$|\n|[.,:;(\[)>-]|(?:because|since|as|due|over|and not|rather|instead|leads?|falls|"
+    r"is (?:an? |the )?(?:\w+ )?(?:child|variant|kind|type|more specific|better))\b)",
+    re.I,
+)
+# "Parent: ", "Related CWEs:", "A secondary weakness is": labels of ids that are not the answer.
+_OTHER_LABEL = re.compile(
+    r"[\s(\[\"']{0,4}(?:\w+ )?(?:parents?|child|children|related|secondary|alternatives?|others?|similar|see also|"
+    r"candidates?|"
+    r"rejected|considered|excluded|not|note|peers?|ancestors?|contributing|runner[- ]up|also)\b[^:\n]{0,40}:",
+    re.I,
+)
+# "seen with CWE-20": company, whatever stands before it.
+_COMPANY = re.compile(
+    r"\b(?:(?:seen|found|combined|together|along|associated|coupled|appears?|occurs?) (?:\w+ )?with|secondary|"
+    r"contributing|rule[sd]? out|ruling out|(?:anything|all|everything) but|doubt\b[^.\n]{0,20}|unlikely\b[^.\n]{0,20}|"
+    r"other (?:candidates?|weaknesses|options?)|similar|alternatives?)\b[^.\n]{0,20}$",
+    re.I,
+)
+# "CWE-79, which leads to CWE-200", "CWE-79 over CWE-20": behind another id of the sentence.
+_CONSEQUENCE = re.compile(
+    r"(?:\b(?:lead(?:s|ing)?|result(?:s|ing|ed)?|falls?|belongs?|caus(?:es|ing)|enabl(?:es|ing)|allow(?:s|ing)|over|"
+    r"than|"
+    r"under|with)\b|->|>)[^.\n]{0,20}$",
+    re.I,
+)
+# "CWE-20 or CWE-79", "CWE-20/CWE-79", "CWE-20 and CWE-79": what joins two ids, of which none is stated then.
+_JOINED = re.compile(
+    r"[\s)\]\"']{0,3}(?:\([^()\n]{0,80}\)\s?)?(?:,?\s?\b(?:and|or|und|oder|y|o|et|ou)\b|[/,&]|或|和|与)[\s(\[\"']{0,3}"
+)
+_QUESTION = re.compile(r"[\s)\]\"']{0,3}\?")
 
 
 MENTIONS_READ = 100
@@ -54,7 +93,9 @@ def strict_cwe(text: str) -> str | None:
     1. the last id that stands alone on its line, perhaps with a label before it or its title behind it;
     2. an id that opens the answer ("CWE-79. It is a child of CWE-74");
     3. the last id behind words that state it ("the weakness is", "maps to");
-    4. the last id that is not set aside ("not to be confused with CWE-20"), else the last one.
+    4. the last id that is not set aside ("not to be confused with CWE-20", "seen with CWE-22").
+
+    Of ids that are joined ("CWE-20 or CWE-79") none is stated.
     """
     plain = plain_text(text)
     bare = _BARE.fullmatch(plain)
@@ -65,12 +106,70 @@ def strict_cwe(text: str) -> str | None:
         return f"CWE-{bare[1]}"
     if not found:
         return None
-    meant = [match for match in found if not is_aside(plain, match.start(), match.end())]
+    meant = _meant(plain, found)
     stated = [match for match in meant if _STATED.search(plain, max(0, match.start() - 80), match.start())]
-    for chosen in (_alone(plain, found), _opening(plain, meant), stated, meant, found):
+    for chosen in (_alone(plain, meant), _opening(plain, found), stated, meant):
         if chosen:
-            return f"CWE-{chosen[-1][1]}"
+            return None if _is_joined(plain, found, chosen[-1]) else f"CWE-{chosen[-1][1]}"
     return None
+
+
+def _meant(text: str, found: Sequence[re.Match[str]]) -> list[re.Match[str]]:
+    """The ids that are not set aside: by a word before or behind them, by the label of their line or list, or together
+    with the id that they are joined to."""
+    meant, below, end, aside = [], False, 0, False
+    for place, match in enumerate(found):
+        start = text.rfind("\n", 0, match.start()) + 1
+        if start >= end:  # the first id of its line
+            below = _is_below_label(text, end, start, match.start(), below)
+        end = _line_end(text, match.end())
+        joined = place > 0 and _JOINED.fullmatch(text, found[place - 1].end(), match.start()) is not None
+        aside = below or (aside and joined) or _is_set_aside(text, found, place)
+        if not aside:
+            meant.append(match)
+    return meant
+
+
+def _is_below_label(text: str, before: int, start: int, place: int, below: bool) -> bool:
+    """Whether the line of an id belongs to a list below a label such as "Related:".
+
+    Args:
+        before: where the line of the id before it ends. start: where its own line begins. below: whether that id
+            belongs to such a list.
+    """
+    if text[start:place].strip(" \"'([0123456789."):
+        return False
+    heading = text[before:start].strip().rpartition("\n")[2]
+    return below if not heading else heading.endswith(":") and _OTHER_LABEL.match(heading) is not None
+
+
+def _line_end(text: str, place: int) -> int:
+    end = text.find("\n", place)
+    return len(text) if end < 0 else end
+
+
+def _is_set_aside(text: str, found: Sequence[re.Match[str]], place: int) -> bool:
+    match = found[place]
+    start = text.rfind("\n", 0, match.start()) + 1
+    if _OTHER_LABEL.match(text[start : min(match.start(), start + 80)]):
+        return True
+    if is_aside(text, match.start(), match.end()) or _QUESTION.match(text, match.end()):
+        return True
+    if _COMPANY.search(text, max(0, match.start() - 80), match.start()):
+        return True
+    if not place or found[place - 1][1] == match[1]:
+        return False
+    between = text[max(found[place - 1].end(), match.start() - 80) : match.start()]
+    return "\n" not in between and ". " not in between and _CONSEQUENCE.search(between) is not None
+
+
+def _is_joined(text: str, found: Sequence[re.Match[str]], chosen: re.Match[str]) -> bool:
+    """Whether another id is joined to one by "or", "and" or a sign that parts equals."""
+    place = found.index(chosen)
+    return any(
+        first[1] != second[1] and _JOINED.fullmatch(text, first.end(), second.start())
+        for first, second in itertools.pairwise(found[max(0, place - 1) : place + 2])
+    )
 
 
 def _alone(text: str, found: Sequence[re.Match[str]]) -> list[re.Match[str]]:
@@ -86,8 +185,8 @@ def _alone(text: str, found: Sequence[re.Match[str]]) -> list[re.Match[str]]:
     return alone
 
 
-def _opening(text: str, meant: Sequence[re.Match[str]]) -> list[re.Match[str]]:
-    first = [match for match in meant[:1] if match.start() <= 2]
+def _opening(text: str, found: Sequence[re.Match[str]]) -> list[re.Match[str]]:
+    first = [match for match in found[:1] if not text[: match.start()].strip(" \"'([")]
     return first if first and _OPENS.match(text, first[0].end()) else []
 
 

@@ -21,6 +21,7 @@ from unicodedata import category, combining, normalize
 
 from pytest_slmsec.core.thoughts import separate
 from pytest_slmsec.scoring.spans import spans
+from pytest_slmsec.scoring.tables import spelled_tables
 
 ANSWER = "Answer: "
 LONGEST_RUN_OF_MARKS = 30
@@ -35,17 +36,19 @@ OBJECTS_TRIED = 20
 ANSWER_FIELDS = (
     "finalanswer", "answer", "correctanswer", "answers", "finalanswers", "correctanswers", "correctoption",
     "correctchoice",
-    "selectedoption", "selectedanswer", "chosenoption", "answerletter", "option", "choice", "letter", "selection",
+    "selectedoption", "selectedanswer", "chosenoption", "chosenanswer", "bestanswer", "bestoption", "answerchoice",
+    "answerletter", "selected", "chosen", "option", "choice", "letter", "selection",
     "correct", "final", "cweid", "cwe", "cveid", "weakness", "weaknessid", "vector", "cvssvector", "vectorstring",
     "cvssv3vector", "cvssv31vector", "cvss", "techniqueids", "techniques", "mitretechniques", "attacktechniques",
     "mainttechniques", "ids", "techniqueid", "technique", "verdict", "judgement", "judgment", "classification", "label",
     "result", "response", "output", "antwort", "respuesta", "réponse", "reponse", "答案", "id",
+    "choices", "options",
 )  # fmt: skip
 
 _DASHES = "\u2010\u2011\u2012\u2013\u2212\ufe58\ufe63\uff0d\u02d7\u2043\u2796\u2e17\u2e1a\u30a0"
 _LONG_DASHES = "\u2014\u2015\u2e3a\u2e3b"
 _ARROWS = "\u2190\u2192\u21d2\u21d0\u21d4\u27a1\u279c\u2794\u27f6\u27f9\u25b6\u25ba\U0001f449\U0001f448\u21a6"
-_CHECKED, _CROSSED = "\u2705\u2713\u2714\u2611\U0001f5f8", "\u274c\u2717\u2718\u274e\u2716"
+_CHECKED, _CROSSED = "\u2705\u2713\u2714\u2611\U0001f5f8", "\u274c\u2717\u2718\u274e\u2716\u2610\u2b1c"
 _TABLE: dict[int, str] = {
     **{ord(char): "-" for char in _DASHES},
     **{ord(char): " - " for char in _LONG_DASHES},
@@ -79,11 +82,15 @@ _SPECIAL = re.compile(r"<\|[\w\u2581 .-]{1,40}\|>")
 _NEW_QUESTION = re.compile(
     r"^[ \t>#*_]{0,8}(?:(?:next |new )?question|frage|pregunta|domanda|pergunta|question|问题|题目|q|human|"
     r"(?:###? ?)instruction|(?:###? ?)input)\s?(?:no\.? ?)?\d{0,4}\s?[*_]{0,3}\s?:|"
-    r"^#{1,6} ?(?:(?:next |new )?question|frage|pregunta|问题)\b[^\n]{0,40}$",
+    r"^#{1,6} ?(?:(?:next |new )?question|frage|pregunta|问题)\b[^\n]{0,40}$|"
+    r"^[ \t>#*_]{0,8}(?:cve|case) description\s?[*_]{0,3}\s?:",
     re.I | re.M,
 )
+# "User:" and, further on, "Assistant:" at the beginning of a line: a made-up dialogue.
+_USER = re.compile(r"^[ \t>#*_]{0,8}(?:user|student|customer)\s?[*_]{0,3}\s?:", re.I | re.M)
+_ASSISTANT = re.compile(r"^[ \t>#*_]{0,8}(?:assistant|ai|bot|model)\s?[*_]{0,3}\s?:", re.I | re.M)
 # "\boxed{", "\fbox{", "<|begin_of_box|>".
-_BOXED = re.compile(r"\\(?:boxed|fbox|framebox)\s?\{|<\|begin_of_box\|>")
+_BOXED = re.compile(r"\\(?:boxed|fbox|framebox|box|answer)\s?(?:\{|(?=[A-Z]\b))|<\|begin_of_box\|>")
 # "<answer>", "<final_answer>".
 _ANSWER_TAG = re.compile(r"<(?:final_?)?(?:answer|choice|option|result|response|verdict)>", re.I)
 # "\text{", "\mathbf{", "\textbf ", "\displaystyle"; "\quad", "\,", "\(", "\]".
@@ -120,6 +127,8 @@ _BREAKS = re.compile(r" ?\n[ \n]*")
 _LONG_RUN = re.compile(r"([^\w\s])\1{3,}")
 _OBJECT = re.compile(r"\{")
 _NO_KEY = re.compile(r"[\s_-]+")
+# "1", "q1", "question 1": the only key of an object that answers one question.
+_NUMBERED = re.compile(r"(?:q|question|answer)?\d{1,4}")
 
 
 def plain_text(text: str) -> str:
@@ -185,7 +194,11 @@ def own_turn(text: str) -> str:
     text = text[start:]
     for question in _NEW_QUESTION.finditer(text):
         if text[: question.start()].strip():
-            return text[: question.start()]
+            text = text[: question.start()]
+            break
+    user = _USER.search(text)
+    if user and text[: user.start()].strip() and _ASSISTANT.search(text, user.end()):
+        return text[: user.start()]
     return text
 
 
@@ -213,6 +226,8 @@ def _answer_of_object(place: re.Match[str]) -> tuple[int, str] | None:
 
 def _field(value: Mapping[str, Any]) -> str | None:
     by_name = {_NO_KEY.sub("", name).casefold(): held for name, held in value.items()}
+    if len(by_name) == 1 and _NUMBERED.fullmatch(next(iter(by_name))):
+        return _spelled(next(iter(by_name.values())))
     for name in ANSWER_FIELDS:
         held = by_name.get(name)
         if isinstance(held, dict):
@@ -241,7 +256,7 @@ def _without_markup(text: str) -> str:
     if "\\" in text:
         text = _LATEX_BLANK.sub(" ", _LATEX.sub("", text))
         text = _ESCAPED.sub(r"\1", _FORMULA.sub("", _SPELLED_BREAK.sub("\n", text)))
-    text = _FENCE.sub("", text.replace("$", ""))
+    text = spelled_tables(_FENCE.sub("", text.replace("$", "")))
     text = _TAG.sub("", _BREAK_TAG.sub("\n", text))
     return _EMPHASIS.sub("", _LINE_START.sub("", text)).replace("_", " ")
 

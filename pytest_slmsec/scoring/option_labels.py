@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 
 from pytest_slmsec.scoring import answer_words as words
-from pytest_slmsec.scoring.answer_statements import DENIED, NONE_OF, is_denied_from
+from pytest_slmsec.scoring.answer_statements import DENIED, NONE_OF, denied_before, is_denied_from
 from pytest_slmsec.scoring.answer_words import W
-from pytest_slmsec.scoring.option_lists import NAMED_OPTIONS, OPTION_LIST, OR_OPTION, Letters, letters_in
+from pytest_slmsec.scoring.graded_options import grade
+from pytest_slmsec.scoring.option_lists import NAMED_OPTIONS, OPTION_LIST, OR_OPTION, Letters, letters_in, whole_list
 
 _REASON = re.compile(words.REASON, re.I)
 # "B)", "Option C.", "d - ": the label of an option at the beginning of a line.
 _LABEL = re.compile(
     r"(?:(?:\(correct\)|->)\s)?(?P<named>(?i:option|choice|opción|antwort)\s|选项\s?)?[\"'(\[]{0,2}"
-    r"(?P<letter>[A-Ha-h])(?:(?P<bracket>[)\]]{1,2}|[\"'])|(?=\s?[.:,](?![\\/A-Za-z0-9]))|(?=\s-\s)|(?=\s->))"
+    r"(?P<letter>[A-Ha-h])(?:(?P<bracket>[)\]]{1,2}|[\"'](?![a-z]))|(?=\s?[.:,](?![\\/A-Za-z0-9]))|(?=\s-\s)|(?=\s->))"
     r"(?![\\/])"
 )
 # "Lateral Movement (B)." at the end of a line.
@@ -24,6 +25,8 @@ LINES_READ = 200
 # "A is", "(B) this" at the beginning of a line.
 _LINE_LETTER = re.compile(rf"^[\"'(\[]{{0,2}}([A-H])(?![{W}])", re.M)
 _JOINT = re.compile(words.AND, re.I)
+# "A: I am not sure", "A: What?": a turn of a dialogue.
+_SPEAKS = re.compile(r"A:\s(?:(?:I|We|You|It|The)\b|[^\n]{1,200}\?$)")
 
 
 def opening_label(lines: list[str]) -> Letters | None:
@@ -35,8 +38,12 @@ def opening_label(lines: list[str]) -> Letters | None:
     label = _label(first)
     if label is None or len(lines) == 1 or first.endswith((".", "?", "!")) or DENIED.search(first):
         return None
-    if not label["named"] and _line_labels(lines[1:]) - {label["letter"].upper()}:
-        return None  # the options, repeated
+    others = _line_labels(lines[1:]) - {label["letter"].upper()}
+    graded = grade(first) if others else None
+    if graded is not None and not graded[1]:
+        return None  # "A) wrong", "B) correct"
+    if not label["named"] and others and min(others) > label["letter"].upper():
+        return None  # the options, repeated in their order
     return frozenset(label["letter"].upper())
 
 
@@ -44,7 +51,19 @@ def _label(line: str) -> re.Match[str] | None:
     label = _LABEL.match(line)
     if label is None or (label["letter"].islower() and not label["bracket"] and line.startswith(",", label.end())):
         return None
+    rest = whole_list(line[label.end("letter") :])
+    if not label["named"] and _next_label(line, label):
+        return None  # "A) Audit B) Backup": the options, repeated
+    if _SPEAKS.match(line, label.start("letter")) or rest not in (None, frozenset(label["letter"].upper())):
+        return None  # "A: I am not sure", "A. B"
     return None if OR_OPTION.match(line, label.end()) or _joined(line, label.end()) else label
+
+
+def _next_label(line: str, label: re.Match[str]) -> bool:
+    """Whether the label of the next option stands further on in the line, and is not denied there."""
+    following = chr(ord(label["letter"].upper()) + 1)
+    found = re.compile(rf"[\s,;(|\"']{following}[\"']?\s?[):.]").search(line, label.end(), label.end() + LINE_END_CHARS)
+    return found is not None and not is_denied_from(line, found.end())
 
 
 def _joined(text: str, place: int) -> bool:
@@ -56,6 +75,8 @@ def only_option(plain: str, lines: list[str]) -> Letters | None:
     """The label at the start, if every other option is denied; else the only option named at all."""
     label = _label(lines[0])
     named = [(letters_in(match[1]), match.end()) for match in NAMED_OPTIONS.finditer(plain)]
+    if any(denied_before(plain, match.start()) for match in NAMED_OPTIONS.finditer(plain)):
+        return None
     if label:
         letter = frozenset(label["letter"].upper())
         rivals = [end for letters, end in named if letters and letters != letter]
@@ -90,7 +111,7 @@ def last_brackets(lines: list[str]) -> Letters | None:
 
 def labels_of_lines(lines: list[str]) -> Letters | None:
     """The labels, if every line begins with another one and the lines do not just repeat all options."""
-    labels = [_LABEL.match(line) for line in lines[: LINES_READ + 1]]
+    labels = [_label(line) for line in lines[: LINES_READ + 1]]
     found = [label["letter"] if label and label["letter"].isupper() else "" for label in labels]
     if "" in found or len(set(found)) < len(found):
         return None
@@ -99,7 +120,9 @@ def labels_of_lines(lines: list[str]) -> Letters | None:
 
 
 def names_others(plain: str, letter: Letters) -> bool:
-    """Whether an option besides the one read is named, as "Option A", "选项A" or at the beginning of a line."""
-    named = {letters for match in NAMED_OPTIONS.finditer(plain) for letters in [letters_in(match[1])] if letters}
-    at_start = {frozenset(match[1]) for match in _LINE_LETTER.finditer(plain)}
+    """Whether an option besides the one read is named and not denied, as "Option A", "选项A" or at the beginning of a
+    line."""
+    named = {letters for match in NAMED_OPTIONS.finditer(plain) if not is_denied_from(plain, match.end())
+             for letters in [letters_in(match[1])] if letters}  # fmt: skip
+    at_start = {frozenset(match[1]) for match in _LINE_LETTER.finditer(plain) if not is_denied_from(plain, match.end())}
     return bool((named | at_start) - {letter})

@@ -25,19 +25,23 @@ OPTION_LIST = re.compile(rf"{_FIRST}(?:(?i:{words.AND}){_RUN}){{0,7}}")
 _SPACED_LIST = re.compile(rf"{_FIRST}(?:(?:(?i:{words.AND})|\s){_RUN}){{0,7}}")
 # "Option B.", "(b)", "选项 A, C" and nothing else.
 _ALONE = re.compile(
-    rf"[\s.:;\"'(\[<>=-]{{0,4}}(?:(?i:options?|choices?|letter|antwort|opción|choix)\s|选项\s?)?"
-    rf"({_RUN}(?:(?:(?i:{words.AND})|\s{{1,2}}){_RUN}){{0,7}})[\s.,:;!\"')\]>=-]{{0,6}}(?:\((?:correct)\))?\s?"
+    rf"[\s.:;\"'(\[<>=|-]{{0,4}}(?:(?i:options?|choices?|letter|antwort|opción|choix|letra|alternativa|lettre|вариант)\s|"
+    r"(?:选项|選択肢)\s?)?"
+    rf"({_RUN}(?:(?:(?i:{words.AND})|\s{{1,2}}){_RUN}){{0,7}})[\s.,:;!\"')\]>=|-]{{0,6}}(?:です|입니다)?\.?\s?(?:\((?:correct)\))?\s?"
 )
 _FILLER = re.compile(rf"(?:{words.FILLER}){{0,12}}+", re.I)
 DENIED_NEXT = re.compile(rf"[^.\n]{{0,3}}(?:{words.DENIED})", re.I)
 OR_OPTION = re.compile(words.OR, re.I)
 # Behind a bare letter A: a verb, a sign or the end, so that it is not the article of "A Trojan horse".
 _NO_ARTICLE = re.compile(
-    r"\s?(?:$|\n|[^\s\w]|[\u3000-\u9fff])|\s(?:is|was|as|because|since|due|which|would|will|seems|corresponds|refers|fits|"
+    r"\s?(?:$|\n|[^\s\w]|[\u3000-\u9fff\uac00-\ud7a3])|\s(?:is|was|as|wählen|nehmen|because|since|due|which|would|will|seems|corresponds|refers|fits|"
     r"matches|describes|and|or|not|over|rather|ist|weil|und|es|porque|est|car|et)\b"
 )
-# "Option A", "choice C", "选项B".
-NAMED_OPTIONS = re.compile(rf"(?:\b(?i:options?|choices?|both)\s|选项\s?)({OPTION_LIST.pattern})")
+# "Option A", "choice C", "Antwort B", "选项B"; not "the option a user has".
+NAMED_OPTIONS = re.compile(
+    r"(?:\b(?i:options?|choices?|both|antwort(?:en)?|opci[oó]n(?:es)?|respuestas?|alternativa|réponses?|opção|resposta|"
+    rf"opzione|risposta|вариант|ответ)\s|(?:选项|選択肢)\s?)(?!a\s[a-z])({OPTION_LIST.pattern})"
+)
 
 
 def whole_list(line: str) -> Letters | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from pytest_slmsec.scoring.answer_statements import conclusion, statements, verdicts
+from pytest_slmsec.scoring.answer_statements import conclusion, remaining, statements, verdicts
+from pytest_slmsec.scoring.graded_options import graded_options
 from pytest_slmsec.scoring.normalise import plain_text
 from pytest_slmsec.scoring.option_labels import (
     labels_of_lines,
@@ -18,14 +19,15 @@ from pytest_slmsec.scoring.option_lists import Letters, whole_list
 
 # "A: B" is short for "Answer: B", if nothing else follows on its line.
 _A_COLON = re.compile(r"^A\s?:\s?(?=[\"'(\[]?[A-Ha-h][)\]\"'.]{0,2}(?:\s|$))", re.M)
-# "1. B": the only point of a list.
-_NUMBER = re.compile(r"^\d{1,2}[.)]\s")
+# "1. B", "Q1: B": the only point of a list.
+_NUMBER = re.compile(r"^(?:(?:q|question|answer)\s?\d{1,3}\s?[.:)]|\d{1,2}[.)])\s", re.I)
 
 
 def stated_letters(text: str) -> Letters | None:
     """The letters A to H that an answer with several possible options commits to, or None. Strongest reading first:
 
-    1. the whole answer, or its last line, is nothing but letters: "A, C", "(b)", "ACD";
+    1. the whole answer, or its last line, is nothing but letters: "A, C", "(b)", "ACD"; or its lines grade the options
+       ("A) wrong", "B) correct");
     2. a statement about the answer; the last one counts: "The correct answers are A and C.", "Antwort: B, D";
     3. the first line is nothing but letters and an explanation follows;
     4. a verdict on named options: "Options A and D are correct";
@@ -39,7 +41,8 @@ def stated_letters(text: str) -> Letters | None:
     if not lines:
         return None
     found = (
-        whole_list(plain) or whole_list(lines[-1]) or _last(statements(plain, several=True)) or whole_list(lines[0])
+        whole_list(plain) or whole_list(lines[-1]) or graded_options(lines)
+        or _last(statements(plain, several=True)) or whole_list(lines[0])
         or _last(verdicts(plain, several=True)) or labels_of_lines(lines)
     )  # fmt: skip
     if found:
@@ -52,11 +55,11 @@ def stated_letter(text: str, options: str = "ABCD") -> str | None:
     """The one letter that an answer commits to, or None. Strongest reading first; within one reading the last statement
     counts, since a writer who corrects himself does so later:
 
-    1. the whole answer, or its last line, is nothing but a letter;
+    1. the whole answer, or its last line, is nothing but a letter; or its lines grade the options ("A) wrong");
     2. a statement about the answer: "The correct answer is B)", "Answer: (c)", "A: B", "答案是B";
     3. an answer line at the start: "B" or "Option A) Audit" with an explanation below it, or "B, because ...";
     4. a verdict on an option: "Option D is the best option";
-    5. a conclusion: "... so B.";
+    5. a conclusion: "... so B."; or the letter that remains: "A is wrong; B";
     6. the label at the start, or the only option named at all: "B) Execution Prevention", "Option A is it.";
     7. the letter in brackets at the end: "Lateral Movement (B)".
 
@@ -80,7 +83,7 @@ def _prepared(text: str) -> tuple[str, list[str]]:
 
 
 def _single(plain: str, lines: list[str]) -> Letters | None:
-    whole = whole_list(plain) or whole_list(lines[-1])
+    whole = whole_list(plain) or whole_list(lines[-1]) or graded_options(lines)
     if whole:
         return whole
     for found in (
@@ -89,6 +92,7 @@ def _single(plain: str, lines: list[str]) -> Letters | None:
         opening_label(lines),
         _last(verdicts(plain, several=False)),
         conclusion(plain),
+        remaining(plain),
         only_option(plain, lines),
         last_brackets(lines),
     ):

@@ -47,6 +47,45 @@ FORMS = (
     '{V}/E:P',
     'CVSS:3.1/{V} (8.8)',
     'Base score 8.8, vector string: {V}',
+    'CVSS:3.0/{V}',
+    'CVSSv3.1: {V}',
+    'CVSS v3.1 Base Score 6.1 ({V})',
+    'CVSS v3.1 Base Score: 6.1 (Medium)\nVector: {V}',
+    'CVSS 3.1 {V}',
+    '`CVSS:3.1/{V}`',
+    '**{V}**',
+    '({V})',
+    '[{V}]',
+    '{V}.',
+    '"{V}"',
+    '{{"cvss_vector": "{V}", "score": 6.1}}',
+    '{{"vectorString": "CVSS:3.1/{V}", "baseScore": 6.1}}',
+    '\\boxed{{\\text{{CVSS:3.1/{V}}}}}',
+    '$\\text{{{V}}}$',
+    '\\boxed{{\\texttt{{{V}}}}}',
+    'CVSS:3.1/{V}\n\nBase Score: 6.1',
+    '{V} (6.1)',
+    '{V} = 6.1',
+    '{V} 6.1 MEDIUM',
+    '<answer>CVSS:3.1/{V}</answer>',
+    'Final answer: CVSS:3.1/{V}',
+    'The vector is CVSS:3.1/{V}, which gives 6.1.',
+    'CVSS:3.1/{V}/E:P/RL:O/RC:C',
+    'CVSS:3.1/{V}/E:X/RL:X/RC:X/CR:X/IR:X/AR:X/MAV:X/MAC:X/MPR:X/MUI:X/MS:X/MC:X/MI:X/MA:X',
+    'CVSS:3.1\\/{V}',
+    'https://www.first.org/cvss/calculator/3.1#CVSS:3.1/{V}',
+    'https://nvd.nist.gov/vuln-metrics/cvss/v3-calculator?vector={V}&version=3.1',
+    '[CVSS:3.1/{V}](https://www.first.org/cvss/calculator/3.1#CVSS:3.1/{V})',
+    '{{"cvss": {{"version": "3.1", "vectorString": "CVSS:3.1/{V}"}}}}',
+    '{V}\n\nIf no click were needed it would be {H}.',
+    'Not {H} but {V}',
+    '{V}\n\nQuestion: x\nAV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H',
+    'The base vector string is: {V} rather than {H}',
+    '{V}/',
+    '/{V}',
+    'CVSS:3.1/{V} (Base Score: 6.1)',
+    'Angriffsvektor: x\n{V}',
+    '**CVSS Vector:**\n\n```\nCVSS:3.1/{V}\n```\n\nThe CVSS 2.0 vector would be AV:N/AC:M/Au:N/C:N/I:P/A:N',
 )  # fmt: skip
 WORDS = {
     "N": "None", "L": "Low", "H": "High", "P": "Physical", "A": "Adjacent Network", "R": "Required", "U": "Unchanged",
@@ -64,6 +103,40 @@ def test_every_form(form):
     assert strict_vector(form.format(V=STATED, H=OTHER)) == STATED
 
 
+CHANGED = "AV:N/AC:L/PR:N/UI:R/S:C/C:L/I:L/A:N"
+NAMES = ("Attack Vector (AV)", "Attack Complexity (AC)", "Privileges Required (PR)", "User Interaction (UI)",
+         "Scope (S)", "Confidentiality (C)", "Integrity (I)", "Availability (A)")  # fmt: skip
+VALUES = ("Network", "Low", "None", "Required", "Changed", "Low", "Low", "None")
+
+
+@pytest.mark.parametrize(
+    "line", ["- {}: {}", "**{}**: {}", "{}: {} - as described", "| {} | {} |", "| {} | {} | as described |", "{} = {};"]
+)
+def test_a_metric_a_line(line):
+    text = "\n".join(line.format(name, value) for name, value in zip(NAMES, VALUES, strict=True))
+    assert strict_vector(text) == CHANGED
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        CHANGED.replace("/", "/\n"),
+        CHANGED.replace("/", "\n/"),
+        CHANGED.replace("/", " | "),
+        CHANGED.replace(":", "-"),
+        CHANGED.replace("/", "\u2044"),
+        CHANGED.replace("/", "\u200b/"),
+        "**AV:N** (remote), **AC:L** (easy), **PR:N**, **UI:R** (a click), **S:C**, **C:L**, **I:L** and **A:N** "
+        "(none)",
+        '{"attackVector": "NETWORK", "attackComplexity": "LOW", "privilegesRequired": "NONE", "userInteraction": '
+        '"REQUIRED",'
+        ' "scope": "CHANGED", "confidentialityImpact": "LOW", "integrityImpact": "LOW", "availabilityImpact": "NONE"}',
+    ],
+)
+def test_other_ways_to_write_the_metrics(text):
+    assert strict_vector(text) == CHANGED
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -71,6 +144,9 @@ def test_every_form(form):
         "AV:N/AC:L/Au:N/C:P/I:P/A:P",
         "AV:[N/A/L/P]/AC:[L/H]/PR:[N/L/H]",
         "Attack Vector: Network, Scope: Unchanged",
+        "AV:X/AC:L/PR:N/UI:R/S:C/C:L/I:L/A:N",
+        "AV:N/AC:L/PR:N/PR:L/UI:R/S:C/C:L/I:L/A:N",
+        "AV:N|A|L|P/AC:L|H/PR:N|L|H/UI:N|R/S:U|C/C:N|L|H/I:N|L|H/A:N|L|H",
     ],
 )
 def test_other_versions_and_parts_are_no_vector(text):

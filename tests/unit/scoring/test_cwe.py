@@ -67,7 +67,7 @@ def test_an_unparsed_answer_is_wrong():
         ("CWE-79: Cross-site Scripting\nIt is a form of injection and maps to CWE-20 as well.", "CWE-79"),
         # A statement before a mention, the last mention else.
         ("Seen with CWE-20; the weakness is CWE-79. Also CWE-22 here", "CWE-79"),
-        ("See CWE-20, CWE-79 here", "CWE-79"),
+        ("See CWE-20 here, and there CWE-79", "CWE-79"),
     ],
 )
 def test_the_strongest_reading_counts(text, cwe):

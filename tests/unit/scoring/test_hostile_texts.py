@@ -2,9 +2,13 @@
 
 A reader that takes quadratic time needs four times as long for twice the text; one that is linear twice. The ratio of
 one machine in one moment is compared, not a time.
+
+Strict readers look at `LONGEST_READ` characters of a longer text, so they are compared below that length, and read a
+megabyte of the few texts that differ in kind. Official readers, and what comes before that cut, read a megabyte of all.
 """
 
 import gc
+import re
 import time
 from functools import partial
 
@@ -33,7 +37,7 @@ from pytest_slmsec.scoring.letter_set import score_letter_set, score_opseval, sc
 from pytest_slmsec.scoring.letters import score_letter
 from pytest_slmsec.scoring.log_template import score_template
 from pytest_slmsec.scoring.named_class import score_class
-from pytest_slmsec.scoring.normalise import plain_text
+from pytest_slmsec.scoring.normalise import LONGEST_READ, plain_text
 from pytest_slmsec.scoring.refusal import score_false_refusal
 from pytest_slmsec.scoring.single_letter import score_choice
 from pytest_slmsec.scoring.soc_fields import score_alert
@@ -42,9 +46,10 @@ from pytest_slmsec.scoring.stated_name import stated_name
 from pytest_slmsec.scoring.tariff_code import score_code
 from pytest_slmsec.scoring.threat_actor import score_actor
 
-HALF, WHOLE = 500_000, 1_000_000
+MEGABYTE = 1_000_000
+BELOW_THE_CUT = 10_000
 RATIO = 3.3
-AT_ONCE_S = 0.25
+AT_ONCE_S = {MEGABYTE: 0.25, BELOW_THE_CUT: 0.06}
 """A reading that takes less than this is fast enough, and too short for a ratio."""
 REPEATED = (
     "\n", " \n", "\r\n", "(", "[", "{", '{"a":', '"', "0", "7", "A", "A) ", "answer ", "the answer is ",
@@ -53,8 +58,10 @@ REPEATED = (
     "\u7b54\u6848", "CWE-",
     "CWE-79 ", "AV:N/", "AV: ", "T1059\n", "T1059, ", "not benign ", "I cannot ", "ANSWER", "ANSWER\n", "threat actor ",
     "APT",
-    "1, ", "\ud800", "M1038 ", "abnormal ", "Severity: ", "```x\n", "0901.21",
+    "1, ", "\ud800", "<think>", "| A |\n|---|\n", "not a but ", "M1038 ", "abnormal ", "Severity: ", "```x\n", "0901.21",
 )  # fmt: skip
+DIFFERENT = ("\n", "{", "\u0301\u0316", "A) ", "CWE-79 ")
+"""Texts that differ in kind: line breaks, objects, combining characters, labels, names."""
 ITEM = Item("i", "?", "A", meta={
     "known": ["wizard spider", "apt29"],
     "classes": ["normal", "abnormal"],
@@ -80,12 +87,27 @@ def read(mode, text):
     return read_answer(text, mode)
 
 
-READERS = {
-    **{f"{scorer.__name__}-{mode.value}": partial(scored, scorer, mode) for scorer in SCORERS for mode in Mode},
-    **{f"{function.__name__}": function for function in (plain_text, layer1_digit, said, stated_verdict)},
-    **{f"read_answer-{mode.value}": partial(read, mode) for mode in Mode},
+SAME_READING = (score_seceval, score_opseval, score_marked_letter, score_athena_letter, score_athena_cwe,
+                score_athena_technique, score_athena_vector, score_athena_actor)  # fmt: skip
+"""Scorers whose strict mode only calls the reading of another one of `SCORERS`."""
+SAME_IN_BOTH_MODES = (score_letter_set, score_class, score_alert)
+
+
+CUT = {
+    **{f"{scorer.__name__}-strict": partial(scored, scorer, Mode.STRICT) for scorer in SCORERS},
+    **{function.__name__: function for function in (layer1_digit, stated_verdict)},
+    "read_answer-strict": partial(read, Mode.STRICT),
     "strict_number": strict_number,
     "stated_name": partial(stated_name, names=("none", "A"), mode=Mode.STRICT),
+}
+WHOLE = {
+    **{
+        f"{scorer.__name__}-official": partial(scored, scorer, Mode.OFFICIAL)
+        for scorer in SCORERS
+        if scorer not in SAME_IN_BOTH_MODES
+    },
+    **{function.__name__: function for function in (plain_text, said)},
+    "read_answer-official": partial(read, Mode.OFFICIAL),
 }
 
 
@@ -102,12 +124,29 @@ def seconds(reader, piece, chars):
         gc.enable()
 
 
-@pytest.mark.parametrize("name", READERS)
-def test_a_megabyte_of_anything_takes_twice_as_long_as_half_of_it(name):
+def too_slow(reader, pieces, chars):
+    """The pieces of which twice the text takes more than twice as long, with the times of all of it and of half."""
     slow = {}
-    for piece in REPEATED:
-        whole = seconds(READERS[name], piece, WHOLE)
-        if whole > AT_ONCE_S:
-            half = min(seconds(READERS[name], piece, HALF) for _ in range(2))
-            slow[piece] = (min(whole, seconds(READERS[name], piece, WHOLE)), half)
-    assert {piece: times for piece, times in slow.items() if times[0] > RATIO * times[1]} == {}
+    for piece in pieces:
+        whole = seconds(reader, piece, chars)
+        if whole > AT_ONCE_S[chars]:
+            half = min(seconds(reader, piece, chars // 2) for _ in range(2))
+            slow[piece] = (min(whole, seconds(reader, piece, chars)), half)
+    return {piece: times for piece, times in slow.items() if times[0] > RATIO * times[1]}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_megabyte_of_anything_takes_twice_as_long_as_half_of_it(name):
+    assert too_slow(WHOLE[name], REPEATED, MEGABYTE) == {}
+
+
+@pytest.mark.parametrize("name", CUT)
+def test_a_strict_reader_takes_twice_as_long_for_twice_the_text(name):
+    assert BELOW_THE_CUT < LONGEST_READ
+    if name not in {f"{scorer.__name__}-strict" for scorer in SAME_READING}:
+        assert too_slow(CUT[name], REPEATED, BELOW_THE_CUT) == {}
+    assert too_slow(CUT[name], DIFFERENT, MEGABYTE) == {}
+
+
+def test_a_reader_that_takes_quadratic_time_is_noticed():
+    assert too_slow(re.compile(r"\n*x").findall, ["\n"], BELOW_THE_CUT).keys() == {"\n"}
