@@ -27,6 +27,11 @@ KNOWN_TAGS = (
     Tag("<reasoning>", "</reasoning>"),  # Reka
     Tag("<reflection>", "</reflection>"),
     Tag("<scratchpad>", "</scratchpad>"),
+    Tag("<thoughts>", "</thoughts>"),
+    Tag("<internal_thoughts>", "</internal_thoughts>"),
+    Tag("<inner_monologue>", "</inner_monologue>"),
+    Tag("<antThinking>", "</antThinking>"),
+    Tag("<longcat_think>", "</longcat_think>"),  # LongCat-Flash-Thinking
     Tag("[THINK]", "[/THINK]"),  # Magistral
     Tag("<|thinking|>", "<|/thinking|>"),
     Tag("<|think|>", "<|/think|>"),
@@ -34,6 +39,7 @@ KNOWN_TAGS = (
     Tag("<|START_THINKING|>", "<|END_THINKING|>"),  # Command A Reasoning
     Tag("<|inner_prefix|>", "<|inner_suffix|>"),  # Apertus
     Tag("<|channel>thought", "<channel|>"),  # Gemma 4
+    Tag("<unused94>thought", "<unused95>"),  # MedGemma
     Tag("\u25c1think\u25b7", "\u25c1/think\u25b7"),  # Kimi-VL
 )
 OTHER_CLOSINGS = {
@@ -53,6 +59,9 @@ NAMED_TAG = re.compile(
     r"\[/?(?:think|thinking|thought|reasoning)\]",
     re.IGNORECASE,
 )
+# " type="deep"" of "<think type="deep">".
+ATTRIBUTES = re.compile(r"\s[\w-]{1,30}\s?=[^<>]{0,200}(?=>$)")
+_ANY_ATTRIBUTES = r"(?:\s[\w-]{1,30}\s?=[^<>\n]{0,100})?"
 ENDS_OF = (("start", "end"), ("begin", "end"), ("open", "close"), ("prefix", "suffix"))
 
 
@@ -88,17 +97,19 @@ def tag_vocabulary(more: tuple[Tag, ...]) -> TagVocabulary:
 
 
 def tag_key(tag: str) -> str:
-    """A tag without differences in case and blanks."""
-    return "".join(tag.split()).lower()
+    """A tag without differences in case and blanks, and without attributes."""
+    return "".join(ATTRIBUTES.sub("", tag).split()).lower()
 
 
 def _loose(tag: str) -> str:
-    """A pattern of a tag in which blanks may stand behind its first and before its last mark."""
+    """A pattern of a tag in which blanks may stand behind its first and before its last mark, and attributes behind the
+    name of an opening tag as in XML."""
     found = re.fullmatch(r"(\W+)(.*?)(\W+)", tag, re.DOTALL)
     if found is None:
         return re.escape(tag)
     head, middle, tail = map(re.escape, found.groups())
-    return rf"{head}[ \t]{{0,3}}{middle}[ \t]{{0,3}}{tail}"
+    attributes = _ANY_ATTRIBUTES if (found[1], found[3]) == ("<", ">") else ""
+    return rf"{head}[ \t]{{0,3}}{middle}{attributes}[ \t]{{0,3}}{tail}"
 
 
 def between_quotes(text: str, start: int, end: int) -> bool:

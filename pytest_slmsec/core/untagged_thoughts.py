@@ -41,8 +41,8 @@ BARE_FINAL = "assistantfinal"
 # "finalB".
 BARE_ANSWER = re.compile(r"final(?=[A-Z][^a-z]|[A-Z]$)")
 # Granite 3.2: "Here is my thought process: ... Here is my response: B".
-GRANITE_THOUGHT = re.compile(r"\s*Here(?: is|'s) my thought process:")
-GRANITE_ANSWER = re.compile(r"Here(?: is|'s) my response:")
+GRANITE_THOUGHT = re.compile(r"\s*(?:\*\*|#{1,4} )?Here(?: is|'s) my thought process:(?:\*\*)?")
+GRANITE_ANSWER = re.compile(r"(?:\*\*|#{1,4} )?Here(?: is|'s) my response:(?:\*\*)?")
 
 
 def separate_untagged(text: str, opened: bool) -> Separated | None:

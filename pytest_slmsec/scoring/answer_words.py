@@ -128,7 +128,7 @@ HEDGED = r"[\"')\]]{0,2}\s?(?:\?|,?\s(?:only )?(?:if|unless|provided that|wenn|f
 # Before the verb of "la respuesta no es B", "a resposta não é B".
 DENIED_LINK = (
     r"\b(?:not|no|não|non|nicht|never|cannot|не|(?:n'est|est) pas)\s(?:(?:es|é|è)\s)?(?:(?:the|die|der|la|"
-    "le|a)\s)?$|不$"
+    r"le|a)\s)?$|不$"
 )
 # "If it were signed, ...": what is said is not meant here.
 CONDITIONAL = r"\b(?:if|unless|had|were it|suppose|assuming|wenn|falls|si|se)\b|如果|若"

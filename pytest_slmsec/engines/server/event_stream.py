@@ -17,6 +17,7 @@ EVENTS, LINES = "text/event-stream", "application/x-ndjson"
 LINE_END = re.compile(rb"\r\n|\n|\r")
 """No other character ends a line here; `bytes.splitlines` knows the same ones, but loses whether the last one ended."""
 FIELD, END = b"data:", b"[DONE]"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 THOUGHT_FIELDS = ("reasoning_content", "reasoning", "thinking")
 """Where servers put the model's reasoning: vLLM, SGLang, llama.cpp and DeepSeek; newer vLLM, OpenRouter and Groq; and
 Ollama and some proxies of it."""
@@ -66,7 +67,7 @@ def _has_text(line: bytes) -> bool:
 
 def is_stream(media_type: str, content: bytes) -> bool:
     """Whether a response is a stream; some servers do not say so in its media type."""
-    return media_type.startswith((EVENTS, LINES)) or content.lstrip()[: len(FIELD)] == FIELD
+    return media_type.startswith((EVENTS, LINES)) or content.removeprefix(BYTE_ORDER_MARK).lstrip().startswith(FIELD)
 
 
 def whole_answer(media_type: str, content: bytes) -> dict[str, Any]:
@@ -82,10 +83,10 @@ def _of_events(content: bytes) -> dict[str, Any]:
     value: dict[str, Any] = {}
     choice: dict[str, Any] = {"index": 0, "finish_reason": None}
     ended = False
-    for line in LINE_END.split(content):
-        if not line.startswith(FIELD):
-            continue  # a comment or another field
+    for line in LINE_END.split(content.removeprefix(BYTE_ORDER_MARK)):
         data = line.removeprefix(FIELD).strip()
+        if not line.startswith(FIELD) or not data:
+            continue  # a comment, another field, or an event without data, which keeps the connection open
         if data == END:
             ended = True
             continue
@@ -151,5 +152,7 @@ def _add(found: dict[str, Any], key: str, part: Any, joins: bool) -> None:
     before = found.get(key)
     if part is None:
         return
+    if joins and isinstance(before, list) and isinstance(part, str):
+        part = [part]  # Mistral: a thought as a list of parts, then the answer as text
     same_kind = isinstance(before, (str, list)) and type(before) is type(part)
     found[key] = before + part if joins and same_kind else part

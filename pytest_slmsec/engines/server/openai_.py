@@ -34,6 +34,7 @@ from pytest_slmsec.engines.server.dialect import (
 from pytest_slmsec.engines.server.engine import ServerEngine
 from pytest_slmsec.engines.server.errors import InvalidAnswer, KeyRefused, RequestRefused, RetriesExhausted
 from pytest_slmsec.engines.server.event_stream import THOUGHT_FIELDS
+from pytest_slmsec.engines.server.message_parts import refusal_of_parts, text_of_parts, thought_of_parts
 from pytest_slmsec.engines.server.responses import JsonAnswer
 from pytest_slmsec.engines.server.start import start
 
@@ -201,9 +202,10 @@ def _text(choice: Mapping[str, Any]) -> str:
     if not isinstance(message, dict):
         text = choice.get("text")
     else:
-        text = _joined(message.get("content"))
-        if not text and text_of(message.get("refusal")):
-            return str(message["refusal"])  # the model's answer, in a field of its own
+        text = text_of_parts(message.get("content"))
+        refused = text_of(message.get("refusal")) or refusal_of_parts(message.get("content"))
+        if not text and refused:
+            return refused  # the model's answer, in a field or part of its own
         if text is None and (_thought(choice) or ending_of(choice.get("finish_reason")) in ("stop", "length")):
             return ""  # it has only thought, or had nothing to say
     if not isinstance(text, str):
@@ -211,18 +213,13 @@ def _text(choice: Mapping[str, Any]) -> str:
     return text
 
 
-def _joined(content: Any) -> Any:
-    """Content as text: a list of parts (``[{"type": "text", "text": "A"}]``) is joined, anything else is unchanged."""
-    if not isinstance(content, list):
-        return content
-    texts = [part.get("text") if isinstance(part, dict) else part for part in content]
-    return "".join(text for text in texts if isinstance(text, str))
-
-
 def _thought(choice: Mapping[str, Any]) -> str | None:
     """The model's reasoning in a field of its own (`THOUGHT_FIELDS`); None where there is none."""
     message = choice.get("message")
     fields = message if isinstance(message, dict) else choice
+    in_parts = thought_of_parts(fields.get("content"))
+    if in_parts is not None:
+        return in_parts
     return next((found for name in THOUGHT_FIELDS if (found := text_of(fields.get(name))) is not None), None)
 
 

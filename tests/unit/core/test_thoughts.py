@@ -34,6 +34,16 @@ FINISHED = [
     (f"{HARMONY.open}At first A.<|end|><|start|>assistant{HARMONY.close}B<|return|>", "At first A.", "B"),
     ("<|channel|>commentary to=x<|message|>a<|call|><|start|>assistant<|channel|>final<|message|>B", "a", "B"),
     ("analysisAt first A.assistantfinalB", "At first A.", "B"),
+    ('<think type="deep">At first A.</think>B', "At first A.", "B"),
+    ('<thinking mode="x" id=1 >At first A.</thinking>B', "At first A.", "B"),
+    ("<unused94>thought\nAt first A.<unused95>B", "At first A.", "B"),
+    ("<longcat_think>At first A.</longcat_think>B", "At first A.", "B"),
+    ("<antThinking>At first A.</antThinking>\nB", "At first A.", "B"),
+    ("**Here is my thought process:**\nA?\n\n**Here is my response:**\nB", "A?", "B"),
+    (f"At first A.<|end|><|start|>assistant{HARMONY.close}B", "", "B"),
+    ("<|channel|>final <|constrain|>json<|message|>B", "", "B"),
+    ("analysisA?assistantcommentaryA!assistantfinalB", "A?assistantcommentaryA!", "B"),
+    ("<|START_THINKING|>A?<|END_THINKING|><|START_RESPONSE|>B<|END_RESPONSE|>", "A?", "B"),
 ]
 
 
@@ -48,6 +58,8 @@ def test_an_answer_behind_a_thought(text, thought, answer):
     [
         "<think>\nHmm, so the correct answer is A. Wait, but",
         "[THINK]The answer is A",
+        '<thinking mode="x">The answer is A',
+        "<unused94>thought\nThe answer is A",
         "B <think>or is it A?",
         "<think>a</think><think>The answer is A",
         "<think>The tag is '</think>'",
@@ -98,6 +110,21 @@ def test_tags_that_a_tokenizer_or_a_template_names():
     (own,) = named_tags([], template)
     assert separate("<cot_thinking>A?</cot_thinking>B").found is False
     assert separate("<cot_thinking>A?</cot_thinking>B", [own]).answer == "B"
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        # A closing tag belongs to the quoted tag before it, each to one, ...
+        ("Write `a <think> b` and c </think>. B", "Write `a <think> b` and c </think>. B"),
+        ("`a <think> b` `c <think> d` e </think> f </think> B", "`a <think> b` `c <think> d` e </think> f </think> B"),
+        # ... and the next one closes a thought that the prompt opened.
+        ("Write `a <think> b` and c </think>, so A? </think> B", "B"),
+        ("`a <think> b` `c <think> d` e </think> f </think> A? </think> B", "B"),
+    ],
+)
+def test_a_closing_tag_belongs_to_the_quoted_tag_before_it(text, answer):
+    assert separate(text).answer == answer
 
 
 def test_a_thought_in_a_field_of_its_own_is_kept_in_front():

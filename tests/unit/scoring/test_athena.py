@@ -67,6 +67,30 @@ def test_the_first_weakness_of_the_last_line_that_names_one():
 
 
 @pytest.mark.parametrize(
+    ("gold", "text", "official", "strict"),
+    [
+        ("CWE-79", "CWE-79", (1.0, "CWE-79"), (1.0, "CWE-79")),
+        ("CWE-79", "cwe-79", (1.0, "CWE-79"), (1.0, "CWE-79")),
+        ("CWE-79", "It is CWE 79.", (0.0, None), (1.0, "CWE-79")),
+        ("CWE-79", "CWE-79\nNot CWE-20, which is its parent.", (0.0, "CWE-20"), (1.0, "CWE-79")),
+        ("CWE-079", "CWE-79", (0.0, "CWE-79"), (1.0, "CWE-79")),
+        ("CWE-79", "CWE-20", (0.0, "CWE-20"), (0.0, "CWE-20")),
+        ("CWE-79", "", (0.0, None), (0.0, None)),
+        ("CWE-79", None, (0.0, None), (0.0, None)),
+    ],
+)
+def test_the_weakness_in_both_modes(gold, text, official, strict):
+    for mode, (value, said) in ((Mode.OFFICIAL, official), (Mode.STRICT, strict)):
+        found = athena.score_athena_cwe(Item("r", "?", gold), Output(text), mode)
+        assert (found.value, found.extracted, found.parsed, found.correct) == (
+            value,
+            said,
+            said is not None,
+            value == 1.0,
+        )
+
+
+@pytest.mark.parametrize(
     ("text", "official", "strict"),
     [
         ("Answer: M1038, M1040", {"M1038", "M1040"}, {"M1038", "M1040"}),

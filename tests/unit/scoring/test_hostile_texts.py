@@ -58,7 +58,8 @@ REPEATED = (
     "\u7b54\u6848", "CWE-",
     "CWE-79 ", "AV:N/", "AV: ", "T1059\n", "T1059, ", "not benign ", "I cannot ", "ANSWER", "ANSWER\n", "threat actor ",
     "APT",
-    "1, ", "\ud800", "<think>", "| A |\n|---|\n", "not a but ", "M1038 ", "abnormal ", "Severity: ", "```x\n", "0901.21",
+    "1, ", "\ud800", "<think>", "| A |\n|---|\n", "not a but ",
+    "M1038 ", "abnormal ", "Severity: ", "```x\n", "0901.21",
 )  # fmt: skip
 DIFFERENT = ("\n", "{", "\u0301\u0316", "A) ", "CWE-79 ")
 """Texts that differ in kind: line breaks, objects, combining characters, labels, names."""

@@ -192,3 +192,16 @@ def test_accuracy_by_topic_is_over_the_items_of_the_topic():
     )]  # fmt: skip
     result = ACCURACY.aggregate([score_letter_set(item, Output(text="A"), Mode.STRICT) for item in items], Mode.STRICT)
     assert result.extras == {"accuracy:web": 0.5, "accuracy:crypto": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("text", "letters"),
+    [
+        ("A) Audit\nB) Backup\nC) Copy", "ABC"),  # three options of more
+        ("A) Audit\nB) Backup\nC) Copy\nD) Delete", ""),  # all four, as the question lists them
+        ("A) Audit\nB) Backup\nC) Copy\nE) Erase", "ABCE"),
+        ("B) Backup\nC) Copy\nD) Delete\nE) Erase", "BCDE"),
+    ],
+)
+def test_four_options_from_a_on_repeat_the_question(text, letters):
+    assert strict_letters(text) == (frozenset(letters) or None)

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from serverasks import letters, on_items, question
 
-from pytest_slmsec.engines.server.event_stream import EVENTS, CutOff, whole_answer
+from pytest_slmsec.engines.server.event_stream import EVENTS, CutOff, is_stream, whole_answer
+from pytest_slmsec.engines.server.message_parts import text_of_parts, thought_of_parts
 
 
 def events(*pieces, end="data: [DONE]\n\n"):
@@ -85,6 +86,38 @@ def test_comments_and_blank_lines_are_no_pieces():
         "finish_reason": "stop",
         "message": {"content": "A"},
     }
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbf" + events(delta("A", finish_reason="stop")),
+        b"data:\n\ndata: \n\n" + events(delta("A", finish_reason="stop")),
+        events(delta("A", finish_reason="stop")).replace(b"\n", b"\r\n"),
+        events(delta("A", finish_reason="stop")).replace(b"\n\n", b"\n"),
+        events(delta("A", finish_reason="stop")).replace(b"data: ", b"data:"),
+        b"retry: 1000\nid: 7\n" + events(delta("A", finish_reason="stop"), end=": bye\n"),
+    ],
+)
+def test_forms_of_an_event_stream(content):
+    assert is_stream("", content) or content.startswith(b"retry")
+    assert whole_answer(EVENTS, content)["choices"][0]["message"]["content"] == "A"
+
+
+def test_parts_and_texts_are_joined_in_order():
+    """Mistral streams the thought as lists of parts and the answer as text behind it."""
+    thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "A?"}]}
+    content = events(delta([thinking]), delta([thinking]), delta("B"), delta(" it is", finish_reason="stop"))
+    found = whole_answer(EVENTS, content)["choices"][0]["message"]["content"]
+    assert found == [thinking, thinking, "B", " it is"]
+    assert (text_of_parts(found), thought_of_parts(found)) == ("B it is", "A?A?")
+
+
+@pytest.mark.parametrize(
+    "error", ["the provider broke off", {"message": "the provider broke off", "code": 502}, ["off"]]
+)
+def test_an_error_of_any_form_in_a_stream_stands_for_the_answer(error):
+    assert whole_answer(EVENTS, events(delta("Ans"), {"error": error}))["error"] == error
 
 
 def test_a_stream_without_any_end_is_cut_off():

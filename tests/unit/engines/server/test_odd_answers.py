@@ -81,11 +81,29 @@ def test_without_ending_and_counts_an_answer_of_fewer_bytes_than_tokens_allowed_
         ({"content": "", "refusal": "I can't assist with that."}, "I can't assist with that."),
         ({"content": "Answer: B", "refusal": None}, "Answer: B"),
         ({"content": None}, ""),
+        ({"content": [{"type": "output_text", "text": "Answer: B"}]}, "Answer: B"),
+        ({"content": [{"text": "Answer: B"}, {"type": "image_url", "image_url": {}}, 7, None]}, "Answer: B"),
+        ({"content": [{"type": "refusal", "refusal": "I can't assist with that."}]}, "I can't assist with that."),
+        ({"content": []}, ""),
     ],
 )
 def test_where_servers_put_the_text(serve, message, text):
     output = one(serve, in_choice({"message": message}))
     assert (output.error, output.text) == (None, text)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "thinking", "thinking": [{"type": "text", "text": "Is it "}, {"type": "text", "text": "A?"}]},
+        {"type": "thinking", "thinking": "Is it A?", "signature": "x"},
+        {"type": "reasoning", "text": "Is it A?"},
+        {"type": "reasoning", "reasoning": "Is it A?"},
+    ],
+)
+def test_a_thought_among_the_parts_is_no_answer(serve, part):
+    output = one(serve, in_choice({"message": {"content": [part, {"type": "text", "text": "Answer: B"}]}}))
+    assert (output.error, output.text, output.thought) == (None, "Answer: B", "Is it A?")
 
 
 @pytest.mark.parametrize(
