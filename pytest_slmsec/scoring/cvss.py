@@ -34,6 +34,8 @@ _PAIR = re.compile(
     rf"(?:\s?\((?:{_WORDS}|[NALPHRUC])\))?",
     re.I,
 )
+# "Network (N), Adjacent (A), Local (L)": behind a value, the other ones that the metric may have.
+_OTHER_VALUES = re.compile(rf"\s?(?:[,/|]|\bor\b)\s?(?:or\s)?(?:{_WORDS})(?![A-Za-z]|\s?[:=])", re.I)
 # " / ", ", ", "\n- ", "\", \"", " | |": what may stand between two metrics of one vector.
 _BETWEEN = re.compile(r"[\s/,;|\"'\[\](){}.*\\-]{0,12}(?:\d[.)]\s|(?:and|und|y|et)\s)?")
 # " - reachable from the internet\n2. ", " | net |\n| ", " (the attack is remote), ": metrics with explanations.
@@ -95,6 +97,9 @@ def _vectors(text: str) -> list[tuple[str, int, int]]:
     found: list[tuple[str, int, int]] = []
     run: list[re.Match[str]] = []
     for pair in _PAIR.finditer(text):
+        if _OTHER_VALUES.match(text, pair.end()):
+            run = []
+            continue
         joined = run and _joined(text, run[-1].end(), pair.start())
         run = [*run[-len(METRICS) + 1 :], pair] if joined else [pair]
         vector = _vector(run) if len(run) == len(METRICS) else None

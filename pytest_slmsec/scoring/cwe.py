@@ -76,6 +76,8 @@ _JOINED = re.compile(
 _QUESTION = re.compile(r"[\s)\]\"']{0,3}\?")
 
 
+# "CVE Description: ...": behind an answer, a base model writes the next example of the prompt.
+_NEXT_EXAMPLE = re.compile(r"^[ >#]{0,4}CVE description ?:", re.I | re.M)
 MENTIONS_READ = 100
 """Ids at the beginning and at the end of an answer that are looked at."""
 
@@ -98,6 +100,9 @@ def strict_cwe(text: str) -> str | None:
     Of ids that are joined ("CWE-20 or CWE-79") none is stated.
     """
     plain = plain_text(text)
+    following = _NEXT_EXAMPLE.search(plain)
+    if following and (_STRICT.search(plain, 0, following.start()) or _BARE.fullmatch(plain, 0, following.start())):
+        plain = plain[: following.start()].strip()
     bare = _BARE.fullmatch(plain)
     found = list(_STRICT.finditer(plain))
     if len(found) > 2 * MENTIONS_READ:

@@ -82,8 +82,7 @@ _SPECIAL = re.compile(r"<\|[\w\u2581 .-]{1,40}\|>")
 _NEW_QUESTION = re.compile(
     r"^[ \t>#*_]{0,8}(?:(?:next |new )?question|frage|pregunta|domanda|pergunta|question|问题|题目|q|human|"
     r"(?:###? ?)instruction|(?:###? ?)input)\s?(?:no\.? ?)?\d{0,4}\s?[*_]{0,3}\s?:|"
-    r"^#{1,6} ?(?:(?:next |new )?question|frage|pregunta|问题)\b[^\n]{0,40}$|"
-    r"^[ \t>#*_]{0,8}(?:cve|case) description\s?[*_]{0,3}\s?:",
+    r"^#{1,6} ?(?:(?:next |new )?question|frage|pregunta|问题)\b[^\n]{0,40}$",
     re.I | re.M,
 )
 # "User:" and, further on, "Assistant:" at the beginning of a line: a made-up dialogue.

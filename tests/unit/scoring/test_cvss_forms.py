@@ -144,6 +144,9 @@ def test_other_ways_to_write_the_metrics(text):
         "AV:N/AC:L/Au:N/C:P/I:P/A:P",
         "AV:[N/A/L/P]/AC:[L/H]/PR:[N/L/H]",
         "Attack Vector: Network, Scope: Unchanged",
+        "- AV: Network (N), Adjacent (A), Local (L)\n- AC: Low (L), High (H)\n- PR: None (N), Low (L), High (H)\n"
+        "- UI: None (N), Required (R)\n- S: Unchanged (U), Changed (C)\n- C: None, Low or High\n- I: None/Low/High\n"
+        "- A: None",
         "AV:X/AC:L/PR:N/UI:R/S:C/C:L/I:L/A:N",
         "AV:N/AC:L/PR:N/PR:L/UI:R/S:C/C:L/I:L/A:N",
         "AV:N|A|L|P/AC:L|H/PR:N|L|H/UI:N|R/S:U|C/C:N|L|H/I:N|L|H/A:N|L|H",
