@@ -91,7 +91,8 @@ def read(mode, text):
 
 
 SAME_READING = (score_seceval, score_opseval, score_marked_letter, score_athena_letter, score_athena_cwe,
-                score_athena_technique, score_athena_vector, score_athena_actor, score_choice, score_json_letters)  # fmt: skip
+                score_athena_technique, score_athena_vector, score_athena_actor, score_choice,
+                score_json_letters)  # fmt: skip
 """Scorers whose strict mode calls the reading of another one of `SCORERS`, with little work of its own."""
 SAME_IN_BOTH_MODES = (score_letter_set, score_class, score_alert)
 
