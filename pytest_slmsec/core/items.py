@@ -30,6 +30,8 @@ PAIR_JUDGE, PAIR_VERDICTS = "pair_judge", "pair_verdicts"
 """Keys of a candidate's result: who compared its answers with those of its base, and both verdicts on each item."""
 REBUILT = "rebuilt"
 """Key of `Item.meta`: the item was rebuilt from a stored run and lacks what is not stored, such as its options."""
+VARIANT = "variant"
+"""Key of `Item.meta`, and column of a stored run: of which item an item is a variant, and which one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pytest_slmsec.core.items import Item
+from pytest_slmsec.core.items import VARIANT, Item
 from pytest_slmsec.perturb.injection import injected
 from pytest_slmsec.perturb.option_order import all_options, shifted
 from pytest_slmsec.perturb.protected import Ground, ground_of
@@ -20,8 +20,6 @@ from pytest_slmsec.perturb.unicode_tricks import defang, homoglyph, zerowidth
 from pytest_slmsec.perturb.wanted import KINDS, Wanted
 from pytest_slmsec.perturb.wording import reworded
 
-VARIANT = "variant"
-"""Key of `Item.meta`: of which item it is a variant, and which one."""
 TEXT_KINDS: Mapping[str, Callable[[str, Sequence[Span], Seed], str]] = {
     "typo": typo,
     "case": case,

@@ -8,14 +8,13 @@ from typing import Any
 
 from pytest_slmsec.collection.cases import Case, Evaluation
 from pytest_slmsec.core.identity import sha256_json
-from pytest_slmsec.core.items import TRAINED_ON, Answer, Item
+from pytest_slmsec.core.items import TRAINED_ON, VARIANT, Answer, Item
 from pytest_slmsec.core.journal import StoredBatch
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.common.base import EngineInfo
 from pytest_slmsec.engines.common.settings import DEFAULT_THOUGHT_TOKENS
 from pytest_slmsec.execution.model_grading import judge_identity
 from pytest_slmsec.perturb.benchmark import PERTURBED, clean_label
-from pytest_slmsec.perturb.variants import VARIANT
 from pytest_slmsec.replay.match import Replayed
 from pytest_slmsec.tasks.baselines import ConstantAnswer
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
-from pytest_slmsec.perturb.injection import INJECTED
+from pytest_slmsec.core.items import VARIANT
 from pytest_slmsec.perturb.option_order import first_place
-from pytest_slmsec.perturb.variants import VARIANT
 from pytest_slmsec.scoring.base import Result
+from pytest_slmsec.scoring.canary import INJECTED
 from pytest_slmsec.scoring.metrics import wilson_interval
 
 Row = Mapping[str, Any]

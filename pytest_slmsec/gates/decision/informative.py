@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pytest_slmsec.core.items import VARIANT
 from pytest_slmsec.gates.decision.methods import Method, clusters_of
 from pytest_slmsec.gates.policy.config import GateConfig
 from pytest_slmsec.gates.policy.rule_check import P_CORRECT
@@ -89,7 +90,7 @@ def base_test(run: BenchmarkRun, metric: str, method: Method) -> BaseTest | None
         return None
     up, scale = bool(run.facts["higher_is_better"]), float(run.facts["scale"])
     constant = _filled(reference, run.values)
-    margin = method.config.preset.margin(method.n_total)
+    margin = method.config.preset.margin(method.n_items)
     name = f"{run.benchmark} {metric}: base against constant"
     if run.facts.get("binary", run.facts["metric"] == "accuracy"):
         right = constant == (1.0 if up else 0.0)
@@ -117,7 +118,8 @@ def uninformative(runs: Sequence[BenchmarkRun], config: GateConfig) -> list[str]
         rule = config.rule(run.benchmark, str(run.facts.get("task", run.benchmark)))
         own = P_CORRECT if run.facts["by_choice"] and run.part(P_CORRECT) is not None else str(run.facts["metric"])
         metric = own if rule.metrics is None else rule.metrics[0]
-        tested = base_test(run, metric, Method(config, run.n, clusters=clusters_of(run)))
+        method = Method(config, run.n, clusters=clusters_of(run), variants=VARIANT in run.columns)
+        tested = base_test(run, metric, method)
         if tested is not None and not tested.informative:
             found.append(f"{run.model}: {tested.sentence}")
     return found
@@ -128,7 +130,7 @@ def _against_chance(run: BenchmarkRun, method: Method) -> BaseTest | None:
     if probabilities is None or options is None:
         return None
     chance = 1 / options
-    margin = method.config.preset.margin(method.n_total)
+    margin = method.config.preset.margin(method.n_items)
     name = f"{run.benchmark} {P_CORRECT}: base against chance"
     lower = method.real(chance - probabilities, margin, 1.0, name, "points").lower
     scores = float(probabilities.mean()), float(chance.mean())

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_slmsec.core.errors import UsageError
+from pytest_slmsec.core.items import VARIANT
 from pytest_slmsec.gates.policy.config import GateConfig
 from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
 from pytest_slmsec.gates.records.comparability import Pair
@@ -30,6 +31,7 @@ from pytest_slmsec.gates.statistics.paired_binary import (
 from pytest_slmsec.gates.statistics.paired_real import real_gate
 from pytest_slmsec.gates.statistics.result import GateResult, Verdict
 from pytest_slmsec.gates.statistics.sequential_design import TWO_STAGE, SequentialDesign, design_of
+from pytest_slmsec.gates.statistics.variant_clusters import variant_ratio
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -41,18 +43,24 @@ class Method:
 
     Attributes:
         config: scope and error rates. n: items seen. design: order and looks, or None where all were judged once.
-        clusters: the cluster (article, passage) of each item, or None.
+        clusters: the cluster (article, passage) of each item, or None. variants: they hold the variants of one item.
     """
 
     config: GateConfig
     n: int
     design: SequentialDesign | None = None
     clusters: tuple[str, ...] | None = None
+    variants: bool = False
 
     @property
     def n_total(self) -> int:
         """Items of the whole benchmark, seen or not."""
         return self.n if self.design is None else self.design.n_total
+
+    @property
+    def n_items(self) -> int:
+        """Items of the whole benchmark; where they come in variants, the items that these are made of."""
+        return len({*self.clusters}) if self.variants and self.clusters is not None else self.n_total
 
     def binary(
         self, before: Flags, after: Flags, margin: float, gate: str, base_accuracy: float | None = None,
@@ -137,7 +145,8 @@ class Method:
     def _ratio(self, differences: Floats) -> float:
         if self.clusters is None or len({*self.clusters}) < 2:
             return 1.0
-        ratio = cluster_ratio(differences.tolist(), self.clusters)
+        of_clusters = variant_ratio if self.variants else cluster_ratio
+        ratio = of_clusters(differences.tolist(), self.clusters)
         return ratio if ratio > CLUSTER_RATIO_THRESHOLD else 1.0
 
     def _clustered(self, found: GateResult, ratio: float) -> GateResult:
@@ -159,7 +168,8 @@ class Method:
 def method_of(pair: Pair, config: GateConfig) -> Method:
     """How a pair of runs is judged: the design and the clusters stand in what the candidate recorded."""
     design = design_of(pair.candidate.facts, pair.candidate.name)
-    return Method(config, pair.candidate.n, design, clusters_of(pair.candidate) or clusters_of(pair.base))
+    clusters = clusters_of(pair.candidate) or clusters_of(pair.base)
+    return Method(config, pair.candidate.n, design, clusters, VARIANT in pair.candidate.columns)
 
 
 def clusters_of(run: BenchmarkRun) -> tuple[str, ...] | None:

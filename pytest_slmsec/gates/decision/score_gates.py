@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_slmsec.core.errors import CompareError
+from pytest_slmsec.core.items import VARIANT
 from pytest_slmsec.gates.decision.gain_gates import gain_gate
 from pytest_slmsec.gates.decision.group_gates import group_gate, improvements
 from pytest_slmsec.gates.decision.informative import BaseTest, base_test
@@ -16,6 +17,7 @@ from pytest_slmsec.gates.decision.judged import Judged
 from pytest_slmsec.gates.decision.methods import method_of
 from pytest_slmsec.gates.decision.pair_gates import pair_gate
 from pytest_slmsec.gates.decision.refusal_gates import refusal_gates
+from pytest_slmsec.gates.decision.variant_gates import variant_gates
 from pytest_slmsec.gates.policy.config import GateConfig, Rule
 from pytest_slmsec.gates.policy.rule_check import P_CORRECT, Scale, check_rule
 from pytest_slmsec.gates.policy.suite import Kind, Member
@@ -51,7 +53,7 @@ def score_gates(pair: Pair, config: GateConfig) -> list[Judged]:
     names = _metrics(pair, rule)
     found = [_metric_gate(pair, config, rule, name, place == 0) for place, name in enumerate(names)]
     found.append(_parse_gate(pair, config, rule))
-    found += missed_critical_gate(pair, config)
+    found += [*missed_critical_gate(pair, config), *variant_gates(pair, config)]
     collapse = _collapse_gate(pair, config) if str(base.facts["metric"]).startswith("accuracy") else None
     found += [] if collapse is None else [collapse]
     found += [*refusal_gates(pair, config), *_groups(pair, config, rule, found[0].base_test)]
@@ -106,8 +108,16 @@ def _metric_gate(pair: Pair, config: GateConfig, rule: Rule, name: str, primary:
     informative = tested is None or tested.informative
     if tested is not None and not informative:
         result = _without_pass(result, tested)
-    member = Member(result, Kind.SCORE, rule.required, primary, rule.own_margin, informative=informative)
+    member = Member(result, Kind.SCORE, _required(pair, config, rule), primary, rule.own_margin,
+                    informative=informative, variants=VARIANT in pair.base.columns)  # fmt: skip
     return Judged(pair.base.benchmark, name, member, base, candidate, base_test=tested)
+
+
+def _required(pair: Pair, config: GateConfig, rule: Rule) -> bool | None:
+    """Whether the rule requires a gate; of variants, where it does not say, as many items must stand behind them."""
+    if rule.required is not None or VARIANT not in pair.base.columns:
+        return rule.required
+    return method_of(pair, config).n_items >= config.suite.required_min_items
 
 
 def _without_pass(result: GateResult, tested: BaseTest) -> GateResult:
@@ -131,7 +141,7 @@ def _margin(pair: Pair, config: GateConfig, rule: Rule, base_share: float) -> fl
         CompareError: a relative margin on a base that scores nothing.
     """
     if rule.max_drop is None:
-        usual = config.preset.margin(method_of(pair, config).n_total)
+        usual = config.preset.margin(method_of(pair, config).n_items)
         return DEFAULT_MARGINS.get(str(pair.base.facts["metric"]), usual)
     margin = rule.max_drop.of(base_share)
     if margin <= 0:
@@ -168,7 +178,7 @@ def _p_correct(pair: Pair, config: GateConfig, rule: Rule, name: str) -> Found:
 def _real(pair: Pair, config: GateConfig, rule: Rule, name: str) -> Found:
     facts, before, after = pair.base.facts, pair.base.values, pair.candidate.values
     scale, metric = float(facts["scale"]), str(facts["metric"])
-    default = DEFAULT_MARGINS.get(metric, config.preset.margin(method_of(pair, config).n_total) * scale)
+    default = DEFAULT_MARGINS.get(metric, config.preset.margin(method_of(pair, config).n_items) * scale)
     if facts["higher_is_better"]:
         margin = default if rule.max_drop is None else scale * _margin(pair, config, rule, float(before.mean()) / scale)
     else:
@@ -182,8 +192,8 @@ def _parse_gate(pair: Pair, config: GateConfig, rule: Rule) -> Judged:
     before, after = pair.base.flags("parsed"), pair.candidate.flags("parsed")
     name = f"{pair.base.benchmark} {PARSE_RATE}"
     method = method_of(pair, config)
-    result = method.binary(before, after, config.preset.margin(method.n_total), name)
-    member = Member(result, Kind.PARSE, rule.required, primary=False)
+    result = method.binary(before, after, config.preset.margin(method.n_items), name)
+    member = Member(result, Kind.PARSE, _required(pair, config, rule), primary=False)
     return Judged(pair.base.benchmark, PARSE_RATE, member, float(before.mean()), float(after.mean()))
 
 

@@ -47,6 +47,7 @@ class Member:
         informative: the base was shown to be better than a constant answer, or could not be tested. Without it the
             score has no part in the macro average, so that a benchmark with nothing to lose never makes a PASS.
         gain: a gain is asked for. It has no part in the macro average either, where it would make up for drops.
+        variants: its items are those of another benchmark in other texts, which the macro average counts already.
     """
 
     result: GateResult
@@ -57,6 +58,7 @@ class Member:
     blocks: bool = False
     informative: bool = True
     gain: bool = False
+    variants: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +183,7 @@ def _is_required(member: Member, limits: Limits) -> bool:
 
 def _is_averaged(member: Member) -> bool:
     """Whether the score of a required gate belongs into the macro average."""
-    is_primary_score = member.kind is Kind.SCORE and member.primary and not member.gain
+    is_primary_score = member.kind is Kind.SCORE and member.primary and not (member.gain or member.variants)
     return is_primary_score and member.result.estimate is not None
 
 

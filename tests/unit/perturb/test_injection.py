@@ -1,10 +1,11 @@
 """An attacker's order beside the question."""
 
 from pytest_slmsec.core.items import Item, Output, Score
-from pytest_slmsec.perturb.injection import CARRIERS, INJECTED, canary_of, resisting
+from pytest_slmsec.perturb.injection import CARRIERS, canary_of, resisting
 from pytest_slmsec.perturb.seeds import Seed
 from pytest_slmsec.perturb.variants import variant
 from pytest_slmsec.scoring.base import Mode
+from pytest_slmsec.scoring.canary import INJECTED
 
 ITEM = Item("cti-1", "Which technique is this?\nA) one\nB) two\n", "A")
 SEED = Seed("cti-1", "inject", 1)

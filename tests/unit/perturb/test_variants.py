@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_slmsec.core.errors import DataUnavailable
-from pytest_slmsec.core.items import Item, Output
+from pytest_slmsec.core.items import VARIANT, Item, Output
 from pytest_slmsec.perturb.benchmark import robust_task, why_not
 from pytest_slmsec.perturb.protected import gold_strings, ground_of
 from pytest_slmsec.perturb.seeds import Seed
 from pytest_slmsec.perturb.spans import Span
-from pytest_slmsec.perturb.variants import VARIANT, seed_of, variant, variants
+from pytest_slmsec.perturb.variants import seed_of, variant, variants
 from pytest_slmsec.perturb.wanted import KINDS, Wanted
 from pytest_slmsec.scoring.base import Mode
 from pytest_slmsec.scoring.log_answers import REFUSAL
