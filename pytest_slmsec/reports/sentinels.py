@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
-from pytest_slmsec.core.items import PAIR_VERDICTS, TRAINED_ON
+from pytest_slmsec.core.items import PAIR_VERDICTS, TRAINED_ON, VARIANT
 from pytest_slmsec.core.wrap import WIDTH, shown, wrapped
 from pytest_slmsec.engines.common.quantized_share import FACT
 from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
@@ -20,7 +20,7 @@ PLACES = 3
 """Benchmarks shown in full for each sentinel and model. The record holds all of them."""
 COLUMNS = (
     "item", "gold", "text", "logprobs", "extracted", "correct", "parsed", "hit_limit", "prompt_tokens", "new_tokens",
-    "thought", "thought_tokens", TRAINED_ON, PAIR_VERDICTS,
+    "thought", "thought_tokens", TRAINED_ON, PAIR_VERDICTS, VARIANT,
 )  # fmt: skip
 
 

@@ -31,6 +31,7 @@ class Evidence:
         prompt_tokens: as the engine counted; None where unknown. prompt_words: words between blanks, as sent.
         new_tokens: as the engine counted, thoughts included; None where unknown.
         thought: what the model thought before each answer, or None. thought_tokens: as counted; None where unknown.
+        variant: of which item each is a variant, and which one (`core.items.VARIANT`), or None.
         batch: how many answers, in order, were generated together, where that is known.
         begin_of_text: begin-of-text tokens that this tokenizer ``expects`` and that its prompts have (``found``).
         chat_template: facts about the model's chat template (`engines.prompting.chat_template.TemplateFacts`), or None.
@@ -63,6 +64,7 @@ class Evidence:
     thought_tokens: Sequence[int | None] = ()
     trained_on: Sequence[bool | None] = ()
     pair_verdicts: Sequence[Sequence[Mapping[str, Any]] | None] = ()
+    variant: Sequence[Mapping[str, Any] | None] = ()
     batch: int | None = None
     begin_of_text: Mapping[str, Any] | None = None
     chat_template: Mapping[str, Any] | None = None

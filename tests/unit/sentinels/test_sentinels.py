@@ -81,6 +81,13 @@ def compared(first, second, lengths=(5, 9)):
     return generated(pair_verdicts=[rows] * N)
 
 
+def shifted(extracted):
+    """20 questions in two orders each."""
+    variants = [{"item": f"q{n // 2}", "kind": "options", "n": n % 2 + 1, "shift": n % 2 + 1, "options": 4}
+                for n in range(N)]  # fmt: skip
+    return generated(variant=variants, extracted=extracted)
+
+
 FIRING = {
     "non-finite-logprobs": chosen(logprobs=some([math.nan, -1.0, -2.0, -3.0], [-1.0, -2.0, -3.0, -4.0], 1)),
     "flat-options": chosen(logprobs=some([-1.4] * 4, [-1.0, -2.0, -3.0, -4.0], 20)),
@@ -98,6 +105,7 @@ FIRING = {
     "thought-in-answer": generated(text=some("Okay, so the user asks which option fits. Perhaps A.", "A", 8)),
     "low-parse-rate": generated(parsed=some(False, True, 20)),
     "collapsed-answers": generated(extracted=some("A", "B", 39), correct=[gold == "A" for gold in LETTERS]),
+    "position-bias": shifted(["ABCD"[n // 2 % 4] for n in range(N)]),
     "extractors-disagree": generated(text=[f"Option {letter} is the best option here." for letter in LETTERS]),
     "padded-token-counts": generated(new_tokens=[512] * N),
     "slow-quantised": generated(quant="gptq4", decode_tokens_per_s=100.0, base_decode_tokens_per_s=200.0),
@@ -125,6 +133,7 @@ SILENT = {
     "thought-in-answer": generated(text=["Write `<think>` in front; the user needs to log in first."] * N),
     "low-parse-rate": generated(parsed=some(False, True, 10)),
     "collapsed-answers": generated(extracted=some("A", "B", 39), correct=[True] * N),
+    "position-bias": shifted(LETTERS),
     "extractors-disagree": generated(text=[f"Both hold.\n\n{letter}" for letter in LETTERS]),
     "padded-token-counts": generated(new_tokens=[17] * N),
     "slow-quantised": generated(quant="gptq4", decode_tokens_per_s=190.0, base_decode_tokens_per_s=200.0),
