@@ -5,6 +5,8 @@ import json
 import pytest
 from gate_runs import BOTH
 
+from pytest_slmsec.cli.compare import compare
+
 SUITE = """
 import pytest
 from pytest_slmsec import Item, Task
@@ -49,8 +51,14 @@ def test_a_stored_base_is_tested_and_its_plan_says_so(runs):
     stored = ("--model=alpha-gptq4", "--slmsec-baseline=base.json")
     planned = runs.run(*stored, "--slmsec-plan").stdout.str()
     assert "alpha: ports is uninformative: the base (accuracy 66.7 %) is not shown" in " ".join(planned.split())
-    runs.run(*stored, "--slmsec-json=gate.json")
-    assert judgement(runs)["verdict"] == "INCONCLUSIVE"
+    runs.run(*stored, "--slmsec-json=gate.json", "--benchmark-json=candidate.json")
+    live = judgement(runs)
+    assert live["verdict"] == "INCONCLUSIVE"
+    compare(
+        str(runs.path / "base.json"), str(runs.path / "candidate.json"), runs.path, json_file=runs.path / "gate.json"
+    )
+    again = judgement(runs)
+    assert [again[key] for key in ("verdict", "uninformative")] == [live[key] for key in ("verdict", "uninformative")]
 
 
 def test_a_run_that_may_stop_early_does_not_stop_at_a_pass(runs):

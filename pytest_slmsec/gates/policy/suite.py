@@ -231,7 +231,7 @@ def _member_doubts(m: Member, limits: Limits) -> list[str]:
     if m.kind in (Kind.SCORE, Kind.PARSE) and required and (r.upper is None or r.upper / r.scale >= limits.each):
         return [f"{r.gate}: not shown to be within {100 * limits.each:g} points."]
     if (m.own_margin or (required and m.kind in (Kind.FIDELITY, Kind.COST))) and r.verdict is not Verdict.PASS:
-        return [f"{r.gate}: not shown to be within its own limit."]
+        return [str(r.details.get(UNINFORMATIVE) or f"{r.gate}: not shown to be within its own limit.")]
     return []
 
 

@@ -235,4 +235,6 @@ def test_templates_with_names_keep_their_names_in_the_file(tmp_path):
     tokenizer.chat_template = {"default": tinymodel.CHATML, "rag": "rag: " + tinymodel.CHATML}
     tokenizer.save_pretrained(base)
     convert(read_checkpoint(base), tmp_path / "model.gguf")
-    assert chat_template_of(read_gguf(tmp_path / "model.gguf")) == dict(tokenizer.chat_template)
+    file = read_gguf(tmp_path / "model.gguf")
+    assert chat_template_of(file) == tinymodel.CHATML
+    assert file.metadata["tokenizer.chat_template.rag"] == "rag: " + tinymodel.CHATML

@@ -112,6 +112,14 @@ def test_beside_an_informative_benchmark_the_suite_may_pass():
     assert found.verdicts["bad accuracy"] is INCONCLUSIVE
 
 
+def test_an_uninformative_benchmark_with_a_limit_of_its_own_keeps_the_suite_from_pass_with_that_sentence():
+    config = read_config({"bad": {"max_drop": "9pt"}}, "[gate]")
+    runs = sides(GOOD, GOOD, ALWAYS_C, benchmark="good"), sides(ALWAYS_A, ALWAYS_A, ALWAYS_C, benchmark="bad")
+    found = judged(*runs, config=config)
+    assert found.verdict is INCONCLUSIVE
+    assert [reason.partition(":")[0] for reason in found.suite.reasons] == ["bad is uninformative"]
+
+
 def test_a_look_never_passes_an_uninformative_benchmark():
     gates = [score_gates(pair(*sides(base, base, ALWAYS_C)), GateConfig()) for base in (ALWAYS_A, GOOD)]
     assert [early_verdict(one, 1) for one in gates] == [None, PASS]
