@@ -33,10 +33,10 @@ def read_tsv(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     """All rows of a UTF-8 file with a header, cell by cell as they stand.
 
     Lines end with ``\\n`` or ``\\r\\n`` and nothing else, so that control characters and U+2028 stay in their cells.
-    Blank lines at the end are passed over. A quote is a character like any other, except in a cell that is quoted as a
-    whole with inner quotes doubled, as spreadsheet and data-frame exports write them. (The published files are written
-    without quoting: a reader that honours a quote at the start of a cell drops two of them in one description of
-    RCM-2021.)
+    Blank lines at the end are passed over, and rows of empty cells there, which spreadsheets write. A quote is a
+    character like any other, except in a cell that is quoted as a whole with inner quotes doubled, as spreadsheet and
+    data-frame exports write them. (The published files are written without quoting: a reader that honours a quote at
+    the start of a cell drops two of them in one description of RCM-2021.)
 
     Args:
         columns: names that must be in the header; others are kept as well.
@@ -45,7 +45,7 @@ def read_tsv(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         DataError: damaged or not in the published format.
     """
     lines = decoded(path, lambda line: f"row {line - 1}" if line > 1 else "the header").split("\n")
-    blank = " \r" if "\t" in lines[0] else "\r"  # in a table of one column a blank is a cell
+    blank = " \t\r" if "\t" in lines[0] else "\r"  # in a table of one column a blank is a cell
     while lines and not lines[-1].strip(blank):
         lines.pop()
     if not lines:
