@@ -1,6 +1,7 @@
 """Every text architecture of the installed transformers answers as its own plain forward passes do, or is refused."""
 
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
@@ -79,3 +80,23 @@ def test_an_architecture_answers_as_its_plain_forward_passes_do(name):
 def test_every_architecture_is_built_or_has_a_reason():
     assert {*NAMES, *SKIPPED} == {*MODEL_FOR_CAUSAL_LM_MAPPING_NAMES}
     assert all(len(why) > 20 for why in SKIPPED.values())
+
+
+HEADER = "| path | architectures |"
+MANUAL = Path(__file__).parents[4] / "docs" / "architectures.md"
+
+
+def rows_of_the_manual():
+    """What docs/architectures.md says of each architecture."""
+    lines = [line for line in MANUAL.read_text("utf-8").splitlines() if line.startswith("| ") and line != HEADER]
+    return [(name, line.split("|")[1].strip()) for line in lines for name in line.split("|")[2].strip().split(", ")]
+
+
+def test_the_table_of_the_manual_names_every_architecture_once():
+    """It is printed anew by ``python tests/text_architectures.py``."""
+    rows = rows_of_the_manual()
+    named = dict(rows)
+    assert len(named) == len(rows)
+    assert {*named} == {*NAMES, *WITH_IMAGES, *SKIPPED}
+    assert {name: named[name] for name in PATHS} == PATHS
+    assert {name for name, path in named.items() if path.startswith("not built: ")} == {*SKIPPED}
