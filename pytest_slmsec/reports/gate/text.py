@@ -215,8 +215,9 @@ def sentences(judgement: Judgement) -> list[str]:
     found += _macro(judgement) + _open(judgement)
     undecided = sum(
         judged.result.verdict is Verdict.INCONCLUSIVE and not judged.advisory and judged not in left_open
+        and judged.uninformative is None  # more items would not decide these
         for judged in judgement.gates
-    )
+    )  # fmt: skip
     if undecided:
         gates = f"{undecided} gate{'s' * (undecided > 1)}"
         found.append(f'{gates} could not be decided ("?"). That is not a pass: the test was too small to tell.')
