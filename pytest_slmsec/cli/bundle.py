@@ -14,13 +14,14 @@ from pytest_slmsec.config.files import load_config, read_gate
 from pytest_slmsec.config.options import PRESET
 from pytest_slmsec.core.errors import CompareError
 from pytest_slmsec.core.model_registry import shipped_registry
-from pytest_slmsec.gates.records.saved_runs import read_json, runs_from_json, stored_path
+from pytest_slmsec.gates.records.saved_runs import read_json, stored_path
 from pytest_slmsec.gates.records.stored_models import of_model, stored_pairs
 from pytest_slmsec.replay.registry import CHOOSE
 
 if TYPE_CHECKING:
     from pytest_slmsec.gates.decision.judgement import Judgement
     from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
+    from pytest_slmsec.reports.page.records import Record
 
 
 def add_to(commands: Any) -> None:
@@ -52,14 +53,18 @@ def bundle(args: argparse.Namespace) -> int:
     from pytest_slmsec.reports.bundle.contents import bundle_files
     from pytest_slmsec.reports.bundle.verify import MANIFEST, SELF
     from pytest_slmsec.reports.bundle.write import write_bundle
+    from pytest_slmsec.reports.page.document import Wanted, page
+    from pytest_slmsec.reports.page.records import Report, in_time
 
     root = Path.cwd()
     path = stored_path(args.recorded, root)
-    content, runs = _read(path)
-    bases = [] if args.base is None else _base(args.base, root)
-    judgements = _judged(runs, bases, root, args.preset, content.get("datetime"))
+    content, record = _read(path)
+    bases = [] if args.base is None else [_base(args.base, root)]
+    base_runs = [run for base in bases for run in base.runs]
+    judgements = _judged(record.runs, base_runs, root, args.preset, content.get("datetime"))
+    drawn = page(Report(in_time([record, *bases]), tuple(judgements)), Wanted())
     registry = {**shipped_registry(), **load_config(root).get("models", {})}
-    files = bundle_files(content, runs, bases, judgements, registry)
+    files = bundle_files(content, record.runs, base_runs, judgements, registry, drawn)
     place = args.out or Path(f"{path.stem}.bundle")
     write_bundle(place, files)
     for judgement in judgements:
@@ -69,15 +74,18 @@ def bundle(args: argparse.Namespace) -> int:
     return 0
 
 
-def _read(path: Path) -> tuple[dict[str, Any], list[BenchmarkRun]]:
-    """A stored file and its runs. Messages name the file without its folder, so that the bytes do not hang on that."""
+def _read(path: Path) -> tuple[dict[str, Any], Record]:
+    """A stored file and its record. Messages name the file without its folder, so that the bytes do not hang on that."""
+    from pytest_slmsec.reports.page.records import record_from_json
+
     content = read_json(path)
-    return content, runs_from_json(content, path.name)
+    return content, record_from_json(content, path.name)
 
 
-def _base(text: str, root: Path) -> list[BenchmarkRun]:
+def _base(text: str, root: Path) -> Record:
     name, _, model = text.rpartition(CHOOSE) if CHOOSE in text else (text, "", "")
-    return choose(_read(stored_path(name, root))[1], model or None, name)
+    record = _read(stored_path(name, root))[1]
+    return record.of(choose(record.runs, model or None, name))
 
 
 def _judged(

@@ -30,12 +30,14 @@ def bundle_files(
     base_runs: Sequence[BenchmarkRun],
     judgements: Sequence[Judgement],
     registry: Mapping[str, Mapping[str, Any]],
+    page: str,
 ) -> dict[str, bytes]:
     """All files of a bundle by name, the manifest last.
 
     Args:
         content: the stored file of pytest-benchmark. runs: its runs. base_runs: those of a base in another file.
         judgements: the verdicts on its models. registry: the known models, for their licences.
+        page: the HTML page on the run.
     """
     named = {id(run): _file(number, run) for number, run in enumerate([*runs, *base_runs], 1)}
     every = [*runs, *base_runs]
@@ -46,6 +48,7 @@ def bundle_files(
     texts = [report(judgement, WIDTH, verbose=True) for judgement in judgements]
     files["verdict.txt"] = ("\n\n".join(texts or ["No model was judged: its base is not in the run."]) + "\n").encode()
     files["junit.xml"] = junit(runs, judgements)
+    files["page.html"] = page.encode("utf-8")
     files["LICENSE.txt"] = own_licence()
     files["licences.json"] = verify.canonical(licences(stored_models(every), every, registry))
     files["verify.py"] = Path(verify.__file__).read_bytes()

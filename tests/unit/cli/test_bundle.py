@@ -56,10 +56,12 @@ def rewritten(files, name, content):
 def test_it_holds_what_a_decision_rests_on(files):
     assert sorted(files) == [
         "BUNDLE.json", "LICENSE.txt", "environment.json", "facts.json", "items/001-cti-mcq-phi3.jsonl",
-        "items/002-cti-mcq-phi3-gptq4.jsonl", "junit.xml", "licences.json", "verdict.json", "verdict.txt", "verify.py",
+        "items/002-cti-mcq-phi3-gptq4.jsonl", "junit.xml", "licences.json", "page.html", "verdict.json",
+        "verdict.txt", "verify.py",
     ]  # fmt: skip
     assert len(files["items/001-cti-mcq-phi3.jsonl"].splitlines()) == 400
     assert b"SUITE: FAIL" in files["verdict.txt"]
+    assert files["page.html"].startswith(b"<!DOCTYPE html>")
     assert json.loads(files["environment.json"])["machine_info"]["slmsec"]["cpu"] == "a cpu"
     assert json.loads(files["licences.json"])["models"]["phi3"] == "MIT"
 
@@ -87,7 +89,7 @@ def test_its_script_runs_without_any_package(bundle, tmp_path):
     assert (told.returncode, told.stderr) == (0, "")
     digest = json.loads((bundle / "made" / "BUNDLE.json").read_bytes())["sha256"]
     assert told.stdout == (
-        "11 files are as they were written.\n"
+        "12 files are as they were written.\n"
         "2 of 2 scores follow from their items.\n"
         "phi3-gptq4 against phi3: FAIL\n"
         f"sha256 {digest}\n"
