@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_slmsec import hookspec
-from pytest_slmsec.config.options import MODEL, PLUGIN_OPTIONS
+from pytest_slmsec.config.options import DEVICE_PROFILE, MODEL, PLUGIN_OPTIONS
 from pytest_slmsec.core.choices import MARKER
 
 if TYPE_CHECKING:
@@ -50,6 +50,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
             group.addoption(*flags, dest=option.dest, help=option.help, **option.kwargs)
         except (ValueError, argparse.ArgumentError):
             group.addoption(*flags[1:], dest=option.dest, help=option.help, **option.kwargs)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """Run everything inside a control group where a device profile is to be enforced; else leave it to pytest."""
+    if getattr(config.option, DEVICE_PROFILE.dest, None) is None:
+        return None
+    from pytest_slmsec.session.device_profile import launched
+
+    return launched(config, _settings(config))
 
 
 def pytest_configure(config: pytest.Config) -> None:

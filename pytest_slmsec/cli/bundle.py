@@ -75,7 +75,7 @@ def bundle(args: argparse.Namespace) -> int:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], Record]:
-    """A stored file and its record. Messages name the file without its folder, so that the bytes do not hang on that."""
+    """A stored file and its record. Messages name the file without its folder: the bytes must not hang on that."""
     from pytest_slmsec.reports.page.records import record_from_json
 
     content = read_json(path)

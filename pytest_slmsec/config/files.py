@@ -23,7 +23,7 @@ def load_config(root: Path) -> dict[str, Any]:
     """
     where, table = _find_table(root)
     options = {option.key: option for option in PLUGIN_OPTIONS if option.configurable}
-    known = [*options, "models", "gate", "card"]
+    known = [*options, "models", "gate", "card", "devices"]
     for key, value in table.items():
         if key not in known:
             near = difflib.get_close_matches(key, known, 1)

@@ -226,6 +226,14 @@ TRAINED_ON = Option(
     "stands in it are told, with the score without them (docs/qa.md).",
     {"action": "append", "metavar": "FILE"},
 )
+DEVICE_PROFILE = Option(
+    "slmsec-device-profile",
+    "Run within the limits of a device (docs/devices.md): raspberry-pi-5, jetson-orin-nano, laptop-8gb, soc-server, "
+    "docker-sim, or your own of [tool.slmsec.devices]. :enforced, :approximate or :observed says how they hold; "
+    "without it as strictly as this machine can. Costs are compared under one profile only.",
+    {"metavar": "NAME[:HOW]"},
+    configurable=False,
+)
 TDP = Option(
     "slmsec-tdp",
     "Watts that the processor or GPU may take at most (its TDP). Fills energy_estimate_j in the record where nothing "
@@ -285,6 +293,7 @@ RUN_OPTIONS = (
     STOP_WHEN_ANSWERED,
     DEVICE,
     DTYPE,
+    DEVICE_PROFILE,
     TDP,
     Option(
         "slmsec-no-prefetch",

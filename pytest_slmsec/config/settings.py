@@ -51,6 +51,8 @@ from pytest_slmsec.tasks.sources import Limit
 if TYPE_CHECKING:
     import pytest
 
+    from pytest_slmsec.devices.profile import Chosen
+
 DEFAULT_WINDOW = 256
 QA_NAMES = ("question", "answer", "facts", "category", "split")
 DEVICES = re.compile(r"auto|cpu|mps|cuda(:[0-9]+)?")
@@ -81,6 +83,7 @@ class Settings:
         qa: the file of questions that are asked in the place of the benchmark ``qa``, or None. qa_columns: the column
             of it that stands for each of ours, where it is called otherwise.
         trained_on: files of data that the models were trained on.
+        device_profile: the device whose limits hold for the run, or None.
         tdp_w: watts that the device takes at most, for an estimate of energy; None: no estimate.
         pair_judge: the model that compares answers of candidate and base, or None.
         perturb: kinds of variants that are asked as well, and how many of each; empty: none.
@@ -115,6 +118,7 @@ class Settings:
     perturb: tuple[Wanted, ...] = ()
     shard: Shard | None = None
     merge: tuple[Path, ...] = ()
+    device_profile: Chosen | None = None
 
     def asks(self, benchmark: str) -> bool:
         """Whether a benchmark is one of those that are to be asked, by its name."""
@@ -172,6 +176,7 @@ def read_settings(given: Mapping[str, Any], root: Path, extra_models: Mapping[st
         qa=_qa_file(chosen["qa"]),
         qa_columns=_qa_columns(chosen["qa-columns"]),
         tdp_w=_watts(chosen["tdp"]),
+        device_profile=_device_profile(chosen["device-profile"], config.get("devices", {})),
         trained_on=_training_files(chosen["trained-on"]),
         pair_judge=_other_model(PAIR_JUDGE, chosen["pair-judge"], registry),
         perturb=() if chosen["perturb"] is None else read_wanted(str(chosen["perturb"])),
@@ -312,6 +317,14 @@ def _positive(key: str, number: Any) -> int | None:
     if number is not None and (not isinstance(number, int) or isinstance(number, bool) or number < 1):
         raise UsageError(f"--slmsec-{key}={number}: must be a whole number of at least 1.")
     return number
+
+
+def _device_profile(text: str | None, own: Mapping[str, Any]) -> Chosen | None:
+    if text is None:
+        return None
+    from pytest_slmsec.devices.profile import choose  # slower to import than all other settings
+
+    return choose(text, own)
 
 
 def _watts(number: Any) -> float | None:

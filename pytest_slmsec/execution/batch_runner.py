@@ -58,7 +58,8 @@ class _Asking:
         meters = self.model.meters
         before = meters.begin()
         try:
-            batch = self.model.engine.run([self.requests[index] for index in todo])
+            with self.model.guard():
+                batch = self.model.engine.run([self.requests[index] for index in todo])
         except Interrupted as stop:
             self._keep(_answers_only(stop.batch), todo, meters.end(before))
             raise

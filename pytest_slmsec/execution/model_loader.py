@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from pytest_slmsec.core.errors import ModelError, SlmsecError, one_sentence
@@ -17,14 +18,20 @@ class ModelNotLoaded(ModelError):
     """The model could not be loaded, as an earlier case has already reported in full."""
 
 
+Guard = Callable[[], AbstractContextManager[None]]
+"""Makes a context for loading and for each batch, which turns limits that were hit into an `EngineError`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Resident:
-    """The model that is loaded, its identity (`core.identity.model_key`), and the meters that run beside it."""
+    """The model that is loaded, its identity (`core.identity.model_key`), the meters that run beside it, and the guard
+    of its batches."""
 
     spec: ModelSpec
     engine: Engine
     identity: str
     meters: Meters
+    guard: Guard = nullcontext
 
     def close(self) -> None:
         """Free its memory."""
@@ -36,11 +43,13 @@ class ModelLoader:
     """Keeps one model in memory at a time, and remembers what each was and which could not be loaded.
 
     Args:
-        make_engine: loads a model; raises `ModelError`.
+        make_engine: loads a model; raises `ModelError`. guard: of loading and of each batch.
     """
 
-    def __init__(self, make_engine: Callable[[ModelSpec], Engine], progress: Progress) -> None:
-        self._make_engine = make_engine
+    def __init__(
+        self, make_engine: Callable[[ModelSpec], Engine], progress: Progress, guard: Guard = nullcontext
+    ) -> None:
+        self._make_engine, self._guard = make_engine, guard
         self._progress = progress
         self._resident: Resident | None = None
         self._infos: dict[ModelSpec, EngineInfo] = {}
@@ -72,16 +81,20 @@ class ModelLoader:
         self.unload()
         self._progress.say(f"loading {model.name}")
         meters = RemoteMeters() if model.source == "server" else Meters.start()
+        engine: Engine | None = None
         try:
-            engine = self._make_engine(model)
+            with self._guard():
+                engine = self._make_engine(model)
         except Exception as error:
             meters.stop()
+            if engine is not None:
+                engine.close()
             self._broken[model] = why = one_sentence(model.name, error)
             if isinstance(error, SlmsecError):
                 raise
             raise ModelError(why) from error
         self._infos[model] = engine.info
-        self._resident = Resident(model, engine, model_key(identity_parts(engine.info)), meters)
+        self._resident = Resident(model, engine, model_key(identity_parts(engine.info)), meters, self._guard)
         return self._resident
 
     def unload(self) -> None:

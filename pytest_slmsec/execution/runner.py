@@ -23,9 +23,11 @@ from pytest_slmsec.execution.batch_runner import MeasuredOutput, ask
 from pytest_slmsec.execution.journal_files import open_journal
 from pytest_slmsec.execution.merge import MODEL, SHARD, SHARD_END, UNFIT, Merged, model_facts
 from pytest_slmsec.execution.model_grading import follow_up
-from pytest_slmsec.execution.model_loader import ModelLoader, Resident
+from pytest_slmsec.execution.model_loader import Guard, ModelLoader, Resident
 from pytest_slmsec.execution.prefetch import Prefetch
 from pytest_slmsec.execution.progress import Progress
+
+AfterWindow = Callable[[Evaluation, Resident, Sequence[Request]], None]
 
 
 class Run:
@@ -35,6 +37,8 @@ class Run:
         make_engine: loads a model; raises `ModelError`.
         without_timeout: a context in which the timeout of the running test does not count; entered while models are
             loaded and asked.
+        guard: a context of loading and of each batch, see `model_loader.Guard`.
+        after_window: called when a window has been answered, with the model and the requests whose answers are valid.
     """
 
     def __init__(
@@ -43,6 +47,8 @@ class Run:
         make_engine: Callable[[ModelSpec], Engine],
         progress: Progress,
         without_timeout: Callable[[], AbstractContextManager[None]] = nullcontext,
+        guard: Guard = nullcontext,
+        after_window: AfterWindow | None = None,
     ) -> None:
         self.settings = settings
         self._progress = progress
@@ -51,7 +57,8 @@ class Run:
         self._segment: Callable[[Case], Hashable] = _one_segment
         self._measured: dict[Case, MeasuredOutput] = {}
         self._answers: dict[Case, Answer] = {}
-        self._models = ModelLoader(make_engine, progress)
+        self._models = ModelLoader(make_engine, progress, guard)
+        self._after_window = after_window
         self._unfit: dict[Evaluation, Unfit] = {}
         self._journal: Journal | None = None
         self._shard: ShardFacts | None = None
@@ -189,6 +196,9 @@ class Run:
             found = ask(resident, requests, self._open_journal(), advance)
         else:
             found = self._ask(resident, requests, evaluation.what)
+        if self._after_window is not None:
+            sound = [request for request, one in zip(requests, found, strict=True) if one.output.error is None]
+            self._after_window(evaluation, resident, sound)
         fault = evaluation.task.fault
         faults = [fault(case.item, one.output) if fault else None for case, one in zip(cases, found, strict=True)]
         return [

@@ -14,7 +14,7 @@ import math
 import os
 from pathlib import Path
 
-SYSTEM = Path("/")
+from pytest_slmsec.meters.control_groups import SYSTEM, group_folders, read
 
 
 def usable_cores(system: Path = SYSTEM) -> int:
@@ -37,40 +37,21 @@ def _processors() -> list[int]:
 def _physical_cores(system: Path) -> int:
     """Processors that share a core count once."""
     folder = system / "sys/devices/system/cpu"
-    cores = {_read(folder / f"cpu{one}/topology/core_cpus_list") or str(one) for one in _processors()}
+    cores = {read(folder / f"cpu{one}/topology/core_cpus_list") or str(one) for one in _processors()}
     return len(cores)
 
 
 def cpu_quota(system: Path = SYSTEM) -> float | None:
     """Processors' worth of CPU time a period that the control groups of this process allow; None without a limit."""
-    root = system / "sys/fs/cgroup"
-    quotas = []
-    for line in (_read(system / "proc/self/cgroup") or "").splitlines():
-        _, controllers, path = line.split(":", 2)
-        top = root if not controllers else root / controllers
-        if controllers and "cpu" not in controllers.split(","):
-            continue
-        group = top / path.lstrip("/")
-        # A group is also held to the limits of those around it. Inside a container the path may not exist.
-        for folder in (group, *group.parents):
-            quotas.append(_quota_of(folder))
-            if folder == top:
-                break
+    quotas = [_quota_of(folder) for folder in group_folders(system, "cpu")]
     return min((quota for quota in quotas if quota is not None), default=None)
 
 
 def _quota_of(folder: Path) -> float | None:
-    limit = (_read(folder / "cpu.max") or "").split()
+    limit = (read(folder / "cpu.max") or "").split()
     if not limit:
-        limit = [_read(folder / "cpu.cfs_quota_us") or "", _read(folder / "cpu.cfs_period_us") or ""]
+        limit = [read(folder / "cpu.cfs_quota_us") or "", read(folder / "cpu.cfs_period_us") or ""]
     quota, period = limit
     if not quota.isdigit() or not period.isdigit() or int(period) == 0:  # "max", -1: no limit
         return None
     return int(quota) / int(period)
-
-
-def _read(file: Path) -> str | None:
-    try:
-        return file.read_text("ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        return None

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from pytest_slmsec.config.settings import Settings
 from pytest_slmsec.core.wrap import counted, folded
+from pytest_slmsec.reports.device import device_notes
 from pytest_slmsec.reports.energy import energy_notes
 from pytest_slmsec.reports.evaluation_results import Cost, EvaluationResult, over_all_benchmarks
 from pytest_slmsec.reports.extras import extras
@@ -328,6 +329,7 @@ def write_summary(
     said = [
         *notes(results),
         *energy_notes(results),
+        *device_notes(results),
         *extras(results),
         *without_training(results),
         *left_out(unfit),

@@ -77,6 +77,9 @@ class CollectionPlugin:
             if idle is not None:
                 raise usage_error(idle)
         self._look_at_training_data(planned)
+        if state.device is not None:
+            for text in state.device.plan(planned):
+                self._say(text)
 
     def _look_at_training_data(self, cases: Sequence[Case]) -> None:
         """Look for the items in the training data, where something is going to be asked."""

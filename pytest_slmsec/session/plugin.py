@@ -32,6 +32,7 @@ from pytest_slmsec.gating.pair_fixture import PairReports
 from pytest_slmsec.gating.pair_runs import PairRuns
 from pytest_slmsec.reports.progress import TerminalProgress
 from pytest_slmsec.session.collection import CollectionPlugin
+from pytest_slmsec.session.device_profile import device_run
 from pytest_slmsec.session.preflight import check_options
 from pytest_slmsec.session.results import ResultsPlugin
 from pytest_slmsec.session.state import SessionState
@@ -47,9 +48,12 @@ class SessionPlugin:
         settings = for_this_process(config, settings)
         self._timeout_pause = TimeoutPause()
         self._merged: Merged | None = None
-        run = Run(settings, self._make_engine, self._progress, self._timeout_pause.paused)
+        device = device_run(config, settings)
+        limits = {} if device is None else {"guard": device.guard, "after_window": device.after_window}
+        run = Run(settings, self._make_engine, self._progress, self._timeout_pause.paused, **limits)
         trained_on = TrainedOn(settings.trained_on, settings.qa_columns)
         self.state = SessionState(config, settings, run, PairRuns(config, settings, run, trained_on), trained_on)
+        self.state.device = device
         self._transcript = Transcript(self.state)
         self._openmp_too_late: str | None = None
 
@@ -69,6 +73,8 @@ class SessionPlugin:
         loaded."""
         if self._merged is not None:
             return self._merged.engine(spec.name)
+        if self.state.device is not None:
+            self.state.device.check(spec)
         settings = replace(self.settings.engine, progress=self._show_loading, notice=self._progress.notice)
         if spec not in self.settings.models:  # a judge thinks as it does by itself
             settings = replace(settings, thinking=ThinkingSettings(thought_tokens=settings.thinking.thought_tokens))
@@ -89,6 +95,8 @@ class SessionPlugin:
         if not self.state.is_worker:
             check_options(config)
             self._check_training_data()
+        if self.state.device is not None:
+            self.state.device.limit()
         self._openmp_too_late = set_openmp()
         register = config.pluginmanager.register
         self._check_similarity_model()
@@ -186,6 +194,8 @@ class SessionPlugin:
         lines = [f"slmsec: models {models}{judge}; scoring {settings.mode.value}; data {data}{chosen}"]
         if not settings.merge:
             lines.append(f"slmsec: journal {journal} (--slmsec-resume continues it)")
+        if self.state.device is not None:
+            lines.append(f"slmsec: {self.state.device.line}")
         if self._openmp_too_late is not None:
             lines.append(f"slmsec: {self._openmp_too_late}")
         return lines
@@ -219,6 +229,8 @@ class SessionPlugin:
         state = self.state
         stored = state.run.n_stored
         state.run.close()
+        if state.device is not None:
+            state.device.release()
         self._transcript.close()
         if state.stopped_early and stored and not state.is_worker:
             args = [arg for arg in state.config.invocation_params.args if arg != "--slmsec-resume"]
@@ -233,6 +245,10 @@ def for_this_process(config: pytest.Config, settings: Settings) -> Settings:
     """
     if hasattr(config, "workerinput"):
         settings = replace(settings, journal=worker_journal(settings.journal, config.workerinput["workerid"]))
+    if settings.device_profile is not None:  # one thing at a time, so that it can be timed
+        settings = replace(settings, prefetch=False)
+        if settings.device_profile.profile.accelerator == "none" and settings.engine.device == "auto":
+            settings = replace(settings, engine=replace(settings.engine, device="cpu"))
     prefetch = settings.prefetch and not settings.merge and _knows_next_items(config)
     return replace(settings, prefetch=prefetch)
 

@@ -94,6 +94,8 @@ class ResultsPlugin:
         header = payload.header(evaluation, self._state.run.info, item.nodeid.partition("::")[0])
         header["gate"] = marked(item)
         header |= self._state.trained_on.header
+        if self._state.device is not None:
+            header |= self._state.device.facts(evaluation)
         gating = self._state.gating
         design = gating.stopping.design(evaluation) if gating is not None else None
         if design is not None:

@@ -16,6 +16,7 @@ from pytest_slmsec.tasks.base import Task
 if TYPE_CHECKING:
     from pytest_slmsec.gating.pair_runs import PairRuns
     from pytest_slmsec.gating.plugin import Gating
+    from pytest_slmsec.session.device_profile import DeviceRun
 
 
 @dataclass
@@ -31,6 +32,7 @@ class SessionState:
         reused: answers taken from an earlier run. answered: answers in all.
         problem: a sentence that makes the run red at its end, or None.
         stopped_early: the run was interrupted. own_tasks: benchmarks of the collected tests, by name.
+        device: the device profile of the run, or None.
         left_out: benchmarks of the collected tests that ``--slmsec-benchmarks`` does not name.
     """
 
@@ -49,6 +51,7 @@ class SessionState:
     stopped_early: bool = False
     own_tasks: dict[str, Task] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
+    device: DeviceRun | None = None
 
     @property
     def is_worker(self) -> bool:

@@ -229,6 +229,7 @@ def _conditions(base: BenchmarkRun, candidate: BenchmarkRun) -> list[str]:
             ("The CPU", base.machine.get("cpu"), candidate.machine.get("cpu")),
             ("The number of usable CPUs", base.machine.get("cpus_usable"), candidate.machine.get("cpus_usable")),
             ("The GPU", _gpu(base), _gpu(candidate)),
+            ("The device profile", _profile(base), _profile(candidate)),
         )
         if a != b and (same_kind or what != "The engine") and not ((unknown or what in PACKAGES) and None in (a, b))
     ]
@@ -248,6 +249,12 @@ def _batch_sizes(base: BenchmarkRun, candidate: BenchmarkRun) -> tuple[Any, Any]
     design = design_of(candidate.facts, candidate.name)
     stopped = design is not None and candidate.n < design.n_total
     return (theirs, theirs) if stopped and ours is not None and theirs is not None and theirs < ours else (ours, theirs)
+
+
+def _profile(run: BenchmarkRun) -> str:
+    """The device profile of a run and how its limits held; costs under two of them say nothing beside each other."""
+    found = run.facts.get("device_profile")
+    return "none" if not found else f"{found.get('name')}, {found.get('how')}"
 
 
 def _shown(value: Any) -> str:

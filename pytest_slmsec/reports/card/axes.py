@@ -175,7 +175,8 @@ def _different_conditions(pairs: Pairs) -> str | None:
 
 
 def _profile(run: BenchmarkRun) -> str:
-    return str((run.facts.get("device_profile") or {}).get("name", "none"))
+    found = run.facts.get("device_profile") or {}
+    return f"{found['name']} ({found.get('how')})" if found else "none"
 
 
 def machine_of(run: BenchmarkRun) -> tuple[Any, ...]:

@@ -138,11 +138,17 @@ def test_without_a_base_there_is_no_card(here, capsys):
 
 
 def test_costs_under_two_device_profiles_are_never_compared():
-    base = run(RIGHT, constant=QUARTER, device_profile={"name": "docker-sim"})
-    other = run(RIGHT, model="phi3-gptq4", quant="gptq4", constant=QUARTER, device_profile={"name": "laptop-8gb"})
+    base = run(RIGHT, constant=QUARTER, device_profile={"name": "docker-sim", "how": "approximate"})
+    other = run(
+        RIGHT,
+        model="phi3-gptq4",
+        quant="gptq4",
+        constant=QUARTER,
+        device_profile={"name": "laptop-8gb", "how": "approximate"},
+    )
     axes = {axis.name: axis for axis in axes_of([base], [other], CardLimits(), {})}
     assert axes["accuracy"].value == pytest.approx(2 / 3)
-    said = "not compared: measured under the device profiles docker-sim and laptop-8gb"
+    said = "not compared: measured under the device profiles docker-sim (approximate) and laptop-8gb (approximate)"
     assert {axes[name].reason for name in ("latency", "size", "memory", "inference time", "power")} == {said}
     elsewhere = run(RIGHT, model="phi3-gptq4", constant=QUARTER, machine={"cpu": "another"})
     plain_base = run(RIGHT, constant=QUARTER)

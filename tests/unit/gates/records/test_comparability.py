@@ -115,6 +115,10 @@ def test_scores_that_are_all_the_worst_are_an_error():
         ({"machine": {**MACHINE, "cpu": "another"}}, "The CPU differs (a cpu and another)"),
         ({"machine": {**MACHINE, "gpu": "H200"}}, "The GPU differs (none and H200)"),
         ({"machine": {}}, "The CPU differs (a cpu and unknown)"),
+        (
+            {"device_profile": {"name": "docker-sim", "how": "approximate"}},
+            "The device profile differs (none and docker-sim, approximate)",
+        ),
     ],
 )
 def test_conditions_warn_for_scores_and_forbid_speed_and_memory(options, message):
