@@ -62,7 +62,8 @@ def _weights(spec: ModelSpec, settings: EngineSettings, place: Path) -> tuple[in
     if checkpoint.quant_method is not None or not stored or stored[0][0] not in WIDTHS:
         return checkpoint.weight_bytes, checkpoint.config, width
     numbers = checkpoint.weight_bytes / WIDTHS[stored[0][0]]
-    bits = QUANTIZERS[spec.quant].bits if spec.quant in QUANTIZERS else 8 * width
+    quantizer = QUANTIZERS.get(spec.quant or "")
+    bits = 8 * width if quantizer is None else quantizer.bits
     return round(numbers * bits / 8), checkpoint.config, width
 
 

@@ -6,6 +6,7 @@ import json
 import shlex
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -49,8 +50,8 @@ class SessionPlugin:
         self._timeout_pause = TimeoutPause()
         self._merged: Merged | None = None
         device = device_run(config, settings)
-        limits = {} if device is None else {"guard": device.guard, "after_window": device.after_window}
-        run = Run(settings, self._make_engine, self._progress, self._timeout_pause.paused, **limits)
+        guard, after_window = (nullcontext, None) if device is None else (device.guard, device.after_window)
+        run = Run(settings, self._make_engine, self._progress, self._timeout_pause.paused, guard, after_window)
         trained_on = TrainedOn(settings.trained_on, settings.qa_columns)
         self.state = SessionState(config, settings, run, PairRuns(config, settings, run, trained_on), trained_on)
         self.state.device = device
@@ -245,9 +246,10 @@ def for_this_process(config: pytest.Config, settings: Settings) -> Settings:
     """
     if hasattr(config, "workerinput"):
         settings = replace(settings, journal=worker_journal(settings.journal, config.workerinput["workerid"]))
-    if settings.device_profile is not None:  # one thing at a time, so that it can be timed
-        settings = replace(settings, prefetch=False)
-        if settings.device_profile.profile.accelerator == "none" and settings.engine.device == "auto":
+    chosen = settings.device_profile
+    if chosen is not None:
+        settings = replace(settings, prefetch=False)  # one thing at a time, so that it can be timed
+        if chosen.profile.accelerator == "none" and settings.engine.device == "auto":
             settings = replace(settings, engine=replace(settings.engine, device="cpu"))
     prefetch = settings.prefetch and not settings.merge and _knows_next_items(config)
     return replace(settings, prefetch=prefetch)
