@@ -11,8 +11,9 @@ import pytest
 
 from pytest_slmsec.core.errors import Unfit
 from pytest_slmsec.core.identity import item_key
-from pytest_slmsec.core.items import Generate, Item, Request
+from pytest_slmsec.core.items import VARIANT, Generate, Item, Request
 from pytest_slmsec.core.models import ModelSpec
+from pytest_slmsec.perturb.benchmark import PerturbedDataset
 from pytest_slmsec.replay.match import Known, Replayed
 from pytest_slmsec.scoring.base import Metric, Mode
 from pytest_slmsec.tasks.base import Task
@@ -52,6 +53,11 @@ class Evaluation:
         return self.task.metric if self.roles or self.task.unjudged is None else self.task.unjudged
 
     @property
+    def are_variants(self) -> bool:
+        """Whether its items are variants of those of another benchmark (``--slmsec-perturb``)."""
+        return isinstance(self.dataset, PerturbedDataset)
+
+    @property
     def what(self) -> str:
         """Model and benchmark, for the line of progress."""
         return f"{self.model.name} {self.label}"
@@ -84,6 +90,10 @@ class Evaluation:
     def keys(self) -> list[str]:
         """A digest of each item: its question and its right answer."""
         return [item_key(item) for item in self.items] if self.replayed is None else [k.sha256 for k in self.known]
+
+    def question(self, row: int) -> str | int:
+        """What tells the item of a row from others: variants of one item are one question."""
+        return str(self.items[row].meta[VARIANT]["item"]) if self.are_variants else row
 
     @property
     def _chosen(self) -> list[Item]:

@@ -122,6 +122,8 @@ class EarlyStopping:
     def _design(self, evaluation: Evaluation, n_selected: int) -> SequentialDesign | None:
         if n_selected < len(evaluation.positions):
             return None  # a part (-k, --lf) is never judged, so it cannot be decided either
+        if evaluation.are_variants:
+            return None  # those of one item belong together
         rule = self._gate.rule(evaluation.label, evaluation.task.name)
         is_compared = evaluation.model in self._candidates or evaluation.model in self._bases
         return design_of_evaluation(evaluation, rule, self._gate, self._settings, is_compared)

@@ -21,6 +21,7 @@ from pytest_slmsec.gates.policy.rule_check import P_CORRECT, Scale, check_rule
 from pytest_slmsec.gates.records.comparisons import live_comparisons
 from pytest_slmsec.gates.statistics.sequential_design import OFF
 from pytest_slmsec.gating.pairing import pair_case_of
+from pytest_slmsec.perturb.benchmark import SUFFIX
 from pytest_slmsec.tasks.base import Task
 from pytest_slmsec.tasks.registry import tasks
 
@@ -61,7 +62,7 @@ def check_name(item: pytest.Item, task: Task) -> None:
     """
     marker = item.get_closest_marker(GATE_MARKER)
     for name in marker.args if marker is not None else ():
-        if getattr(name, "name", name) != task.name:
+        if getattr(name, "name", name) != task.name.removesuffix(SUFFIX):
             raise UsageError(f"{where_marked(item)} names {name!r}, but the test is about {task.name}: leave the name "
                              "out, or take the fixture `slm_pair` instead.")  # fmt: skip
 
@@ -177,7 +178,8 @@ class GateRules:
 
         others: dict[str, tuple[Planned, pytest.Item]] = {}
         for evaluation, item in selected.items():
-            planned = Planned(evaluation.label, evaluation.task, len(evaluation.positions))
+            questions = {evaluation.question(row) for row in range(len(evaluation.positions))}
+            planned = Planned(evaluation.label, evaluation.task, len(questions))
             rule = rule_of(item, evaluation, gate)
             if rule == Rule():
                 others[evaluation.label] = planned, item

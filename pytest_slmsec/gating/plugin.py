@@ -6,7 +6,6 @@ Each gate becomes a test report of its own. Only the main process judges: under 
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable, Collection, Generator, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -31,6 +30,7 @@ from pytest_slmsec.gating.gated_run import GatedRun
 from pytest_slmsec.gating.marker import ONE_PROCESS, gate_config, screen, with_marks
 from pytest_slmsec.gating.pairing import baseline_of, comparisons_of
 from pytest_slmsec.reports.evaluation_results import EvaluationResults
+from pytest_slmsec.tasks.base import Task
 
 if TYPE_CHECKING:
     from pytest_slmsec.gates.decision.judgement import Judgement
@@ -127,8 +127,11 @@ class Gating:
         width, gate = screen(self._config), with_marks(self.gate, items)
 
         cases = [case for item in items if (case := case_of(item)) is not None]
-        counts = Counter((case.evaluation.label, case.evaluation.task, case.evaluation.model) for case in cases)
-        planned = {label: Planned(label, task, n) for (label, task, _), n in counts.items()}
+        asked: dict[tuple[str, Task, ModelSpec], set[str | int]] = {}
+        for case in cases:
+            key = case.evaluation.label, case.evaluation.task, case.evaluation.model
+            asked.setdefault(key, set()).add(case.evaluation.question(case.row))
+        planned = {label: Planned(label, task, len(questions)) for (label, task, _), questions in asked.items()}
         if plan:
             return plan_table(list(planned.values()), gate, width, self._stored_bases(planned))
         if self._config.get_verbosity() < 0:

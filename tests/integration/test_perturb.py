@@ -77,3 +77,16 @@ def test_recorded_variants_are_replayed_and_scored_alike(own):
     own.run("--slmsec-perturb=typo,options", "--slmsec-transcript=run.jsonl", models=("alpha",))
     result = own.run("--slmsec-perturb=typo,options", models=("replay:run.jsonl",))
     result.stdout.fnmatch_lines(["*own+robust*accuracy*"])
+
+
+def test_variants_are_judged_beside_their_items_and_whole(own):
+    """A rule of the marker holds for both; variants never stop early, also where their items may."""
+    suite = own.pytester.path / "test_own.py"
+    gate = '@pytest.mark.slmsec_gate("own", max_drop="40pt", early_stop="obf")\n@pytest.mark.slmsec('
+    suite.write_text(suite.read_text().replace("@pytest.mark.slmsec(", gate))
+    options = ("--slmsec-perturb=typo,options", "-p", "no:cacheprovider")
+    own.run(*options, "--benchmark-json=out.json", models=("alpha",))
+    result = own.run(*options, "--slmsec-baseline=out.json", "-v", models=("alpha",))
+    result.stdout.fnmatch_lines(["own+robust, 16 items", "*accuracy*50.0*50.0*40.0*", "*all variants right*"])
+    result = own.run(*options, "--slmsec-baseline=out.json", "--slmsec-plan", models=("alpha",))
+    result.stdout.fnmatch_lines(["*own+robust*8 *"])
