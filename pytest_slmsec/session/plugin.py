@@ -114,13 +114,13 @@ class SessionPlugin:
         self._merged = self._register_shards()
         if not config.option.slmsec_no_gate and self.settings.shard is None:
             self._register_gate(config)
+        elif self.settings.pair_judge is not None:
+            why = "leave out --slmsec-no-gate, --slmsec-shard, or it"
+            raise usage_error(f"{PAIR_JUDGE.flag} compares a candidate with its base for the gate: {why}.")
         if config.option.slmsec_report and not (self.state.is_worker or config.option.collectonly):
             from pytest_slmsec.session.report_page import ReportPage
 
             register(ReportPage(self.state, config.option.slmsec_report), "slmsec-report-page")
-        elif self.settings.pair_judge is not None:
-            raise usage_error(f"{PAIR_JUDGE.flag} compares a candidate with its base for the gate: leave out "
-                              "--slmsec-no-gate, or it.")  # fmt: skip
 
     def _register_shards(self) -> Merged | None:
         """What the shards measured, where they are merged. Only a run that names shards imports their module."""

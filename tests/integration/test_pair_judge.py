@@ -183,7 +183,7 @@ def test_verdicts_on_other_answers_are_refused(chat, capsys):
     ("args", "options", "says"),
     [
         ((), {"models": ("alpha",)}, "compares a candidate with its base, and this run has no such pair"),
-        (("--slmsec-no-gate",), {}, "leave out --slmsec-no-gate, or it"),
+        (("--slmsec-no-gate",), {}, "leave out --slmsec-no-gate, --slmsec-shard, or it"),
         (("-n2",), {}, "is asked in one process, which holds all answers: leave out -n"),
         (("--slmsec-pair-judge=bta",), {}, "--slmsec-pair-judge=bta: no such model"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from math import inf
 from typing import Any
 
 from pytest_slmsec.tasks.border_post.asked import REMEDY, Asked, whole_number
@@ -27,6 +28,11 @@ def duty(table: Sequence[dict[str, Any]], carried: dict[str, int], age: int, tra
 def customs_question(row: Record) -> Asked:
     """A row `{table: [{goods, unit, free, duty}], carried: {goods: number}, age, travellers}`."""
     table = [_tariff(row, place) for place in range(len(row.at("table")))]
+    if not table:
+        row.bad("the table is empty", "table", remedy=REMEDY)
+    unknown = sorted({*row.at("carried")} - {entry["goods"] for entry in table})
+    if unknown:
+        row.bad(f"the table has no duty on {shown(unknown[0])}", "carried", remedy=REMEDY)
     carried = {entry["goods"]: whole_number(row, 0, "carried", entry["goods"]) for entry in table}
     age, travellers = whole_number(row, 0, "age"), whole_number(row, 1, "travellers")
     rates = "\n".join(f"{entry['goods']} | {entry['free']} {entry['unit']} | {entry['duty']}" for entry in table)
@@ -43,7 +49,7 @@ def customs_question(row: Record) -> Asked:
 
 def _tariff(row: Record, place: int) -> dict[str, Any]:
     free, rate = whole_number(row, 0, "table", place, "free"), row.at("table", place, "duty")
-    if isinstance(rate, bool) or not isinstance(rate, (int, float)) or rate < 0:
+    if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate < inf:
         row.bad(f"{shown(str(rate))} is no rate", "table", place, "duty", remedy=REMEDY)
     return {"goods": row.text("table", place, "goods"), "unit": row.text("table", place, "unit"), "free": free,
             "duty": rate}  # fmt: skip
