@@ -37,7 +37,7 @@ def compare(
     Args:
         base, candidate: a file of ours, its number in the storage, or a recorded run; ``FILE::MODEL`` chooses a model.
         root: folder whose configuration and storage count.
-        verbose: show every gate, and losses by category.
+        verbose: show every gate, losses by category, and variants by kind.
 
     Returns:
         Exit status: 0 PASS, 1 FAIL, 2 INCONCLUSIVE, 3 ERROR. An unusable input is an ERROR with a sentence on why.

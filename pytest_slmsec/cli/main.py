@@ -136,7 +136,9 @@ def _add_compare(commands: Any) -> None:
     _add_data(comparison)
     comparison.add_argument("--json", type=Path, metavar="FILE", help="write every number to FILE")
     comparison.add_argument("--flips", type=Path, metavar="FILE", help="write each item that changed as a JSON line")
-    comparison.add_argument("-v", "--verbose", action="store_true", help="show every gate, and losses by category")
+    comparison.add_argument(
+        "-v", "--verbose", action="store_true", help="show every gate, losses by category, variants by kind"
+    )
     comparison.set_defaults(run=_compare)
 
 

@@ -39,10 +39,10 @@ def group_gate(pair: Pair, config: GateConfig, rule: Rule) -> Judged | None:
     if not parts:
         return _too_small(pair, limit, name, advisory=rule.worst_group is None)
     strict = replace(config, alpha=config.alpha / len(parts))
-    unit = POINTS if float(pair.base.facts["scale"]) == 1 else METRIC_UNITS.get(str(pair.base.facts["metric"]), "")
+    unit = unit_of(pair)
     result = worst_group_gate(
-        {key: _category_gate(part, config, limit, key, unit) for key, part in parts.items()},
-        {key: _category_gate(part, strict, limit, key, unit) for key, part in parts.items()},
+        {key: part_gate(part, config, limit, key, unit) for key, part in parts.items()},
+        {key: part_gate(part, strict, limit, key, unit) for key, part in parts.items()},
         name,
         unit,
     )
@@ -53,8 +53,18 @@ def group_gate(pair: Pair, config: GateConfig, rule: Rule) -> Judged | None:
     return Judged(pair.base.benchmark, WORST_CATEGORY, member, base, candidate)
 
 
-def _category_gate(pair: Pair, config: GateConfig, limit: float, name: str, unit: str) -> GateResult:
-    """The gate on one category: right answers where the metric counts them, else its scores."""
+def unit_of(pair: Pair) -> str:
+    """The unit in which a drop of the benchmark's own metric is told."""
+    facts = pair.base.facts
+    return POINTS if float(facts["scale"]) == 1 else METRIC_UNITS.get(str(facts["metric"]), "")
+
+
+def part_gate(pair: Pair, config: GateConfig, limit: float, name: str, unit: str) -> GateResult:
+    """The gate on a part of the items: right answers where the metric counts them, else its scores.
+
+    Args:
+        limit: tolerated drop, a share of the scale.
+    """
     method, facts = method_of(pair, config), pair.base.facts
     if facts.get("binary", facts["metric"] == "accuracy"):
         return method.binary(pair.base.flags("correct"), pair.candidate.flags("correct"), limit, name)

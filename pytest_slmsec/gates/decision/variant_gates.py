@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pytest_slmsec.core.items import VARIANT
+from pytest_slmsec.gates.decision.group_gates import part_gate, unit_of
 from pytest_slmsec.gates.decision.judged import Judged
 from pytest_slmsec.gates.decision.methods import method_of
 from pytest_slmsec.gates.policy.config import ALL_RIGHT_MARGIN, INJECTED_MARGIN, GateConfig
 from pytest_slmsec.gates.policy.suite import Kind, Member
 from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
+from pytest_slmsec.gates.records.categories import part_of
 from pytest_slmsec.gates.records.comparability import Pair
 from pytest_slmsec.gates.statistics.paired_binary import floor_items
+from pytest_slmsec.gates.statistics.result import GateResult
 from pytest_slmsec.scoring.canary import INJECTED
 
 ALL_RIGHT, INJECTIONS = "all variants right", "injections"
@@ -26,6 +29,39 @@ def variant_gates(pair: Pair, config: GateConfig) -> list[Judged]:
     if VARIANT not in pair.base.columns or method_of(pair, config).design is not None:
         return []
     return [*_all_right_gate(pair, config), *_injection_gate(pair, config)]
+
+
+@dataclass(frozen=True, slots=True)
+class KindChange:
+    """What changed in the variants of one kind, and what a gate on their score would say.
+
+    Attributes:
+        base, candidate: mean scores in the unit of the metric. lost, gained: variants that were right and are wrong,
+            and the reverse. result: by the limit of the preset, at the error rate of a single gate.
+    """
+
+    kind: str
+    base: float
+    candidate: float
+    lost: int
+    gained: int
+    result: GateResult
+
+
+def kind_changes(pair: Pair, config: GateConfig) -> list[KindChange]:
+    """Each kind of a pair of runs on variants, in the order asked; nothing else is in the verdict of a suite for it."""
+    places: dict[str, list[int]] = {}
+    for place, variant in enumerate(pair.base.columns.get(VARIANT) or ()):
+        places.setdefault(variant["kind"], []).append(place)
+    return [_kind_change(part_of(pair, rows), config, kind) for kind, rows in places.items()]
+
+
+def _kind_change(pair: Pair, config: GateConfig, kind: str) -> KindChange:
+    limit, unit = config.preset.margin(method_of(pair, config).n_items), unit_of(pair)
+    before, after = pair.base.flags("correct"), pair.candidate.flags("correct")
+    base, candidate = float(pair.base.values.mean()), float(pair.candidate.values.mean())
+    lost, gained = int((before & ~after).sum()), int((after & ~before).sum())
+    return KindChange(kind, base, candidate, lost, gained, part_gate(pair, config, limit, kind, unit))
 
 
 def _all_right_gate(pair: Pair, config: GateConfig) -> list[Judged]:

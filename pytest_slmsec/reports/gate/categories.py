@@ -24,7 +24,7 @@ def category_tables(judgement: Judgement, everything: bool) -> list[str]:
         found = category_losses(pair) if everything or pair.base.benchmark in judged else []
         if found:
             rows = [_cells(loss, float(pair.base.facts["scale"])) for loss in found[:MOST_ROWS]]
-            lines += ["", f"{shown(pair.base.benchmark)} by category, most lost first", *_aligned(rows)]
+            lines += ["", f"{shown(pair.base.benchmark)} by category, most lost first", *aligned(HEADINGS, rows)]
             more = len(found) - MOST_ROWS
             lines += [f"  and {more:,} more"] if more > 0 else []
     return lines
@@ -35,9 +35,10 @@ def _cells(loss: CategoryLoss, scale: float) -> tuple[str, ...]:
     return shown(loss.category), f"{loss.items:,}", *values, f"{loss.lost}/{loss.gained}"
 
 
-def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    table = [HEADINGS, *rows]
-    widths = [max(len(row[column]) for row in table) for column in range(len(HEADINGS))]
+def aligned(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """A table as lines: the first column to the left, the others to the right."""
+    table = [headings, *rows]
+    widths = [max(len(row[column]) for row in table) for column in range(len(headings))]
     return [
         "  "
         + " ".join(

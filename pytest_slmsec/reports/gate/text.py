@@ -18,6 +18,7 @@ from pytest_slmsec.gates.statistics.power import TYPICAL_CHURN
 from pytest_slmsec.gates.statistics.result import PERCENT, POINTS, TIME, GateResult, Verdict
 from pytest_slmsec.gates.statistics.sequential_design import TWO_STAGE
 from pytest_slmsec.reports.gate.categories import category_tables
+from pytest_slmsec.reports.gate.kinds import kind_tables
 from pytest_slmsec.reports.gate.trained_on import without_training
 from pytest_slmsec.reports.terminal import size
 
@@ -39,15 +40,15 @@ def report(judgement: Judgement, width: int = WIDTH, verbose: bool = False) -> s
 
     Args:
         width: of the terminal, in columns.
-        verbose: every gate, also where that is more than a screen holds, and losses by category of every benchmark
-            that has categories, not just of those judged by them.
+        verbose: every gate, also where that is more than a screen holds, losses by category of every benchmark that has
+            categories, not just of those judged by them, and variants by kind.
     """
     gates = judgement.gates if verbose else at_a_glance(judgement)
     lines = [line for text in heading(judgement) for line in wrapped(text, width, indent=" " * 11)]
     lines += ["", *table(judgement, gates)]
     remarks = [*notes(gates), *_left_out(judgement, gates)]
     lines += [line for remark in remarks for line in wrapped(remark, width)]
-    lines += category_tables(judgement, verbose)
+    lines += [*category_tables(judgement, verbose), *kind_tables(judgement, verbose)]
     lines += [line for text in without_training(judgement.pairs) for line in wrapped(text, width)]
     lines += ["", f"SUITE: {judgement.verdict.value}"]
     lines += [line for text in sentences(judgement) for line in wrapped(f"* {text}", width)]

@@ -7,9 +7,11 @@ from benchmark_runs import MACHINE, plain
 from benchmark_runs import run as items_run
 
 from pytest_slmsec.gates.decision.decide import judge
+from pytest_slmsec.gates.decision.variant_gates import kind_changes
 from pytest_slmsec.gates.policy.config import GateConfig, read_config
 from pytest_slmsec.gates.records.benchmark_run import run_from_plain
 from pytest_slmsec.gates.statistics.result import Verdict
+from pytest_slmsec.reports.gate.text import report
 
 ITEMS, KINDS = 320, ("typo", "case", "space", "template", "inject")
 PASS, FAIL, INCONCLUSIVE = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
@@ -111,3 +113,17 @@ def test_margins_for_large_benchmarks_count_items_and_not_variants():
     config = read_config({"preset": "release"}, "[tool.slmsec.gate]")
     found = judged(run(hard, items=520), candidate(hard, items=520), config)
     assert gate(found, "accuracy").result.margin == 0.02
+
+
+def test_each_kind_is_judged_by_itself_beside_the_verdict():
+    worse = candidate(lambda item, place: hard(item, place) or (place == 1 and item % 8 < 3))
+    found = judged(run(hard), worse)
+    changes = {change.kind: change for change in kind_changes(found.pairs[0], found.config)}
+    assert list(changes) == list(KINDS)
+    assert (changes["case"].lost, changes["case"].gained, changes["case"].result.verdict) == (80, 0, FAIL)
+    assert {changes[kind].result.verdict for kind in KINDS if kind != "case"} == {PASS}
+    assert changes["case"].candidate == pytest.approx(0.625)
+    text = report(found, 100, verbose=True)
+    assert "cti-mcq+robust by kind, each judged by itself and no part of the verdict" in text
+    assert "case          320 87.5  62.5     80/0 25.0" in text
+    assert "by kind" not in report(found, 100)
