@@ -88,8 +88,9 @@ MANUAL = Path(__file__).parents[4] / "docs" / "architectures.md"
 
 def rows_of_the_manual():
     """What docs/architectures.md says of each architecture."""
-    lines = [line for line in MANUAL.read_text("utf-8").splitlines() if line.startswith("| ") and line != HEADER]
-    return [(name, line.split("|")[1].strip()) for line in lines for name in line.split("|")[2].strip().split(", ")]
+    table = MANUAL.read_text("utf-8").partition(HEADER)[2].partition("\n\n")[0]
+    lines = [line.split("|") for line in table.splitlines() if line.startswith("| ")]
+    return [(name, cells[1].strip()) for cells in lines for name in cells[2].strip().split(", ")]
 
 
 def test_the_table_of_the_manual_names_every_architecture_once():
