@@ -38,6 +38,7 @@ def test_a_tokenizer_without_such_a_token_has_nothing_to_count(tmp_path):
 
 
 def test_a_template_that_refuses_the_probe_is_not_judged(tmp_path):
-    tinymodel.build_tokenizer(tmp_path, template="{{ raise_exception('no') }}")
+    refuses = "{% if messages[0].content == 'text' %}{{ raise_exception('no') }}{% endif %}"
+    tinymodel.build_tokenizer(tmp_path, template=refuses + tinymodel.CHATML)
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
     assert begin_of_text(Prompts(load_tokenizer(tmp_path))) is None
