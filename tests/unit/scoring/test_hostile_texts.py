@@ -49,7 +49,7 @@ from pytest_slmsec.scoring.threat_actor import score_actor
 
 MEGABYTE = 1_000_000
 QUARTER = 250_000
-BELOW_THE_CUT = 6_000
+BELOW_THE_CUT = 12_000
 RATIO = 3.3
 AT_ONCE_S = {MEGABYTE: 0.5, QUARTER: 0.1, BELOW_THE_CUT: 0.06}
 """A reading that takes less than this is fast enough, and too short for a ratio."""
@@ -90,8 +90,8 @@ def read(mode, text):
     return read_answer(text, mode)
 
 
-SAME_READING = (score_seceval, score_opseval, score_marked_letter, score_athena_letter, score_athena_cwe,
-                score_athena_technique, score_athena_vector, score_athena_actor, score_choice,
+SAME_READING = (score_letter, score_seceval, score_opseval, score_marked_letter, score_athena_letter,
+                score_athena_cwe, score_athena_technique, score_athena_vector, score_athena_actor, score_choice,
                 score_json_letters)  # fmt: skip
 """Scorers whose strict mode calls the reading of another one of `SCORERS`, with little work of its own."""
 SAME_IN_BOTH_MODES = (score_letter_set, score_class, score_alert)
