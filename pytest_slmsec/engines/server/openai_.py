@@ -43,6 +43,11 @@ MOST_STOPS = 4
 CHAT, COMPLETIONS = "/chat/completions", "/completions"
 TEMPLATE_VARIABLES, EFFORT = "chat_template_kwargs", "reasoning_effort"
 NEW_LIMIT = "max_completion_tokens"
+REFUSED_LIMIT = re.compile(
+    r"\bmax_tokens\b.*(?:extra|forbidden|permitted|not supported|unsupported|unknown|unrecogni[sz]ed|unexpected)|"
+    r"(?:extra|forbidden|unsupported|unknown|unrecogni[sz]ed|unexpected).*\bmax_tokens\b",
+    re.I,
+)
 OPTIONAL = ("seed", "temperature")
 STREAMING: Parameters = {"stream": True, "stream_options": {"include_usage": True}}
 """Without `stream_options`, OpenAI's own server leaves the token counts out of a stream."""
@@ -116,7 +121,7 @@ class OpenAI:
         return await self.generate(ask)
 
     def _drop_refused(self, said: str) -> bool:
-        if self._limit != NEW_LIMIT and NEW_LIMIT in said:
+        if self._limit != NEW_LIMIT and (NEW_LIMIT in said or REFUSED_LIMIT.search(said)):
             self._limit = NEW_LIMIT
             return True
         if "stream" not in self._fixed and re.search(r"\bstream(?:ing)?\b", said, re.IGNORECASE):
@@ -206,8 +211,9 @@ def _text(choice: Mapping[str, Any]) -> str:
         refused = text_of(message.get("refusal")) or refusal_of_parts(message.get("content"))
         if not text and refused:
             return refused  # the model's answer, in a field or part of its own
-        if text is None and (_thought(choice) or ending_of(choice.get("finish_reason")) in ("stop", "length")):
-            return ""  # it has only thought, or had nothing to say
+        ending = ending_of(choice.get("finish_reason"))
+        if text is None and (_thought(choice) or ending in ("stop", "length") or ("content" in message and ending)):
+            return ""  # it has only thought, had nothing to say, or was stopped, which its ending tells
     if not isinstance(text, str):
         raise InvalidAnswer("the server's answer holds no text")
     return text

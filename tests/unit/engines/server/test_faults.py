@@ -4,6 +4,7 @@ import asyncio
 import re
 import threading
 import time
+from email.utils import formatdate
 
 import pytest
 from faultserver import FaultServer
@@ -92,6 +93,22 @@ def test_a_limit_is_waited_for_by_all_and_said_once(serve, monkeypatch):
     (line,) = lines
     assert re.fullmatch(r"127.0.0.1:\d+/v1 answered 429: limit of 2 requests a minute; waiting 0 s, as it asks", line)
     assert batch.notes == (line,)
+
+
+def test_a_date_in_retry_after_is_waited_for_until_the_server_lets_requests_through(serve):
+    opens = int(time.time()) + 2
+    refused = []
+
+    def limited(prompt, n):
+        if time.time() >= opens:
+            return None
+        refused.append(prompt)
+        return 429, {"Retry-After": formatdate(opens, usegmt=True)}
+
+    _, engine = serve(on_items(limited), settings={"concurrency": 2, "longest_wait_s": 10})
+    outputs = engine.run([question(n) for n in range(6)]).outputs
+    assert [(output.error, output.text) for output in outputs] == [(None, "Answer: A")] * 6
+    assert len(refused) <= 4  # those in flight, perhaps a moment too early once more
 
 
 def test_a_limit_that_never_opens_is_given_up_after_the_longest_wait(serve):

@@ -48,6 +48,13 @@ def test_an_end_that_the_model_did_not_make_is_an_error(serve, word):
     assert f"for a reason of its own ({word!r})" in output.error
 
 
+@pytest.mark.parametrize("word", ["content_filter", "tool_calls"])
+def test_a_stopped_answer_without_text_names_the_reason(serve, word):
+    stopped = in_choice({"finish_reason": word, "message": {"role": "assistant", "content": None}})
+    output = one(serve, on_items(lambda prompt, n: stopped("", {"x": 1}, n)))
+    assert f"for a reason of its own ({word!r})" in output.error
+
+
 @given(st.text(max_size=12))
 def test_an_ending_is_known_or_left_as_it_is(word):
     assert ending_of(word) in {"stop", "length", word or None}

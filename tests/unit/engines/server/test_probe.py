@@ -59,6 +59,11 @@ def test_a_base_model_without_chat_template_is_sent_raw_texts_alone(serve):
     ("refused", "says", "left"),
     [
         ("max_tokens", "use 'max_completion_tokens' instead", {"limit": "max_completion_tokens"}),
+        (
+            "max_tokens",
+            '[{"type": "extra_forbidden", "loc": ["body", "max_tokens"]}]',
+            {"limit": "max_completion_tokens"},
+        ),
         ("temperature", "'temperature' does not support 0", {"temperature": "not taken"}),
         ("seed", "Unrecognized request argument supplied: seed", {"seed": "not taken"}),
     ],
