@@ -15,7 +15,12 @@ DENIAL_CHARS = 40
 """How far before a class a denial is looked for."""
 
 # "not normal", "isn't a", "no": the class behind it is denied.
-_DENIED = re.compile(r"(?:\b(?:not|no|never|neither|nor|rather than|instead of)\b|n't|不是|非)[^.\n]{0,12}$", re.I)
+_DENIED = re.compile(
+    r"(?:\b(?:not|no|never|neither|nor|rather than|instead of|hardly|unlikely|doubt)\b|n't|不是|非)[^.\n]{0,12}$|"
+    r"\b(?:(?:do|does|would|can)(?: not|n't)|cannot|never) (?:think|believe|say|call)\b[^.\n]{0,25}$",
+    re.I,
+)
+_QUESTION = re.compile(r"[\"')\]]?\s?\?")
 
 
 def named_class(text: str, classes: Sequence[str]) -> str | None:
@@ -32,12 +37,15 @@ def named_class(text: str, classes: Sequence[str]) -> str | None:
         if found:
             return found
     pattern = _pattern(tuple(classes))
-    named = {known[_bare(match[0])] for match in pattern.finditer(plain) if not _is_denied(plain, match.start())}
+    named = {known[_bare(match[0])] for match in pattern.finditer(plain) if not is_denied(plain, *match.span())}
     return next(iter(named)) if len(named) == 1 else None
 
 
-def _is_denied(text: str, place: int) -> bool:
-    return _DENIED.search(text, max(0, place - DENIAL_CHARS), place) is not None
+def is_denied(text: str, start: int, end: int) -> bool:
+    """Whether a text denies the class that stands in ``text[start:end]``, or only asks for it ("normal? No.")."""
+    return (
+        _DENIED.search(text, max(0, start - DENIAL_CHARS), start) is not None or _QUESTION.match(text, end) is not None
+    )
 
 
 def _bare(text: str) -> str:

@@ -10,6 +10,7 @@ from pytest_slmsec.core.items import Item, Output, Score
 from pytest_slmsec.scoring.base import Mode
 from pytest_slmsec.scoring.exact import score_exact
 from pytest_slmsec.scoring.metrics import SHARE
+from pytest_slmsec.scoring.named_class import is_denied
 from pytest_slmsec.scoring.normalise import plain_text
 
 NAMES, SHARES = "names", "shares"
@@ -24,7 +25,7 @@ def stated_name(text: str, names: Sequence[str], mode: Mode) -> str | None:
     """The name that the last line of an answer states, or None.
 
     Official: the line is the name, apart from case and a full stop. Strict: markup and a lead ("Intent: ") do not
-    count, and a line with words around the name counts as well, unless it names several.
+    count, and a line with words around the name counts as well, unless it names several or denies it.
     """
     known = {name.casefold(): name for name in names}
     line = _last_line(text if mode is Mode.OFFICIAL else plain_text(text))
@@ -33,7 +34,8 @@ def stated_name(text: str, names: Sequence[str], mode: Mode) -> str | None:
     behind = _LEAD.sub("", line)
     if behind in known:
         return known[behind]
-    named = dict.fromkeys(_pattern(tuple(names)).findall(line))
+    found = _pattern(tuple(names)).finditer(line)
+    named = dict.fromkeys(match[0] for match in found if not is_denied(line, *match.span()))
     return known[next(iter(named))] if len(named) == 1 else None
 
 

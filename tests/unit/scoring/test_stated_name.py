@@ -22,6 +22,10 @@ def test_both_modes_read_a_last_line_that_is_the_name(text):
     [
         ("**tip**", "tip"),
         ("Intent: tip", "tip"),
+        ("It is tip, not date of birth.", "tip"),
+        ("It is not tip.", None),
+        ("I don't think it is tip.", None),
+        ("Is it tip?", None),
         ('{"answer": "tip"}', "tip"),
         ("The answer is date of birth.", "date of birth"),
         ("The check digit of the document number fails.", "document number"),
