@@ -21,6 +21,7 @@ from pytest_slmsec.gates.records.comparability import Rescore
 from pytest_slmsec.gates.records.saved_runs import read_runs, stored_path
 from pytest_slmsec.gates.statistics.result import Verdict
 from pytest_slmsec.gating.score_check import Rescorer
+from pytest_slmsec.perturb.benchmark import with_variants
 from pytest_slmsec.replay import benchmark_json
 from pytest_slmsec.replay.registry import CHOOSE
 from pytest_slmsec.reports.gate.json_files import write_results
@@ -65,7 +66,7 @@ def judged_runs(
     Raises:
         CompareError: they have no benchmark in common. UsageError: the configuration does not fit the benchmarks.
     """
-    config.check_benchmarks({*tasks(), *(run.benchmark for run in (*bases, *candidates))})
+    config.check_benchmarks({*with_variants(tasks()), *(run.benchmark for run in (*bases, *candidates))})
     return judge(bases, candidates, config, date.today(), rescore)
 
 

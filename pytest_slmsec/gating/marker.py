@@ -21,7 +21,7 @@ from pytest_slmsec.gates.policy.rule_check import P_CORRECT, Scale, check_rule
 from pytest_slmsec.gates.records.comparisons import live_comparisons
 from pytest_slmsec.gates.statistics.sequential_design import OFF
 from pytest_slmsec.gating.pairing import pair_case_of
-from pytest_slmsec.perturb.benchmark import SUFFIX
+from pytest_slmsec.perturb.benchmark import SUFFIX, with_variants
 from pytest_slmsec.tasks.base import Task
 from pytest_slmsec.tasks.registry import tasks
 
@@ -215,7 +215,7 @@ def check_tables(gate: GateConfig, collected: Iterable[str], some_files: bool) -
     Raises:
         UsageError: names the table, with a near match.
     """
-    known, built_in = {*tasks(), *collected}, list(tasks())
+    known, built_in = {*with_variants(tasks()), *with_variants(collected)}, list(tasks())
     absent = [name for name in gate.rules if name not in known]
     open_names = [name for name in absent if some_files and not difflib.get_close_matches(name, built_in, 1)]
     rules = {name: rule for name, rule in gate.rules.items() if name not in open_names}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Any
@@ -97,6 +97,11 @@ def robust_label(label: str, task: str) -> str:
 def clean_label(label: str, task: str) -> str:
     """The label of the benchmark whose items the variants of `label` belong to; `task`: the name with its suffix."""
     return label.replace(task, task.removesuffix(SUFFIX), 1)
+
+
+def with_variants(names: Iterable[str]) -> list[str]:
+    """Names of benchmarks, and those of their variants."""
+    return [name + suffix for name in names for suffix in ("", SUFFIX)]
 
 
 def perturbed(clean: Dataset, wanted: tuple[Wanted, ...], positions: Sequence[int]) -> PerturbedDataset:

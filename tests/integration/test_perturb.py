@@ -90,3 +90,11 @@ def test_variants_are_judged_beside_their_items_and_whole(own):
     result.stdout.fnmatch_lines(["own+robust, 16 items", "*accuracy*50.0*50.0*40.0*", "*all variants right*"])
     result = own.run(*options, "--slmsec-baseline=out.json", "--slmsec-plan", models=("alpha",))
     result.stdout.fnmatch_lines(["*own+robust*8 *"])
+
+
+def test_a_table_for_variants_is_no_mistake_where_none_are_asked(own):
+    (own.pytester.path / "pyproject.toml").write_text('[tool.slmsec.gate."own+robust"]\nmax_drop = "5pt"\n')
+    own.run(models=("alpha",))
+    assert len(own.asked) == 8
+    (own.pytester.path / "pyproject.toml").write_text('[tool.slmsec.gate."own+robbust"]\nmax_drop = "5pt"\n')
+    assert own.run(models=("alpha",)).ret == pytest.ExitCode.USAGE_ERROR
