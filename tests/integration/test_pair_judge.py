@@ -162,6 +162,7 @@ def test_without_a_table_the_judge_is_shown_and_no_part_of_the_verdict(chat):
     with judge(lambda first, second: "I cannot say.") as server:
         result = chat(server)
     assert re.search(r"win share 50\.0 50\.0 .*\(\?\)", said(result))
+    assert "80 of the judge's 80 replies are no verdict" in said(result)
     assert judged_rows()[0][0]["points"] is None
     assert judged_rows()[0][0]["raw"] == "I cannot say."
 

@@ -68,7 +68,7 @@ def from_plain(verdict: Any, item: str, cluster: str, judge: str) -> Judged:
 
 def constant(judged: Sequence[Judged]) -> str | None:
     """The fact that a judge said the same of every pair, or None."""
-    found = [verdict.points for verdict in judged if not verdict.same]
+    found = [verdict.points for verdict in judged if not verdict.same and verdict.points is not None]
     if len(found) < FEWEST or len(set(found)) > 1:
         return None
     return f"all {len(found)} verdicts are the same"

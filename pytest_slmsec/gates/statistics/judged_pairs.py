@@ -125,4 +125,6 @@ def _doubts(pairs: Sequence[Pair], seen: Sequence[Judged], models: Sequence[str]
     if inconsistent > MOST_INCONSISTENT:
         doubts.append(f"{100 * inconsistent:.0f} % of the pairs got another verdict in the other order; at most "
                       f"{100 * MOST_INCONSISTENT:.0f} % are accepted.")  # fmt: skip
+        unread = sum(verdict.points is None for verdict in seen)
+        doubts += [f"{unread:,} of the judge's {len(seen):,} replies are no verdict."] if unread else []
     return doubts

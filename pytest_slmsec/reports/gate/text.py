@@ -10,6 +10,7 @@ from pytest_slmsec.gates.decision.explanations import Lack, lack, printed, sente
 from pytest_slmsec.gates.decision.group_gates import WORST_CATEGORY
 from pytest_slmsec.gates.decision.judged import Judged
 from pytest_slmsec.gates.decision.judgement import Judgement
+from pytest_slmsec.gates.decision.pair_gates import WIN_SHARE
 from pytest_slmsec.gates.decision.score_gates import COLLAPSE
 from pytest_slmsec.gates.policy.suite import Kind
 from pytest_slmsec.gates.records.categories import part_of, rows_by_category
@@ -328,12 +329,12 @@ def _name(judged: Judged) -> str:
 
 
 def _speaks(judged: Judged) -> bool:
-    """Whether a gate gets a sentence of its own: always if it is bad news; if it is undecided, where it counts;
-    otherwise only the primary one."""
+    """Whether a gate gets a sentence of its own: always if it is bad news; if it is undecided, where it counts, and of
+    a judge, who may not be trusted; otherwise only the primary one."""
     if judged.result.verdict in (Verdict.FAIL, Verdict.ERROR) or judged.member.kind is Kind.FIDELITY:
         return True
     if judged.result.verdict is Verdict.INCONCLUSIVE:
-        return not judged.advisory
+        return not judged.advisory or judged.what == WIN_SHARE
     return judged.member.primary
 
 

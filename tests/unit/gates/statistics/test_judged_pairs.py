@@ -109,6 +109,7 @@ def test_a_reply_that_is_no_verdict_is_inconsistent():
     assert (found.verdict, found.details["win_share"], found.details["inconsistent"]) == (
         Verdict.INCONCLUSIVE, 0.5, 1.0
     )  # fmt: skip
+    assert found.reasons[-1] == "200 of the judge's 200 replies are no verdict."
 
 
 def test_a_verdict_survives_json_and_damage_is_told():
