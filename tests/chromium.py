@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import select
 import shutil
 import subprocess
 import tempfile
@@ -66,9 +67,7 @@ class Chromium:
         message = {"id": wanted, "method": method, "params": params}
         if self._session:
             message["sessionId"] = self._session
-        os.write(self._out, json.dumps(message).encode() + b"\0") if len(json.dumps(message)) < 60_000 else self._write(
-            json.dumps(message).encode() + b"\0"
-        )
+        self._write(json.dumps(message).encode() + b"\0")
         while True:
             found = self._next()
             if found.get("id") == wanted:
@@ -81,6 +80,7 @@ class Chromium:
 
     def _next(self):
         while b"\0" not in self._buffer:
+            assert select.select([self._in], [], [], DEADLINE_S)[0], "Chromium does not answer"
             part = os.read(self._in, 1 << 20)
             assert part, "Chromium has ended"
             self._buffer += part

@@ -72,7 +72,8 @@ def judged_runs(
 
 def rescorer_of(runs: Sequence[BenchmarkRun], data: str | None) -> Rescore:
     """Scores what is stored again, each run once; what was scored just now (recorded answers) is not."""
-    scored_now = {run.where for run in runs if not benchmark_json.reads(Path(run.where))}
+    files = {run.where for run in runs}
+    scored_now = {where for where in files if not benchmark_json.reads(Path(where))}
     rescorer = cache(Rescorer(data))
     return lambda run: [] if run.where in scored_now else rescorer(run)
 

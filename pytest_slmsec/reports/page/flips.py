@@ -85,26 +85,27 @@ def _told(row: Changes) -> str:
 def _row(row: Changes, scale: Scale, top: float, links: bool) -> Markup:
     zero, y = scale.at(0), top + 3
     sides = [
-        _side(row, "lost", [(-row.lost, LOST, "1"), (-row.worse, LOST, "0.45")], scale, y),
-        _side(row, "gained", [(row.gained, WON, "1"), (row.better, WON, "0.45")], scale, y),
+        _side([(-row.lost, LOST, "1"), (-row.worse, LOST, "0.45")], scale, y),
+        _side([(row.gained, WON, "1"), (row.better, WON, "0.45")], scale, y),
     ]
     counts = [
         words(zero + (scale.start - zero) * (row.lost + row.worse) / -scale.low - 4, y + 9, f"{row.lost}", "end"),
         words(zero + (scale.end - zero) * (row.gained + row.better) / scale.high + 4, y + 9, f"{row.gained}"),
     ]
-    linked = [_link(row, kind, side) for kind, side in zip(("lost", "gained"), sides, strict=True)] if links else sides
+    kinds = ("lost", "gained")
+    linked = [_link(row, kind, side) if links and side else side for kind, side in zip(kinds, sides, strict=True)]
     return join(words(NAMES - 8, y + 9, cut(row.benchmark, 27), "end"), *linked, *counts)
 
 
-def _side(row: Changes, kind: str, bars: Sequence[tuple[int, str, str]], scale: Scale, y: float) -> Markup:
+def _side(bars: Sequence[tuple[int, str, str]], scale: Scale, y: float) -> Markup:
     """The bars of one side, one behind the other."""
-    drawn, start = [tag("title", _told(row))], 0
-    for length, colour, opacity in bars:
+    drawn, start = list[Markup](), 0
+    for length, colour, opacity in [bar for bar in bars if bar[0]]:
         ends = sorted((scale.at(start), scale.at(start + length)))
         drawn.append(tag("rect", x=ends[0], y=y, width=ends[1] - ends[0], height="10", fill=colour,
                          fill_opacity=opacity))  # fmt: skip
         start += length
-    return tag("g", *drawn)
+    return join(*drawn)
 
 
 def _link(row: Changes, kind: str, drawn: Markup) -> Markup:

@@ -12,7 +12,7 @@ from pytest_slmsec.reports.page.numbers import percent
 from pytest_slmsec.reports.page.records import Report
 from pytest_slmsec.reports.page.texts import Prompts
 
-FIRST = 5
+FIRST = 3
 """Lost items of each candidate that are there without a script."""
 LONGEST = 2000
 """Characters of a text that is there without a script."""

@@ -14,6 +14,8 @@ INVISIBLE = re.compile(
 )
 """Control, format, direction, zero-width and filler characters and lone surrogates: whatever is there and not seen.
 Categories Cc (but for line feed and tab), Cf, Cs, Zl, Zp of Unicode, and the fillers and variation selectors."""
+MOST_ROWS = 60
+"""Of a table that is made of elements: a page of many thousand elements is slow."""
 UNCLOSED = frozenset({"meta", "input", "br"})
 
 
@@ -69,11 +71,21 @@ def decimal(value: object) -> str:
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[object]], caption: str) -> Markup:
-    """A table; the first cell of each row is its heading."""
+    """A table; the first cell of each row is its heading. One of very many rows is aligned text, one element in all."""
+    if len(rows) > MOST_ROWS:
+        lines = [caption, "", *aligned([headings, *rows])]
+        return tag("pre", "\n".join(lines), class_="table", tabindex="0", role="region", aria_label=caption)
     head = tag("tr", *(tag("th", text, scope="col") for text in headings))
     body = [tag("tr", tag("th", row[0], scope="row"), *(tag("td", cell) for cell in row[1:])) for row in rows]
     whole = tag("table", tag("caption", caption), tag("thead", head), tag("tbody", *body))
     return tag("div", whole, class_="wide", tabindex="0", role="region", aria_label=caption)
+
+
+def aligned(rows: Sequence[Sequence[object]]) -> list[str]:
+    """Rows as lines whose columns stand below each other."""
+    texts = [[visible(cell) for cell in row] for row in rows]
+    widths = [max(len(row[n]) for row in texts) for n in range(len(texts[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in texts]
 
 
 def fold(summary: object, *content: object, is_open: bool = False, id_: str | None = None) -> Markup:

@@ -92,10 +92,13 @@
   const sort = () => {
     const order = fieldValue("s");
     const losses = chosen().map((number) => index.loss[number]);
-    const most = (item) => Math.max(...losses.map((loss) => loss[item]), -1e9);
-    const least = (item) => Math.min(...losses.map((loss) => loss[item]), 1e9);
-    if (order === "") found.sort((a, b) => most(b) - most(a) || a - b);
-    if (order === "gain") found.sort((a, b) => least(a) - least(b) || a - b);
+    const key = new Int32Array(index.item.length); // of each item: the greatest loss of any chosen candidate, or the least
+    for (const item of found) {
+      key[item] = losses.length ? losses[0][item] : 0;
+      for (const loss of losses) if (order === "gain" ? loss[item] < key[item] : loss[item] > key[item]) key[item] = loss[item];
+    }
+    if (order === "") found.sort((a, b) => key[b] - key[a] || a - b);
+    if (order === "gain") found.sort((a, b) => key[a] - key[b] || a - b);
     if (order === "id") found.sort((a, b) => (index.item[a] < index.item[b] ? -1 : index.item[a] > index.item[b] ? 1 : a - b));
   };
 

@@ -105,17 +105,17 @@ class Report:
         """Of each benchmark and model the run that was made last, with its record; in the order named."""
         return {(run.benchmark, run.model): (record, run) for record in self.records for run in record.runs}
 
-    @property
+    @cached_property
     def runs(self) -> list[BenchmarkRun]:
         """The newest run of each benchmark and model."""
         return [run for _, run in self.newest.values()]
 
-    @property
+    @cached_property
     def models(self) -> list[str]:
         """Names of all models, bases first among their own."""
         return list(dict.fromkeys(run.model for run in self.runs))
 
-    @property
+    @cached_property
     def benchmarks(self) -> list[str]:
         """Labels of all benchmarks, in the order of the file that named them first."""
         return list(dict.fromkeys(run.benchmark for run in self.runs))
