@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 
-PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 ABSENT = "Chromium is not installed (apt-get install chromium)"
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
@@ -62,17 +62,21 @@ class Chromium:
 
     def send(self, method, **params):
         """Ask for something and wait for the answer."""
-        self._number += 1
-        wanted = self._number
-        message = {"id": wanted, "method": method, "params": params}
-        if self._session:
-            message["sessionId"] = self._session
-        self._write(json.dumps(message).encode() + b"\0")
+        wanted = self._ask(method, params)
         while True:
             found = self._next()
             if found.get("id") == wanted:
                 assert "error" not in found, found
                 return found["result"]
+
+    def _ask(self, method, params):
+        """Send a request; returns its number."""
+        self._number += 1
+        message = {"id": self._number, "method": method, "params": params}
+        if self._session:
+            message["sessionId"] = self._session
+        self._write(json.dumps(message).encode() + b"\0")
+        return self._number
 
     def _write(self, content):
         while content:
@@ -96,6 +100,9 @@ class Chromium:
             self.problems.append(str(params["exceptionDetails"]))
         elif method == "Runtime.consoleAPICalled":
             self.problems.append(str(params["args"]))
+        elif method == "Page.javascriptDialogOpening":  # it holds up everything until it is closed
+            self.problems.append(f"dialog: {params['message']}")
+            self._ask("Page.handleJavaScriptDialog", {"accept": False})
         elif method == "Log.entryAdded":
             self.problems.append(params["entry"]["text"])
 
@@ -104,7 +111,7 @@ class Chromium:
         self.requests.clear()
         self.problems.clear()
         start = time.perf_counter()
-        self.send("Page.navigate", url=path if "://" in str(path) else f"file://{path}")
+        self.send("Page.navigate", url=str(path) if ":" in str(path) else f"file://{path}")
         self.wait(until)
         return time.perf_counter() - start
 
