@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_slmsec.cli.ask import request_of
-from pytest_slmsec.cli.ask_output import choice_lines, figures, text_lines
+from pytest_slmsec.cli.ask_output import answer_lines, choice_lines, figures, text_lines
 from pytest_slmsec.cli.main import main
 from pytest_slmsec.core.errors import UsageError
 from pytest_slmsec.core.items import Choose, Generate, Message, Output
+from pytest_slmsec.execution.batch_runner import MeasuredOutput
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +68,13 @@ def test_choices_are_ranked_with_their_share():
         ["-1.0000", "88.1", "%", "b\\x1b[2J"],
         ["-3.0000", "11.9", "%", "a"],
     ]
+
+
+def test_a_thought_stands_apart_before_the_answer():
+    output = Output(text="22", thought="SSH?\x07", prompt_tokens=3, new_tokens=5, thought_tokens=4)
+    lines = answer_lines(MeasuredOutput(output, None), Generate("x", (), 8))
+    assert lines[:6] == ["thought:", "SSH?\\x07", "", "answer:", "22", ""]
+    assert "answer 5 tokens, 4 of them thought" in lines[6]
 
 
 def test_figures_that_were_not_measured_are_not_shown_as_zero():

@@ -155,6 +155,15 @@ def test_costs_under_two_device_profiles_are_never_compared():
     assert axes_of([plain_base], [elsewhere], CardLimits(), {})[2].reason == "not compared: measured on two machines"
 
 
+def test_latency_is_the_median_of_one_request_at_a_time():
+    base = run(RIGHT, single_request={"p50_s": 0.5, "p90_s": 1.0, "reason": None})
+    fast = run(RIGHT, model="phi3-gptq4", single_request={"p50_s": 0.2, "p90_s": 1.0, "reason": None})
+    latency = axes_of([base], [fast], CardLimits(), {})[1]
+    assert (latency.value, latency.note) == (pytest.approx(0.4), "0.2 of 0.5 s, one request at a time")
+    broken = run(RIGHT, model="phi3-gptq4", single_request={"p50_s": None, "p90_s": None, "reason": "out of memory"})
+    assert axes_of([base], [broken], CardLimits(), {})[1].reason == "not measured: out of memory"
+
+
 def test_robustness_is_the_quality_on_perturbed_items():
     runs = [[run(bits, model=name, benchmark=label, constant=QUARTER) for label, bits in both.items()]
             for name, both in {"phi3": {"cti-mcq": RIGHT, "cti-mcq+robust": RIGHT},
