@@ -2,7 +2,8 @@
 
 Counted are the weights of two and more dimensions: linear layers, GPT-2's Conv1D, stacked experts of a mixture,
 convolutions, routers. Not counted are embeddings and the output head (tied or not; most methods leave both), biases
-(stacked ones of experts too), and everything of one dimension: norms, scales. A stacked weight counts with all of its
+(stacked ones of experts too), and everything of one dimension: norms, scales. Of a model for images and text the part
+that reads text counts, for it is asked with text only. A stacked weight counts with all of its
 elements, and a packed one with the elements that it unpacks to.
 """
 
@@ -91,11 +92,26 @@ def count_model(model: Any, quantized: Mapping[str, int]) -> QuantizedShare:
     rows = model.get_input_embeddings().num_embeddings
     shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
 
+    text_part = _text_part(model)
+
     def counts(name: str) -> bool:
+        if not name.startswith(text_part):
+            return False
         outside_layers = LAYER_NUMBER.search(name) is None
         return name.rpartition(".")[0] not in embeddings and not (outside_layers and rows in shapes.get(name, ()))
 
     return count_weights(weight for weight in found if counts(weight.name))
+
+
+def _text_part(model: Any) -> str:
+    """What the names of the weights that read text begin with, in a model for images and text; else empty."""
+    config = getattr(model, "config", None)
+    if config is None or config.get_text_config() is config:
+        return ""
+    decoder, embedding = model.get_decoder(), model.get_input_embeddings()
+    if decoder is None or not any(module is embedding for module in decoder.modules()):
+        return ""
+    return next((f"{name}." for name, module in model.named_modules() if module is decoder and name), "")
 
 
 def _embedding_modules(model: Any) -> set[str]:

@@ -1,6 +1,9 @@
 """Which weights count, and what share of them is quantised."""
 
+import re
+
 import pytest
+import text_architectures
 import torch
 import transformers
 from hypothesis import given
@@ -68,6 +71,19 @@ def test_stacked_biases_of_experts_do_not_count():
     found = count_model(transformers.GptOssForCausalLM(config), {})
     assert not [name for name in found.left if "bias" in name]
     assert "model.layers.*.mlp.experts.down_proj" in found.left
+
+
+@pytest.mark.parametrize("name", ["gemma3", "llava", "mistral3", "qwen2_5_vl", "smolvlm"])
+def test_of_a_model_for_images_and_text_the_text_part_counts(name):
+    model = text_architectures.made(name)
+    linears = names_of_linears(model)
+    text = {one: size for one, size in linears.items() if re.search("language_model|text_model", one)}
+    images = {one: size for one, size in linears.items() if one not in text and "lm_head" not in one}
+    assert text
+    assert images
+    assert count_model(model, text).share == 1.0
+    assert count_model(model, images).share == 0.0
+    assert count_model(model, images).weights == count_model(model, text).weights == sum(text.values())
 
 
 def test_conv1d_of_gpt2_counts_and_its_tables_of_tokens_and_positions_do_not():
