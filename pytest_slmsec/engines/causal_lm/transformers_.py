@@ -133,8 +133,9 @@ def load_weights(wanted: LoadRequest) -> Any:
 def loader_of(directory: Path, config: Any) -> str:
     """Name of the class of transformers that loads an architecture. Multimodal models are loaded to be asked with text.
 
-    Some architectures are in several classes: for Llama 4 one takes the text part alone, and refuses the weights of the
-    whole model. The one whose model the checkpoint names (`architectures` in config.json) goes first.
+    For some architectures there is a class for the text part alone beside that of the whole model. It is taken where
+    it passes over the other weights of a whole model (Qwen 3.5). Where it refuses them (Llama 4), the class whose model
+    the checkpoint names (`architectures` in config.json) is taken.
 
     Raises:
         ModelError: it has an encoder and a decoder, or transformers has no causal language model of this architecture.
@@ -143,20 +144,28 @@ def loader_of(directory: Path, config: Any) -> str:
     if getattr(config, "is_encoder_decoder", False):
         why = "has an encoder and a decoder, which are not evaluated here"
     else:
-        found = {name: _class_names(config, mapping) for name, mapping in LOADERS.items()}
-        named = [name for name, classes in found.items() if set(classes) & set(config.architectures or ())]
-        if any(found.values()):
-            return [*named, *(name for name, classes in found.items() if classes)][0]
+        made_by = {name: _made_by(name, config) for name in LOADERS}
+        found = {name: made for name, made in made_by.items() if made is not None}
+        named = [name for name, made in found.items() if made.__name__ in (config.architectures or ())]
+        if found:
+            first = next(iter(found))
+            whole = [name for name in named if not _passed_over(found[name]) < _passed_over(found[first])]
+            return [*whole, first][0]
     raise ModelError(
         f"{directory}: its architecture {config.model_type!r} {why}: name a causal language model, or an encoder with "
         "the head that it was trained with."
     )
 
 
-def _class_names(config: Any, mapping: str) -> list[str]:
-    """Names of the classes for an architecture in a mapping of transformers, a tuple of them for a few."""
-    found = getattr(transformers, mapping).get(type(config), ())
-    return [one.__name__ for one in (found if isinstance(found, tuple) else (found,))]
+def _made_by(loader: str, config: Any) -> Any:
+    """The class of the models that a loader makes for an architecture (the first of several), or None."""
+    found = getattr(transformers, LOADERS[loader]).get(type(config), None)
+    return found[0] if isinstance(found, tuple) else found
+
+
+def _passed_over(made: Any) -> set[str]:
+    """Patterns of the weights in a checkpoint that a class passes over."""
+    return set(getattr(made, "_keys_to_ignore_on_load_unexpected", None) or ())
 
 
 def load_with(wanted: LoadRequest, loader: str, sort: str, check: Callable[[Mapping[str, Any]], None]) -> Any:

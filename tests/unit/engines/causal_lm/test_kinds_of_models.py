@@ -119,6 +119,15 @@ def test_a_whole_model_is_loaded_where_another_class_takes_its_text_part_alone(n
     check_answers(engine, loader.from_pretrained(directory, dtype=torch.float32).eval(), [ask("t"), pick("c")])
 
 
+def test_the_text_part_alone_is_loaded_where_its_class_passes_over_the_rest(tmp_path, load, monkeypatch):
+    monkeypatch.setitem(text_architectures.SIZES, "vocab_size", 384)
+    torch.manual_seed(0)
+    model = transformers.Qwen3_5ForConditionalGeneration(text_architectures.config_of("qwen3_5")).float()
+    engine = load(build(tmp_path / "qwen3_5", model))
+    assert engine.info.extra["architecture"] == "Qwen3_5ForCausalLM"
+    check_answers(engine, model.eval(), [ask("t"), pick("c")])
+
+
 @pytest.mark.parametrize(
     ("name", "old", "new"),
     [
