@@ -91,8 +91,9 @@ def _sentence_start(text: str, place: int) -> int:
 
 def _supposed(text: str, place: int) -> bool:
     """Whether the sentence of a statement begins with a condition or a doubt ("If it were signed, the answer would be
-    A", "I don't think that the answer is A")."""
-    return _SUPPOSED.search(text, _sentence_start(text, place), place) is not None
+    A", "I don't think that the answer is A"). What "but" begins is a sentence of its own here."""
+    start = _sentence_start(text, place)
+    return _SUPPOSED.search(text, max(start, text.rfind(" but ", start, place)), place) is not None
 
 
 def verdicts(text: str, several: bool) -> Iterator[Letters]:

@@ -9,7 +9,10 @@ W = r"A-Za-z0-9_\u00c0-\u024f\u0370-\u04ff"
 """Characters of words that are written with blanks between them; Chinese words are not."""
 
 _FIT = r"(?:best|correct|right|final|chosen|selected|appropriate|suitable|accurate|likely|fitting|matching|true)"
-_FALSE = r"(?<!wrong )(?<!incorrect )(?<!false )(?<!bad )(?<!falsche )(?<!not the )(?<!not a )"
+_FALSE = (
+    r"(?<!wrong )(?<!incorrect )(?<!false )(?<!bad )(?<!falsche )(?<!not the )(?<!not a )(?<!worst )(?<!least "
+    r"likely )(?<!previous )"
+)
 
 # "answer", "correct option", "Antwort", "respuesta correcta", "bonne réponse".
 ANSWER_NOUN = (
@@ -46,8 +49,10 @@ LINE_START = (
 )
 # "I choose", "it should be", "ich wähle", "elijo", "je choisis", "corresponds to".
 VERB = (
-    r"\b(?:(?:i|we)(?:'d|'ll|'m|'ve| would| will| am| have| shall)?(?: therefore| thus)? "
-    r"(?:choose|chose|select(?:ed)?|pick(?:ed)?|go(?:ing)? (?:with|for)|opt(?:ing)? for|say|answer(?: with)?|"
+    r"\b(?:my (?:best )?(?:choice|selection|guess|pick) (?:is|would be)|(?:i|we)(?:'d|'ll|'m|'ve| would| will| am| "
+    r"have| shall)?(?: therefore| thus)? "
+    r"(?:choose|chosen?|choosing|select(?:ed)?|pick(?:ed)?|go(?:ing)? (?:with|for)|opt(?:ing)? for|say|answer(?: "
+    r"with)?|"
     r"conclude|think|believe|vote for)(?: that)?|(?:you|one) should (?:choose|select|pick)|(?:let's|let us) "
     r"(?:choose|select|pick|go with)|"
     r"(?<!if )it(?:'s| is| (?:should|must|would|will|has to|can only) be|(?: seems| appears) to be)|"
@@ -70,7 +75,9 @@ SO = (
     r"(?:^(?:most )?(?:likely|probably|definitely|certainly|clearly|must be|should be)\b|"
     r"\b(?:(?:this|that|which)(?: is|'s| (?:would|must|should) be)|so(?! (?:is|are|was|does|do|did)\b)|thus|hence|"
     r"therefore|consequently|accordingly|"
-    r"conclusion|in short|i\.e|on (?:second thought|reflection)|upon reflection|no(?=,)|daher|"
+    r"conclusion|in short|i\.e|on (?:second thought|reflection)|upon reflection|in my opinion|all in all|overall|"
+    r"after (?:careful )?(?:analysis|consideration)|given that(?=,)|if i had to (?:guess|choose)(?=,)|leaving|"
+    r"no(?=,)|daher|"
     r"deshalb|somit|folglich|(?<!but )also|"
     r"por (?:lo )?tanto|así que|entonces|donc|ainsi|portanto|então|quindi|dunque)\b|因此|所以|故|综上)"
 )
@@ -98,12 +105,15 @@ OR = (
 )
 # "is the best", "ist richtig", "es la correcta", "est la bonne", "是正确的", "(correct)".
 VERDICT = (
-    r"\b(?:is|are|would be|seems|appears|ist|sind|wäre|es|son|est|sont)\s(?:to be )?"
+    r"\b(?:is|are|(?:would|should|must|has to) be|seems|appears|looks|sounds|ist|sind|wäre|es|son|est|sont)\s(?:to "
+    r"be )?"
     r"(?:(?:clearly|therefore|thus|definitely|indeed|all|both|probably|likely) ){0,2}"
     r"(?:(?:the|a|la|el|die|le|most|only|single|more|plus|más) ){0,3}"
-    r"(?:best|correct|right|true|accurate|appropriate|suitable|answer|(?<=most )likely|richtige?n?|korrekt|beste|"
+    r"(?:best|closest|correct|right|true|accurate|appropriate|suitable|answer|(?<=most )likely|richtige?n?|korrekt|"
+    r"beste|"
     r"antwort|correct[oae]s?|mejor|respuesta|bonne|meilleure|réponse)\b|\bestá correta\b|\bправильн\w{1,3}\b|"
     r"(?:が|는|은|이|가)\s?(?:正解|正しい|適切|정답)|\bit is(?=\s?[.!]?$)|"
+    r"\bmakes (?:the most )?sense\b|\bremains\b|\bis the (?:one|only one)\b|"
     r"\b(?:fits|matches|applies|describes (?:it|this)) best\b|\bbest (?:fits|matches|describes|answers|captures)\b|"
     r"\(correct\)|都?是?(?:正确|对)的|都?是?正确(?!的?[选答])"
 )
@@ -131,7 +141,7 @@ DENIED_LINK = (
     r"le|a)\s)?$|不$"
 )
 # "If it were signed, ...": what is said is not meant here.
-CONDITIONAL = r"\b(?:if|unless|had|were it|suppose|assuming|wenn|falls|si|se)\b|如果|若"
+CONDITIONAL = r"\b(?:if(?! i had to)|unless|had|were it|suppose|assuming|wenn|falls|si|se)\b|如果|若"
 # Behind a letter with a comma or blank: "because", "as", "not", "weil", "porque", "parce que".
 REASON = (
     r",?\s(?:because|since|as|due|given|for|rather|instead|over|which|weil|da|denn|porque|ya que|pues|"

@@ -19,6 +19,8 @@ _LABEL = re.compile(
 )
 # "Lateral Movement (B)." at the end of a line.
 _LAST_BRACKETS = re.compile(r"\s[(\[](?:[Oo]ption )?([A-H])[)\]][\s.!]{0,3}$")
+# "wrong" behind a label, and nothing else.
+_WRONG = re.compile(r"[\s.:,)>-]{0,4}(?:(?:is )?(?:wrong|incorrect|not correct)|\(wrong\)|falsch)[\s.!]{0,3}", re.I)
 LINE_END_CHARS = 200
 LINES_READ = 200
 """Lines at the beginning in which labels are looked for."""
@@ -33,8 +35,9 @@ def opening_label(lines: list[str]) -> Letters | None:
     """The label of a first line with an explanation below it, or a letter with its reason ("B, because ...")."""
     first = lines[0]
     bare = OPTION_LIST.match(first)
-    if bare and len(bare[0]) == 1 and bare[0].isupper() and _REASON.match(first, bare.end()):
-        return frozenset(bare[0])
+    letter = bare[0].strip("\"'()[]") if bare else ""
+    if bare and len(letter) == 1 and letter.isupper() and _REASON.match(first, bare.end()):
+        return frozenset(letter)
     label = _label(first)
     if label is None or len(lines) == 1 or first.endswith((".", "?", "!")) or DENIED.search(first):
         return None
@@ -52,6 +55,8 @@ def _label(line: str) -> re.Match[str] | None:
     if label is None or (label["letter"].islower() and not label["bracket"] and line.startswith(",", label.end())):
         return None
     rest = whole_list(line[label.end("letter") :])
+    if _WRONG.fullmatch(line, label.end()):
+        return None  # "B: wrong"
     if not label["named"] and _next_label(line, label):
         return None  # "A) Audit B) Backup": the options, repeated
     if _SPEAKS.match(line, label.start("letter")) or rest not in (None, frozenset(label["letter"].upper())):

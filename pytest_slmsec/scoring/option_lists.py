@@ -39,7 +39,7 @@ _NO_ARTICLE = re.compile(
 )
 # "Option A", "choice C", "Antwort B", "选项B"; not "the option a user has".
 NAMED_OPTIONS = re.compile(
-    r"(?:\b(?i:options?|choices?|both|antwort(?:en)?|opci[oó]n(?:es)?|respuestas?|alternativa|réponses?|opção|resposta|"
+    r"(?:\b(?i:options?|choices?|statements?|alternatives?|both|antwort(?:en)?|opci[oó]n(?:es)?|respuestas?|alternativa|réponses?|opção|resposta|"
     rf"opzione|risposta|вариант|ответ)\s|(?:选项|選択肢)\s?)(?!a\s[a-z])({OPTION_LIST.pattern})"
 )
 
