@@ -47,7 +47,8 @@ _DENIED = re.compile(
     r"no es|"
     r"pas)|n't|\u4e0d\u662f|\u5e76\u975e|\u65e0|\u6ca1\u6709)"
     r"(?: (?:at all|really|in any way|considered|deemed|classified as|seen as|to be|be|being|a|an|of|any|"
-    r"appear|seem|look|sound|say|call|think|believe|consider|that|it|this|the (?:response|answer|text)|is|as|"
+    r"appear|seem|look|sound|say|call|think|believe|consider|contain|include|provide|show|anything|something|evidence|"
+    r"indications?|harmful or|dangerous or|that|it|this|the (?:response|answer|text)|is|as|"
     r"clearly|actually|signs of|"
     r"inherently|directly|overtly|particularly|itself|necessarily))*\s?$|"
     r"\b(?:wrong|incorrect|inaccurate|unfair|a mistake) to (?:call|consider|label|classify) (?:it|this)(?: as)?\s$",
@@ -66,7 +67,7 @@ _BOTH = re.compile(
     r"\b(?:might|may|could) be (?:benign|malicious)\b(?: or (?:benign|malicious)\b)?|\b(?:either |whether |neither "
     r")?(?:benign (?:or|nor|and|vs\.?|/) malicious|malicious (?:or|nor|and|"
     r"vs\.?|/) benign)\b|"
-    r"\[benign or malicious\]|\bwhether\b[^.\n]{0,60}?\bis (?:benign|malicious)\b",
+    r"\[benign or malicious\]|\bwhether\b[^.\n]{0,60}?\bis (?:benign|malicious)\b(?: or (?:benign|malicious)\b)?",
     re.I,
 )
 # "The verdict is", "therefore", "Answer:", "I would say it is".

@@ -66,12 +66,19 @@ _COMPANY = re.compile(
 _CONSEQUENCE = re.compile(
     r"(?:\b(?:lead(?:s|ing)?|result(?:s|ing|ed)?|falls?|belongs?|caus(?:es|ing)|enabl(?:es|ing)|allow(?:s|ing)|over|"
     r"than|"
-    r"under|with)\b|->|>)[^.\n]{0,20}$",
+    r"under|with|possibly|perhaps|maybe|impact|consequence)\b|->|>)[^.\n]{0,20}$",
     re.I,
 )
 # "CWE-20 or CWE-79", "CWE-20/CWE-79", "CWE-20 and CWE-79": what joins two ids, of which none is stated then.
 _JOINED = re.compile(
-    r"[\s)\]\"']{0,3}(?:\([^()\n]{0,80}\)\s?)?(?:,?\s?\b(?:and|or|und|oder|y|o|et|ou)\b|[/,&]|或|和|与)[\s(\[\"']{0,3}"
+    r"[\s)\]\"']{0,3}(?:\([^()\n]{0,80}\)\s?)?(?:,?\s?\b(?:and|or|und|oder|y|o|et|ou)\b|[/,&\n]|或|和|与)"
+    r"[\s(\[\"']{0,3}(?:\d{1,2}[.)]\s)?"
+)
+# "CWE-20 is possible", "CWE-74 is its parent" behind another id.
+_SECOND_BEST = re.compile(
+    r"\s?(?:\([^()\n]{0,60}\)\s?)?\b(?:is|was|are) (?:also )?(?:possible|plausible|an option|a candidate|its parent|"
+    r"the parent)\b",
+    re.I,
 )
 _QUESTION = re.compile(r"[\s)\]\"']{0,3}\?")
 
@@ -115,7 +122,7 @@ def strict_cwe(text: str) -> str | None:
     stated = [match for match in meant if _STATED.search(plain, max(0, match.start() - 80), match.start())]
     for chosen in (_alone(plain, meant), _opening(plain, found), stated, meant):
         if chosen:
-            return None if _is_joined(plain, found, chosen[-1]) else f"CWE-{chosen[-1][1]}"
+            return None if _is_joined(plain, meant, chosen[-1]) else f"CWE-{chosen[-1][1]}"
     return None
 
 
@@ -164,12 +171,16 @@ def _is_set_aside(text: str, found: Sequence[re.Match[str]], place: int) -> bool
         return True
     if not place or found[place - 1][1] == match[1]:
         return False
+    if _SECOND_BEST.match(text, match.end()):
+        return True
     between = text[max(found[place - 1].end(), match.start() - 80) : match.start()]
     return "\n" not in between and ". " not in between and _CONSEQUENCE.search(between) is not None
 
 
 def _is_joined(text: str, found: Sequence[re.Match[str]], chosen: re.Match[str]) -> bool:
     """Whether another id is joined to one by "or", "and" or a sign that parts equals."""
+    if chosen not in found:
+        return False
     place = found.index(chosen)
     return any(
         first[1] != second[1] and _JOINED.fullmatch(text, first.end(), second.start())

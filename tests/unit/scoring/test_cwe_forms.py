@@ -221,6 +221,11 @@ FORMS = (
     'CWE-{0} (formerly CWE-20)',
     'CWE-{0} | XSS',
     'CWE-{0}:2021',
+    'Most likely CWE-{0}, possibly CWE-80',
+    'CWE-{0} is likely. CWE-20 is possible.',
+    'It is probably CWE-{0}, though CWE-20 is an option',
+    'CWE-{0} (XSS), CWE-74 is its parent',
+    'root cause: CWE-{0}; impact: CWE-200',
 )  # fmt: skip
 MENTIONED = (20, 74, 78, 80, 83, 87, 89, 116, 200, 352, 707)
 numbers = st.integers(1, 1999).filter(lambda number: number not in MENTIONED)
@@ -244,6 +249,8 @@ def test_every_form(form):
 @pytest.mark.parametrize(
     "text",
     [
+        "CWE-20\nCWE-79",
+        "1. CWE-20\n2. CWE-79",
         "CWE-20 or CWE-79",
         "Either CWE-20 or CWE-79",
         "CWE-20 / CWE-79",
