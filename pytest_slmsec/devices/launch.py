@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -19,6 +20,11 @@ from pytest_slmsec.meters.control_groups import SYSTEM, memory_limit
 MARK = "SLMSEC_LIMITED_BY"
 """Environment variable of a run inside limits: the launcher's name."""
 SYSTEMD, DOCKER = "systemd-run", "docker"
+TRIAL = (
+    "import sys; from pytest_slmsec.meters.control_groups import memory_limit; limit = memory_limit(); "
+    "sys.exit(limit is None or limit > int(sys.argv[1]))"
+)
+"""Program that ends well where this process is limited to so many bytes."""
 TRIAL_S = 20
 SPARE = 1.01
 """A limit in whole pages may lie this much above the profile's."""
@@ -64,8 +70,13 @@ def works(command: Sequence[str]) -> bool:
 
 
 def find_launcher(profile: Profile) -> str | None:
-    """What can limit a process here: `SYSTEMD`, `DOCKER` (where the profile names an image), or None."""
-    if works(systemd_command(profile, ["true"], is_root())):
+    """What can limit a process here: `SYSTEMD`, `DOCKER` (where the profile names an image), or None.
+
+    systemd-run also ends well where its manager has no say over memory, so the trial looks whether it is limited.
+    """
+    if works(
+        systemd_command(profile, [sys.executable, "-c", TRIAL, str(round(profile.memory_bytes * SPARE))], is_root())
+    ):
         return SYSTEMD
     if profile.image is not None and works([DOCKER, "image", "inspect", profile.image]):
         return DOCKER

@@ -70,6 +70,16 @@ def test_what_cannot_limit_here_is_not_taken(launcher):
     assert not works(["nothing-here"])
 
 
+def test_limits_that_the_launcher_only_promises_are_not_taken(tmp_path, monkeypatch):
+    """A launcher that runs the command and limits nothing, as a manager without the memory controller does."""
+    script = tmp_path / "systemd-run"
+    script.write_text(f"#!{sys.executable}\nimport os, sys\ncommand = sys.argv[sys.argv.index('--') + 1:]\n"
+                      "os.execv(command[0], command)\n")  # fmt: skip
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_launcher(Profile("speck", 0.000001, 1, 1)) is None
+
+
 def test_the_run_goes_on_inside_with_the_same_arguments_and_its_status_comes_back(launcher, tmp_path):
     noted = launcher("systemd-run", 3)
     assert relaunch("systemd-run", SIM, ["--model=tinysec", "-q"], "python", tmp_path) == 3
