@@ -18,7 +18,7 @@ def training_facts(evaluated: EvaluationResult) -> dict[str, Any]:
     if facts is None or evaluated.metric is None:
         return {}
     rows = evaluated.measured()
-    unseen = [Score(**row["score"]) for row in rows if not row[TRAINED_ON]]
+    unseen = [Score(**row["score"]) for row in rows if not row.get(TRAINED_ON)]
     result = evaluated.metric.aggregate(unseen, Mode(evaluated.header["mode"])) if unseen else None
     found = {
         "seen": len(rows) - len(unseen),

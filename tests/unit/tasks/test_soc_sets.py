@@ -211,3 +211,10 @@ def test_a_damaged_squad_file(tmp_path: Path, data, message):
     (tmp_path / "dev-v1.1.json").write_text(json.dumps(data))
     with pytest.raises(DataError, match=message):
         find_task("squad").load(tmp_path)
+
+
+@pytest.mark.parametrize(("usual", "odd"), [("-", "FATAL"), ("Normal", "Anomaly"), ("0", "1")])
+def test_labels_of_normal_lines_go_by_several_names(tmp_path, usual, odd):
+    rows = f"1,{usual},door 7 opened,E1,door <*> opened\n2,{odd},door lost,E2,door lost\n"
+    (tmp_path / "Door_2k.log_structured.csv").write_text(CSV.partition("\n")[0] + "\n" + rows)
+    assert [item.gold for item in find_task("log-anomaly").load(tmp_path)] == ["normal", "abnormal"]
