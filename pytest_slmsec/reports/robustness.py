@@ -119,8 +119,16 @@ def sentences(extras: Mapping[str, float | None], facts: Mapping[str, Any], scal
     )
     same = [f"{kind} {n}" for kind, n in facts["unchanged"].items()]
     told += [f"not asked, since the text would be the same: {', '.join(same)}"] if same else []
-    told += [f"{kind} is not asked: {why}" for kind, why in facts["left_out"].items()]
-    return told
+    return told + _left_out(facts["left_out"])
+
+
+def _left_out(reasons: Mapping[str, str]) -> list[str]:
+    """A sentence on each reason for which kinds are not asked."""
+    kinds: dict[str, list[str]] = {}
+    for kind, why in reasons.items():
+        kinds.setdefault(why, []).append(kind)
+    return [f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} not asked: {why}"
+            for why, names in kinds.items()]  # fmt: skip
 
 
 def _share(value: float | None) -> str:

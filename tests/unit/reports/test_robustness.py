@@ -85,12 +85,16 @@ def test_injections_that_succeed_are_a_share_of_the_injections():
 
 def test_sentences():
     extras = {"clean": 0.5, "flips": 0.25, "all_variants_right": 0.125, "kind=typo": 0.5, "micro_f1": 0.3}
-    facts = {"unchanged": {"defang": 3}, "left_out": {"inject": "no text is generated"}}
+    facts = {
+        "unchanged": {"defang": 3},
+        "left_out": {"inject": "no text is generated", "case": "none can", "space": "none can"},
+    }
     told = [text.replace("\N{NO-BREAK SPACE}", " ") for text in sentences(extras, facts, 1.0)]
     assert told == [
         "published texts 50.0 %, by kind: typo 50.0 %",
         "25.0 % of the variants flip, 12.5 % of the items are right in all variants",
         "not asked, since the text would be the same: defang 3",
         "inject is not asked: no text is generated",
+        "case and space are not asked: none can",
     ]
     assert "published texts 1.25" in sentences({**extras, "clean": 1.25}, facts, 10.0)[0]
