@@ -34,6 +34,8 @@ WHEEL_MODEL = "smollm2-135m-q4_1"
 QUANTS = ("gptq4", "nf4", "int8wo", "q4_k_m", "onnx-int4")
 BENCHMARKS = ("cti-mcq-choice", "cti-rcm")
 ROOT = Path(__file__).parent.parent
+TERMINAL = sys.stderr
+"""Kept from the start: while a library quantises, what it writes to standard error is swallowed."""
 HEAD = "| quantisation | seconds | MiB | quantised | KL, nats | same top token |\n|---|---|---|---|---|---|"
 
 
@@ -72,7 +74,7 @@ def row(quant: str, manifest: Mapping[str, Any]) -> str:
 
 def progress(what: str, share: float) -> None:
     """What is being made, on standard error: the table on standard output stays whole."""
-    print(f"{share:4.0%} {what}", file=sys.stderr, flush=True)
+    print(f"{share:4.0%} {what}", file=TERMINAL, flush=True)
 
 
 def question(base: Path, asked: argparse.Namespace) -> list[str]:

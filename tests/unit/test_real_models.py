@@ -1,9 +1,12 @@
 """The script behind `tox run -e real`, without the wheel: its table, and the command that it asks the models with."""
 
+import io
 from argparse import Namespace
 from pathlib import Path
 
 import real_models
+
+from pytest_slmsec.engines.common.quiet import quiet
 
 MANIFEST = {
     "seconds": 84.6,
@@ -38,3 +41,11 @@ def test_a_relative_folder_of_published_files_is_found_from_another_folder(monke
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SLMSEC_DATA", "published")
     assert real_models.data() == str(tmp_path / "published")
+
+
+def test_progress_is_seen_while_a_library_quantises(monkeypatch):
+    terminal = io.StringIO()
+    monkeypatch.setattr(real_models, "TERMINAL", terminal)
+    with quiet():
+        real_models.progress("gptq4: layer 15 of 30", 0.5)
+    assert terminal.getvalue() == " 50% gptq4: layer 15 of 30\n"
