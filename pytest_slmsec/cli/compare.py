@@ -55,19 +55,22 @@ def compare(
 
 def _judged(base: str, candidate: str, root: Path, preset: str | None, data: str | None) -> Judgement:
     runs = [read_side(side, root, data) for side in (base, candidate)]
-    return judged_runs(runs[0], runs[1], read_gate(root, preset), rescorer_of([*runs[0], *runs[1]], data))
+    rescore = rescorer_of([*runs[0], *runs[1]], data)
+    return judged_runs(runs[0], runs[1], read_gate(root, preset), rescore, date.today())
 
 
 def judged_runs(
-    bases: Sequence[BenchmarkRun], candidates: Sequence[BenchmarkRun], config: GateConfig, rescore: Rescore
+    bases: Sequence[BenchmarkRun], candidates: Sequence[BenchmarkRun], config: GateConfig, rescore: Rescore, day: date
 ) -> Judgement:
     """The verdict on the runs of one model against those of its base.
+
+    `day`: a changed margin whose date lies before it becomes a warning.
 
     Raises:
         CompareError: they have no benchmark in common. UsageError: the configuration does not fit the benchmarks.
     """
     config.check_benchmarks({*with_variants(tasks()), *(run.benchmark for run in (*bases, *candidates))})
-    return judge(bases, candidates, config, date.today(), rescore)
+    return judge(bases, candidates, config, day, rescore)
 
 
 def rescorer_of(runs: Sequence[BenchmarkRun], data: str | None) -> Rescore:

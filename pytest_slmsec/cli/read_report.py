@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 from pytest_slmsec.cli.compare import judged_runs, rescorer_of
@@ -30,15 +31,24 @@ def read_report(names: Sequence[str], root: Path, data: str | None, preset: str 
     """
     records = in_time(_record(name, root, data) for name in names)
     unjudged = Report(records, ())
+    day = max(map(_day, records), default=date.min)
     rescore, config = rescorer_of(unjudged.runs, data), read_gate(root, preset)
     judgements, remarks = list[Judgement](), list[str]()
     for base, candidate in pairs_among(unjudged.runs):
         bases, candidates = of_model(unjudged.runs, base), of_model(unjudged.runs, candidate)
         try:
-            judgements.append(judged_runs(bases, candidates, config, rescore))
+            judgements.append(judged_runs(bases, candidates, config, rescore, day))
         except CompareError as error:
             remarks.append(f"{candidate} could not be judged against {base}: {error}")
     return Report(records, tuple(judgements), tuple(remarks))
+
+
+def _day(record: Record) -> date:
+    """The day of a run, so that its page does not change with the day on which it is made; unknown: the first."""
+    try:
+        return date.fromisoformat(record.date[:10])
+    except ValueError:
+        return date.min
 
 
 def _record(text: str, root: Path, data: str | None) -> Record:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from pytest_slmsec.core.wrap import counted
 from pytest_slmsec.gates.decision.judged import Judged
 from pytest_slmsec.gates.decision.judgement import Judgement
 from pytest_slmsec.gates.statistics.result import Verdict
@@ -18,6 +19,10 @@ COLOURS = {Verdict.PASS: "#1f8a4c", Verdict.FAIL: "#d1403a", Verdict.INCONCLUSIV
 FURTHEST = 6.0
 """Multiples of the limit that the axis shows at most; bars go on beyond it."""
 NAMES, SIGN_COLUMN = 210.0, 100.0
+SENTENCES = 8
+"""Sentences on a candidate that are not folded away."""
+OPEN = 3
+"""Candidates up to which all folds are open; of more, those that FAIL or cannot be compared."""
 PAGE = 40
 """Gates in one picture, so that it fits a printed page."""
 
@@ -46,9 +51,18 @@ def verdict_section(report: Report) -> Markup | None:
     """A fold for each candidate: verdict, sentences, picture, and all gates as a table."""
     if not report.judgements:
         return None
-    folds = [fold(chip(judgement), *_one(judgement, number), is_open=True, id_=f"verdict-{number}")
-             for number, judgement in enumerate(report.judgements)]  # fmt: skip
+    folds = [_fold(report, number) for number in range(len(report.judgements))]
     return section("verdict", "Worse than allowed?", *folds)
+
+
+def _fold(report: Report, number: int) -> Markup:
+    judgement = report.judgements[number]
+    content = _one(judgement, number)
+    return fold(chip(judgement), *content, is_open=_is_open(report, judgement), id_=f"verdict-{number}")
+
+
+def _is_open(report: Report, judgement: Judgement) -> bool:
+    return len(report.judgements) <= OPEN or judgement.verdict in (Verdict.FAIL, Verdict.ERROR)
 
 
 def _one(judgement: Judgement, number: int) -> list[Markup]:
@@ -57,11 +71,20 @@ def _one(judgement: Judgement, number: int) -> list[Markup]:
     drawn = pictures(judgement, f"gate-{number}")
     return [
         tag("p", *_lines(heading(judgement))),
-        tag("ul", *(tag("li", text) for text in sentences(judgement))),
-        *([framed(*drawn)] if drawn else [paragraph("No gate has both a measured drop and a limit above 0.")]),
+        framed(*drawn) if drawn else paragraph("No gate has both a measured drop and a limit above 0."),
+        *_told_all(sentences(judgement)),
         fold(f"All {len(gates)} gates as a table",
              table(("benchmark", *HEADINGS), gates, f"Gates of {judgement.candidate}")),
     ]  # fmt: skip
+
+
+def _told_all(found: Sequence[str]) -> list[Markup]:
+    """Sentences as a list; of many, the further ones folded away."""
+    first = tag("ul", *(tag("li", text) for text in found[:SENTENCES]))
+    rest = found[SENTENCES:]
+    if not rest:
+        return [first]
+    return [first, fold(counted(len(rest), "further sentence"), tag("ul", *(tag("li", text) for text in rest)))]
 
 
 def _lines(texts: Sequence[str]) -> list[object]:
