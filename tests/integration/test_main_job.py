@@ -111,11 +111,12 @@ def test_every_benchmark_is_one_of_the_main_job():
     assert set(tasks()) == {*WRITING, *CHOOSING, *WITHOUT_ITEMS}
 
 
-def test_the_job_of_the_readme_asks_what_tinysec_can_answer_and_names_the_rest(job):
+@pytest.mark.parametrize(("model", "key"), [("tinysec", "asked"), ("tinysec+soc", "asked_adapter")])
+def test_the_job_of_the_readme_asks_what_the_model_can_answer_and_names_the_rest(job, model, key):
     tox = ConfigParser(interpolation=None)
     tox.read(SUITE.parent / "tox.ini")
-    asked = tox["testenv:benchmarks"]["asked"]
-    code, output = job.run("--model=tinysec", f"--slmsec-benchmarks={asked}", "--slmsec-limit=30", "-vv")
+    asked = tox["testenv:benchmarks"][key]
+    code, output = job.run(f"--model={model}", f"--slmsec-benchmarks={asked}", "--slmsec-limit=30", "-vv")
     assert code == 0, output
     (others,) = re.findall(r"^not asked \(--slmsec-benchmarks\): ((?:.|\n  )+)", output, re.MULTILINE)
     measured = {entry["params"]["benchmark"]: entry["extra_info"] for entry in job.record()["benchmarks"]
