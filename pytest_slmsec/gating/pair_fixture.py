@@ -117,6 +117,7 @@ class SlmPair:
         """
         from pytest_slmsec.gates.decision.decide import judge
         from pytest_slmsec.gating.score_check import Rescorer
+        from pytest_slmsec.reports.gate.properties import pair_properties
 
         config = self._item.config
         gate = gate_config(config)
@@ -130,6 +131,7 @@ class SlmPair:
         except SlmsecError as error:
             pytest.fail(str(error), pytrace=False)
         self.judgement = found
+        self._item.user_properties += pair_properties(found).items()
         self._conclude(found, gate)
         return found
 
@@ -210,7 +212,6 @@ class PairReports:
                 report.longrepr = f"{item.nodeid} never called {FIXTURE}.run(): nothing was judged."
             return report  # type: ignore[no-any-return]
         verdict = pair.judgement.verdict.value
-        report.user_properties.append(("verdict", verdict))
         if verdict == "ERROR" and report.failed:
             report.when, report.slmsec_gate = "setup", "error"  # an error is what a broken set-up is to pytest
         elif not report.skipped:

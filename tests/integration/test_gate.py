@@ -16,10 +16,21 @@ def test_identical_answers_pass_from_133_items_on(runs):
 
 def test_a_smaller_benchmark_is_inconclusive_and_not_red(runs):
     runs.suite(132)
-    result = runs.run(*BOTH, "-vv")
+    result = runs.run(*BOTH, "-vv", "--junitxml=out.xml")
     assert (result.ret, gates(result)) == (0, {"gates": 2, "inconclusive": 3})
     result.stdout.fnmatch_lines(["slmsec-gate::accuracy?alpha-gptq4-ports? GATE INCONCLUSIVE*"])
     assert "132 items are below the floor of 133" in " ".join(result.stdout.str().split())
+    cases = ElementTree.parse(runs.path / "out.xml").findall(".//testcase[@classname='slmsec-gate']")
+    junit = {case.get("name"): {one.get("name"): one.get("value") for one in case.iter("property")} for case in cases}
+    assert len(junit) == 5
+    found = junit["accuracy[alpha-gptq4-ports]"]
+    assert {key: found[key] for key in ("verdict", "benchmark", "candidate", "base", "n", "drop", "limit")} == {
+        "verdict": "INCONCLUSIVE", "benchmark": "ports", "candidate": "alpha-gptq4", "base": "alpha", "n": "132",
+        "drop": "0.0", "limit": "0.02",
+    }  # fmt: skip
+    assert float(found["upper"]) > 0.02
+    assert "132 items are below the floor" in found["says"]
+    assert junit["suite[alpha-gptq4]"]["verdict"] == "INCONCLUSIVE"
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,10 @@ def test_one_that_is_worse_fails_with_the_table_and_the_sentences(runs):
     assert "On ports (accuracy) the candidate lost 32 answers and won back 0 of 300." in said(result)
     (failure,) = ElementTree.parse(runs.path / "out.xml").findall(".//failure")
     assert "SUITE: FAIL" in failure.get("message")
+    properties = ElementTree.parse(runs.path / "out.xml").findall(".//property")
+    found = {one.get("name"): one.get("value") for one in properties}
+    assert (found["verdict"], found["benchmark"], found["limit"]) == ("FAIL", "ports", "0.02")
+    assert (found["candidate"], found["base"]) == ("alpha-gptq4", "alpha")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -12,8 +11,9 @@ import pytest
 from pytest_slmsec.collection.ids import safe_id
 from pytest_slmsec.core.wrap import shown, wrapped
 from pytest_slmsec.gates.decision.judgement import Judgement
-from pytest_slmsec.gates.statistics.result import GateResult, Verdict
+from pytest_slmsec.gates.statistics.result import Verdict
 from pytest_slmsec.reports.evaluation_results import EvaluationResult
+from pytest_slmsec.reports.gate.properties import Properties, gate_properties, suite_properties
 from pytest_slmsec.reports.gate.text import suite_reasons, tell
 
 PREFIX = "slmsec-gate"
@@ -28,7 +28,7 @@ class GateReport:
     name: str
     outcome: str
     text: str
-    properties: Mapping[str, Any] = field(default_factory=dict)
+    properties: Properties = field(default_factory=dict)
     prefix: str = PREFIX
 
     @property
@@ -61,29 +61,18 @@ def gate_reports(judgement: Judgement, model: str, partial: bool) -> list[GateRe
         place = f"{model}-{safe_id(judged.benchmark)}" if judged.benchmark else model
         name = f"{safe_id(judged.what.replace(' ', '_'))}[{place}]"
         outcome = undecided if judged.trips else _outcome(verdict, undecided)
-        found.append(GateReport(name, outcome, tell(judgement, judged), _properties(judged.result)))
+        found.append(GateReport(name, outcome, tell(judgement, judged), gate_properties(judgement, judged)))
     if partial and judgement.verdict is Verdict.PASS:
         text = f"{judgement.candidate}: some benchmarks are incomplete, so the suite cannot be judged."
         return [*found, GateReport(f"suite[{model}]", "skipped", text)]
     outcome = _outcome(judgement.verdict, "failed" if judgement.config.on_inconclusive == "fail" else undecided)
     text = " ".join([f"SUITE: {judgement.verdict.value}.", *(f"{reason}." for reason in suite_reasons(judgement))])
-    return [*found, GateReport(f"suite[{model}]", outcome, text)]
+    return [*found, GateReport(f"suite[{model}]", outcome, text, suite_properties(judgement))]
 
 
 def _outcome(verdict: Verdict, undecided: str) -> str:
     known = {Verdict.PASS: "passed", Verdict.FAIL: "failed", Verdict.ERROR: "error"}
     return known.get(verdict, undecided)
-
-
-def _properties(result: GateResult) -> dict[str, Any]:
-    return {
-        "verdict": result.verdict.value,
-        "n": result.n,
-        "drop": result.estimate,
-        "lower": result.lower,
-        "upper": result.upper,
-        "limit": result.margin,
-    }
 
 
 def show(session: pytest.Session, gate: GateReport) -> None:
@@ -92,8 +81,11 @@ def show(session: pytest.Session, gate: GateReport) -> None:
     _break_line(session.config)
     session.testscollected += 1
     hook.pytest_runtest_logstart(nodeid=gate.nodeid, location=location)
-    hook.pytest_runtest_logreport(report=_report(gate, location))
-    hook.pytest_runtest_logreport(report=pytest.TestReport(gate.nodeid, location, {}, "passed", None, "teardown"))
+    report = _report(gate, location)
+    hook.pytest_runtest_logreport(report=report)
+    end = pytest.TestReport(gate.nodeid, location, {}, "passed", None, "teardown")
+    end.user_properties = report.user_properties  # JUnit takes them from the end of a test
+    hook.pytest_runtest_logreport(report=end)
     hook.pytest_runtest_logfinish(nodeid=gate.nodeid, location=location)
     last_failed = session.config.pluginmanager.get_plugin("lfplugin")
     if last_failed is not None:  # its keys are texts before pytest 9.2, and from then on ids that print as these
@@ -135,9 +127,9 @@ def _report(gate: GateReport, location: tuple[str, int | None, str]) -> pytest.T
     skipped = (gate.prefix, 0, f"Skipped: {text}")
     longreprs: dict[str, Any] = {"skipped": skipped, "failed": FailureText(text)}
     longrepr = longreprs.get(outcome)
-    properties = [(key, value) for key, value in gate.properties.items()]
+    properties: list[tuple[str, object]] = list(gate.properties.items())
+    if outcome == "passed":
+        properties.append(("says", text))
     report = pytest.TestReport(gate.nodeid, location, {}, outcome, longrepr, when, user_properties=properties)
     report.slmsec_gate = gate.outcome  # type: ignore[attr-defined]
-    if outcome == "passed":
-        report.user_properties.append(("says", text))
     return report

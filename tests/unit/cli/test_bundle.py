@@ -73,6 +73,12 @@ def test_its_junit_counts_a_wrong_answer_as_passed_and_a_failed_gate_as_failed(f
     suite = gates.find("testcase[@name='SUITE']/failure")
     assert suite is not None
     assert suite.get("message") == "FAIL"
+    accuracy = {
+        one.get("name"): one.get("value") for one in gates.findall("testcase")[0].findall("properties/property")
+    }
+    assert (accuracy["verdict"], accuracy["benchmark"], accuracy["limit"]) == ("FAIL", "cti-mcq", "0.02")
+    assert (accuracy["candidate"], accuracy["base"]) == ("phi3-gptq4", "phi3")
+    assert float(accuracy["lower"]) > 0.02
 
 
 def test_two_builds_are_equal_wherever_they_are_made(bundle, tmp_path, monkeypatch):
