@@ -32,7 +32,7 @@ from pytest_slmsec.meters.device import machine_facts
 from pytest_slmsec.reports.evaluation_results import EvaluationResult
 from pytest_slmsec.reports.gate.json_files import write_results
 from pytest_slmsec.reports.gate.live_runs import HERE, live_run
-from pytest_slmsec.reports.gate.markdown import markdown
+from pytest_slmsec.reports.gate.markdown import MOST_BYTES, markdown
 from pytest_slmsec.reports.gate.test_reports import GateReport, gate_reports, incomplete
 
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
@@ -160,7 +160,7 @@ class FinalGates:
         if summary and self.judgements:
             try:
                 with Path(summary).open("a", encoding="utf-8") as file:
-                    file.write(markdown(self.judgements))
+                    file.write(markdown(self.judgements, list(self._run.results), MOST_BYTES - file.tell()))
             except OSError as error:
                 yield GateReport("results", "error", f"{STEP_SUMMARY}={summary} cannot be written: {error.strerror}.")
 

@@ -170,7 +170,7 @@ def tables(results: Sequence[EvaluationResult], width: int, verbose: bool = Fals
     """
     rows = [Row(evaluated, evaluated.result(), evaluated.cost()) for evaluated in results]
     if not verbose:
-        drawn = [_benchmarks_table(rows, (SCORES,)), _models_table(rows)]
+        drawn = [_benchmarks_table(rows, (SCORES,)), _models_table(results)]
     elif width >= WIDE:
         drawn = [_benchmarks_table(rows, (SCORES, COSTS))]
     else:
@@ -193,29 +193,42 @@ def _columns(rows: Sequence[Row], parts: Sequence[str]) -> list[Column]:
     return [column for column in COLUMNS if column.part in parts and any(map(column.needed, rows))]
 
 
-def _empty_table(first: str, columns: Sequence[Column]) -> Any:
+def _empty_table(first: str, headings: Sequence[str]) -> Any:
     from rich import box
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column(first)
-    for column in columns:
-        table.add_column(column.heading, justify="right", no_wrap=True)
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
     return table
 
 
-def _models_table(rows: Sequence[Row]) -> Any:
+class Lines(NamedTuple):
+    """A table as texts: headings, the first one that of the names, and rows of as many cells."""
+
+    headings: list[str]
+    rows: list[tuple[str, ...]]
+
+
+def cost_lines(results: Sequence[EvaluationResult]) -> Lines:
     """A line a model with its costs over all benchmarks; of recorded answers a line a recorded run."""
+    columns = _columns([Row(evaluated, None, evaluated.cost()) for evaluated in results], [COSTS])
+    rows: list[tuple[str, ...]] = []
+    for model in dict.fromkeys(evaluated.model for evaluated in results):
+        whole = over_all_benchmarks([evaluated for evaluated in results if evaluated.model == model])
+        costs = [Row(one, None, one.cost()) for one in whole]
+        rows += dict.fromkeys((model, *(column.cell(row) for column in columns)) for row in costs)
+    return Lines(["model", *(column.heading for column in columns)], rows)
+
+
+def _models_table(results: Sequence[EvaluationResult]) -> Any:
     from rich.text import Text
 
-    columns = _columns(rows, [COSTS])
-    table = _empty_table("model", columns)
-    for model in dict.fromkeys(row.evaluated.model for row in rows):
-        whole = over_all_benchmarks([row.evaluated for row in rows if row.evaluated.model == model])
-        costs = [Row(one, None, one.cost()) for one in whole]
-        lines = dict.fromkeys(tuple(column.cell(row) for column in columns) for row in costs)
-        for line in lines:
-            table.add_row(Name(model), *map(Text, line))
+    headings, rows = cost_lines(results)
+    table = _empty_table(headings[0], headings[1:])
+    for model, *cells in rows:
+        table.add_row(Name(model), *map(Text, cells))
     return table
 
 
@@ -224,7 +237,7 @@ def _benchmarks_table(rows: Sequence[Row], parts: Sequence[str]) -> Any:
     from rich.text import Text
 
     columns = _columns(rows, parts)
-    table = _empty_table("benchmark\n  model", columns)
+    table = _empty_table("benchmark\n  model", [column.heading for column in columns])
     for label in dict.fromkeys(row.evaluated.label for row in rows):
         members = [row for row in rows if row.evaluated.label == label]
         table.add_row(Name(label), *(Text(column.title(members[0])) for column in columns))

@@ -68,7 +68,10 @@ def test_a_candidate_that_loses_answers_fails_with_numbers_and_items(runs):
     assert judgement["gates"][0]["details"]["lost"] == 32
     flips = [json.loads(line) for line in (runs.path / "flips.jsonl").read_text().splitlines()]
     assert (len(flips), flips[0]["item"], flips[0]["candidate_text"]) == (32, "ports-00007", "no")
-    assert "## Gate: FAIL" in (runs.path / "summary.md").read_text()
+    summary = (runs.path / "summary.md").read_text()
+    assert "## Gate: FAIL" in summary
+    assert "## What each model costs" in summary
+    assert sum(line.startswith("| alpha") for line in summary.splitlines()) == 2
 
 
 def test_a_failed_gate_is_not_what_lf_repeats(runs):
