@@ -79,7 +79,7 @@ def test_it_is_said_in_text_markdown_and_json():
     assert "cti-mcq, 402 items, uninformative" in text
     assert "a PASS would mean nothing" in text
     assert "too small to tell" not in text  # more items would not help
-    assert "cti\\-mcq, uninformative" in markdown([found])
+    assert "cti\\-mcq, uninformative" in markdown([found], [])
     data = found.to_json()
     assert list(data["uninformative"]) == ["cti-mcq"]
     gate = data["gates"][0]
