@@ -1,7 +1,7 @@
 """pytest-slmsec: decide with pytest whether a small language model may go into a SOC.
 
-The public names are those of a user's own benchmark; each is imported on first use, so that a test session without
-this plugin's options pays nothing.
+The public names are those of a user's own benchmark, and `load` for what a run stored. Each is imported on first use,
+so that a test session without this plugin's options pays nothing.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pytest_slmsec.cli.load import load as load
     from pytest_slmsec.core.errors import FeasibilityWarning as FeasibilityWarning
     from pytest_slmsec.core.errors import SlmsecError as SlmsecError
     from pytest_slmsec.core.items import Answer as Answer
@@ -32,6 +33,7 @@ _HOMES = {
     "SlmsecError": "core.errors",
     "Task": "tasks.base",
     "__version__": "core.version",
+    "load": "cli.load",
 }
 __all__ = sorted(_HOMES)
 

@@ -37,10 +37,10 @@ def plot_one(args: argparse.Namespace) -> int:
         SlmsecError: an input cannot be used, the runs do not hold what is asked for, or the file cannot be written.
     """
     from pytest_slmsec.cli.read_report import read_report, write
-    from pytest_slmsec.reports.page.pictures import PICTURES
+    from pytest_slmsec.reports.page.pictures import draw
 
     report = read_report(args.runs, Path.cwd(), os.environ.get("SLMSEC_DATA") or None, args.preset)
     output = args.output or Path(f"{args.picture}.svg")
-    write(output, f"{PICTURES[args.picture](report)}\n")
+    write(output, f"{draw(report, args.picture)}\n")
     print(f"{output}: {', '.join(report.models)}.")
     return 0

@@ -29,7 +29,22 @@ def read_report(names: Sequence[str], root: Path, data: str | None, preset: str 
     Raises:
         CompareError, ReplayError, DataError: a run cannot be used. UsageError: the configuration cannot.
     """
-    records = in_time(_record(name, root, data) for name in names)
+    return judged(read_records(names, root, data), root, data, preset)
+
+
+def read_records(names: Sequence[str], root: Path, data: str | None) -> tuple[Record, ...]:
+    """The records that names stand for, oldest first; see `read_report`.
+
+    Raises:
+        UsageError: no run is named.
+    """
+    if not names:
+        raise UsageError("No run is named: name a file of --benchmark-json, or the number (0001) of a stored run.")
+    return in_time(_record(name, root, data) for name in names)
+
+
+def judged(records: tuple[Record, ...], root: Path, data: str | None, preset: str | None) -> Report:
+    """A report with a verdict on each model whose base is among the records; see `read_report`."""
     unjudged = Report(records, ())
     day = max(map(_day, records), default=date.min)
     rescore, config = rescorer_of(unjudged.runs, data), read_gate(root, preset)

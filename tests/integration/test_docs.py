@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from reportpages import two_models
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = [
@@ -37,6 +38,7 @@ def test_a_python_block_is_a_test_file_that_runs(pytester, monkeypatch, code):
     name = re.match(r"# (test_\w+)\.py\n", code)
     assert name, "a python block begins with the name of its file: # test_mine.py"
     pytester.makepyfile(**{name[1]: code})
+    (pytester.path / "run.json").write_text(json.dumps(two_models()))
     models = ["--model=tinysec", *(["--model=tinysec-fp32"] if "slm_pair" in code else [])]
     result = pytester.runpytest_subprocess(*models, "-p", "no:cacheprovider")
     counts = result.parseoutcomes()

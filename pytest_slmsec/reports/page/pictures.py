@@ -47,3 +47,24 @@ PICTURES: Mapping[str, Callable[[Report], Markup]] = {
     "history": _history,
 }
 """By name. Each raises UsageError, in one sentence, where the runs do not hold what it shows."""
+
+
+class Picture(Markup):
+    """One picture as SVG, which a notebook draws."""
+
+    __slots__ = ()
+
+    def _repr_svg_(self) -> str:
+        """What IPython asks for (ipython.readthedocs.io, "Rich display")."""
+        return str(self)
+
+
+def draw(report: Report, name: str) -> Picture:
+    """One of `PICTURES`.
+
+    Raises:
+        UsageError: there is no such picture, or the runs do not hold what it shows.
+    """
+    if name not in PICTURES:
+        raise UsageError(f"There is no picture {name!r}; there are {', '.join(PICTURES)}.")
+    return Picture(PICTURES[name](report))

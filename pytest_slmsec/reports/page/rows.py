@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
+from pytest_slmsec.gates.records.categories import CATEGORY
 from pytest_slmsec.reports.page.records import real
 
 
@@ -46,9 +47,9 @@ def cost_row(run: BenchmarkRun) -> dict[str, Any]:
 
 
 def item_row(run: BenchmarkRun, row: int) -> dict[str, Any]:
-    """One item of a run: every column of the record, and the name of benchmark and model."""
+    """One item of a run: every column of the record, and the name of benchmark and model; always a category."""
     columns = {name: column[row] for name, column in run.columns.items()}
-    return {"benchmark": run.benchmark, "model": run.model, **columns}
+    return {"benchmark": run.benchmark, "model": run.model, "item": columns["item"], CATEGORY: None, **columns}
 
 
 def quality(value: float, row: Mapping[str, Any]) -> float:
