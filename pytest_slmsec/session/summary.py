@@ -10,10 +10,11 @@ import pytest
 from pytest_slmsec.core.exit_status import NOTHING_JUDGED
 from pytest_slmsec.core.paths import relative_to
 from pytest_slmsec.core.wrap import counted
-from pytest_slmsec.reports.benchmark_json import add_entries, answers
+from pytest_slmsec.reports.benchmark_json import add_entries
 from pytest_slmsec.reports.energy import TDP
 from pytest_slmsec.reports.terminal import write_summary
 from pytest_slmsec.session.collection import idle_recordings
+from pytest_slmsec.session.record import record, section
 from pytest_slmsec.session.similarity import add_similarity
 from pytest_slmsec.session.state import SessionState
 from pytest_slmsec.tasks.base import Task
@@ -34,7 +35,7 @@ class SummaryPlugin:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
-        """Add our entries before pytest-benchmark's own wrapper saves and compares."""
+        """Add our entries before pytest-benchmark's own wrapper saves and compares; tell others once it has."""
         state = self._state
         if not state.is_worker:
             self._note_tdp()
@@ -42,7 +43,16 @@ class SummaryPlugin:
                 self._add_similarity()
             self._set_exit_status(session)
             self._add_entries(session)
-        return (yield)
+        try:
+            return (yield)
+        finally:
+            self._tell_plugins(int(session.exitstatus))
+
+    def _tell_plugins(self, exit_status: int) -> None:
+        """Give other plugins the record, where one wants it and something was measured."""
+        state, hook = self._state, self._state.config.hook.pytest_slmsec_finished
+        if hook.get_hookimpls() and state.results and not state.is_worker:
+            hook(config=state.config, record=record(state, exit_status))
 
     def _set_exit_status(self, session: pytest.Session) -> None:
         """Make a run red that measured nothing, or left out recorded answers."""
@@ -89,15 +99,7 @@ class SummaryPlugin:
     @pytest.hookimpl(optionalhook=True)
     def pytest_benchmark_update_json(self, output_json: dict[str, Any]) -> None:
         """Put every item's answer and score into the file, beside pytest-benchmark's entries."""
-        output_json["slmsec"] = answers(list(self._state.results))
-        gating = self._state.gating
-        if gating is None:
-            return
-        if gating.accepted is not None:
-            output_json["slmsec"]["accepted"] = gating.accepted
-        if gating.distances is not None:
-            kept = {"fidelity": gating.distances.records, "distributions": gating.distances.tops}
-            output_json["slmsec"] |= {key: found for key, found in kept.items() if found}
+        output_json["slmsec"] = section(self._state)
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_terminal_summary(self, terminalreporter: Any) -> Generator[None, None, None]:
