@@ -57,11 +57,12 @@ def _nothing() -> None:
 
 
 def _limit_processors(profile: Profile, share: float) -> Limited:
-    if not hasattr(os, "sched_setaffinity"):
+    current, choose = getattr(os, "sched_getaffinity", None), getattr(os, "sched_setaffinity", None)
+    if current is None or choose is None:
         return None, _nothing
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, sorted(before)[: profile.cores])
-    return f"{profile.cores} of {len(before)} processors by affinity", lambda: os.sched_setaffinity(0, before)
+    before = current(0)
+    choose(0, sorted(before)[: profile.cores])
+    return f"{profile.cores} of {len(before)} processors by affinity", lambda: choose(0, before)
 
 
 def _limit_threads(profile: Profile, share: float) -> Limited:
