@@ -10,13 +10,12 @@ import ctypes
 import gc
 import os
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from pytest_slmsec.core.errors import EngineError
 from pytest_slmsec.devices.profile import GB, Profile
-from pytest_slmsec.meters.memory import SAMPLE_EVERY_S, read_sample
+from pytest_slmsec.meters.memory import Sampler
 
 THREADS = "OMP_NUM_THREADS"
 INSIDE = 0.95
@@ -108,7 +107,7 @@ class MemoryGuard:
             EngineError: memory ran out. The work itself may have ended well; what it gave is not valid then.
         """
         _release()
-        watch = _Watch()
+        watch = Sampler()
         try:
             yield
         except (MemoryError, RuntimeError) as error:
@@ -117,8 +116,9 @@ class MemoryGuard:
             raise
         finally:
             watch.stop()
-        if watch.highest > self._limit:
-            raise EngineError(f"out of memory: it took {watch.highest / GB:.2f} GB, and {self._sentence()}")
+        highest = watch.rss or 0
+        if highest > self._limit:
+            raise EngineError(f"out of memory: it took {highest / GB:.2f} GB, and {self._sentence()}")
 
     def _sentence(self) -> str:
         remedy = "take a smaller model or --slmsec-batch-tokens"
@@ -136,26 +136,3 @@ def _release() -> None:
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's; musl has none
         if trim is not None:
             trim(0)
-
-
-class _Watch:
-    """A thread that keeps the highest resident memory of this process, in bytes."""
-
-    def __init__(self) -> None:
-        self.highest = 0
-        self._take()
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="slmsec-watch", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._done.set()
-        self._thread.join()
-        self._take()
-
-    def _run(self) -> None:
-        while not self._done.wait(SAMPLE_EVERY_S):
-            self._take()
-
-    def _take(self) -> None:
-        self.highest = max(self.highest, read_sample().rss or 0)

@@ -65,7 +65,7 @@ class MemoryMeter:
 
     def __init__(self) -> None:
         self.use = MemoryUse()
-        self._sampler: _Sampler | None = None
+        self._sampler: Sampler | None = None
         self._resets = False
         self._gpu = Gpu(None, None, "not looked for yet")
 
@@ -77,7 +77,7 @@ class MemoryMeter:
         cuda = torch_cuda()
         if cuda is not None:
             cuda.reset_peak_memory_stats()
-        self._sampler = _Sampler()
+        self._sampler = Sampler()
 
     def stop(self) -> MemoryUse:
         """End, and give the peaks since `start`."""
@@ -115,8 +115,12 @@ class MemoryMeter:
         self.stop()
 
 
-class _Sampler:
-    """A thread that keeps the highest samples."""
+class Sampler:
+    """A thread that keeps the highest samples from its making to `stop`.
+
+    Attributes:
+        rss, private: highest so far in bytes, see `Sample`; None where the system does not say.
+    """
 
     def __init__(self) -> None:
         self.rss: int | None = None
@@ -127,6 +131,7 @@ class _Sampler:
         self._thread.start()
 
     def stop(self) -> None:
+        """End the thread, after one more sample."""
         self._done.set()
         self._thread.join()
         self._take()
