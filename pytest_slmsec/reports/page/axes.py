@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from pytest_slmsec.reports.page.markup import Markup, join, tag
 
 WIDTH = 640
 LINE = 16
 """Height of a row of text, in units of the picture."""
+TOP = 8.0
+"""Where the rows of a picture begin, in the same units."""
 TEXT = 11
 PALETTE = ("#5f7480", "#2f7fd1", "#c8641b", "#2b8a5f", "#8f63c9", "#b8457a", "#7a7f2a")
 """Each has a contrast of 3 or more to white and to the dark ground (WCAG 1.4.11)."""
@@ -19,6 +22,7 @@ SHAPES = (
     "M-5 -2H-2V-5H2V-2H5V2H2V5H-2V2H-5Z", "M-5 0L-2 -4H2L5 0L2 4H-2Z",
 )  # fmt: skip
 """Circle, square, diamond, triangles, cross, hexagon: models differ in shape as well as in colour."""
+Drawn = TypeVar("Drawn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +140,28 @@ def bottom_axis(scale: Scale, top: float, bottom: float, label: str, written: Ca
         drawn += [tag("path", d=f"M{x:.1f} {top:.1f}V{bottom:.1f}", stroke="currentColor", stroke_opacity="0.2"),
                   words(x, bottom + 12, written(value), "middle")]  # fmt: skip
     return join(*drawn, words((scale.start + scale.end) / 2, bottom + 26, label, "middle"))
+
+
+def under_headings(
+    rows: Sequence[Drawn], heading: Callable[[Drawn], str], draw: Callable[[Drawn, float], Markup]
+) -> tuple[list[Markup], float]:
+    """Rows of a picture from top to bottom, each run of rows with one heading under it.
+
+    Args:
+        draw: draws a row whose top is at the given y.
+
+    Returns:
+        What is drawn, and the y where it ends.
+    """
+    drawn, y, above = list[Markup](), TOP, ""
+    for row in rows:
+        if heading(row) != above:
+            above = heading(row)
+            drawn.append(words(4, y + 12, cut(above, 60), bold=True))
+            y += LINE
+        drawn.append(draw(row, y))
+        y += LINE
+    return drawn, y
 
 
 def cut(text: str, most: int) -> str:

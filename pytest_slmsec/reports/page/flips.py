@@ -10,7 +10,7 @@ from urllib.parse import quote
 from pytest_slmsec.core.wrap import counted
 from pytest_slmsec.gates.decision.judgement import Judgement
 from pytest_slmsec.gates.records.flips import flips
-from pytest_slmsec.reports.page.axes import LINE, WIDTH, Scale, cut, framed, line, picture, words
+from pytest_slmsec.reports.page.axes import WIDTH, Scale, cut, framed, line, picture, under_headings, words
 from pytest_slmsec.reports.page.markup import Markup, fold, join, paragraph, section, table, tag, visible
 from pytest_slmsec.reports.page.records import Report
 
@@ -62,14 +62,7 @@ def picture_of_all(report: Report) -> Markup:
 def _picture(rows: Sequence[Changes], key: str, links: bool = False) -> Markup:
     most = max([1, *(max(row.lost + row.worse, row.gained + row.better) for row in rows)])
     scale = Scale(-most, most, NAMES + COUNTS, WIDTH - COUNTS)
-    drawn, y, candidate = [], 8.0, ""
-    for row in rows:
-        if row.candidate != candidate:
-            candidate = row.candidate
-            drawn.append(words(4, y + 12, cut(candidate, 60), bold=True))
-            y += LINE
-        drawn.append(_row(row, scale, y, links))
-        y += LINE
+    drawn, y = under_headings(rows, lambda row: row.candidate, lambda row, top: _row(row, scale, top, links))
     told = "; ".join(_told(row) for row in rows)
     middle = line(scale.at(0), 8, scale.at(0), y)
     legend = words(scale.at(0), y + 14, "lost  \N{LEFTWARDS ARROW}  items  \N{RIGHTWARDS ARROW}  won; pale: only "

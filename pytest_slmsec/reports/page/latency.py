@@ -17,6 +17,7 @@ from pytest_slmsec.reports.page.axes import (
     framed,
     line,
     picture,
+    under_headings,
     words,
 )
 from pytest_slmsec.reports.page.markup import Markup, fold, join, paragraph, section, table, tag
@@ -66,14 +67,9 @@ def latency_section(report: Report) -> Markup:
 
 
 def _picture(report: Report, rows: Sequence[Box], scale: Scale, key: str) -> Markup:
-    drawn, y, benchmark = [], 8.0, ""
-    for box in rows:
-        if box.benchmark != benchmark:
-            benchmark = box.benchmark
-            drawn.append(words(4, y + 12, cut(benchmark, 60), bold=True))
-            y += LINE
-        drawn.append(_row(report, box, scale, y + LINE / 2))
-        y += LINE
+    drawn, y = under_headings(
+        rows, lambda box: box.benchmark, lambda box, top: _row(report, box, scale, top + LINE / 2)
+    )
     axis = bottom_axis(scale, 8, y, "seconds an item: least, quartiles, most (log axis)", seconds_text)
     told = "; ".join(_told(box) for box in rows)
     return picture(key, "Seconds of an item", told, y + 32, axis, *drawn)
