@@ -167,15 +167,15 @@ class Journal:
         return cls(path, file, batches, damaged)
 
     @classmethod
-    def reading(cls, paths: Sequence[Path]) -> Journal:
-        """The answers of several journals, to be read only; `path` is the first of them.
+    def reading(cls, path: Path, lines: Sequence[Mapping[str, Any]]) -> Journal:
+        """The answers among the lines of one or several journals (see `read`), not to be written to.
 
-        Raises:
-            JournalError: one cannot be read.
+        Args:
+            path: that of the first of them, for messages.
         """
         batches: list[StoredBatch] = []
-        damaged = sum(_batches_of(read(path)[0], batches) for path in paths)
-        return cls(paths[0], None, batches, damaged)
+        damaged = _batches_of(lines, batches)
+        return cls(path, None, batches, damaged)
 
     def __len__(self) -> int:
         return len(self._batches)

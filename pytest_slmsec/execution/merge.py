@@ -50,12 +50,14 @@ class Merged:
     """What the journals of all shards of a run hold.
 
     Attributes:
+        journal: the answers of all shards, to be read and not written to.
         shards: the parts that were run, whole or not. ended: those that ran to their end.
         models: by name, the line of each model that was asked (`model_facts`).
         unfit: by model and benchmark, why a model could not be asked a benchmark.
     """
 
     paths: Sequence[Path]
+    journal: Journal
     shards: dict[Shard, ShardFacts] = field(default_factory=dict)
     ended: set[Shard] = field(default_factory=set)
     models: dict[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -73,15 +75,13 @@ class Merged:
                 model in different forms; or a shard is missing or did not run to its end.
             JournalError: a file cannot be read.
         """
-        merged = cls(_files(paths))
-        for path in merged.paths:
-            merged._add(path)
+        files = _files(paths)
+        lines = {path: read(path)[0] for path in files}
+        merged = cls(files, Journal.reading(files[0], [line for found in lines.values() for line in found]))
+        for path, found in lines.items():
+            merged._add(path, [line for line in found if KIND in line])
         merged._check_complete()
         return merged
-
-    def journal(self) -> Journal:
-        """The answers of all shards, to be read and not written to."""
-        return Journal.reading(self.paths)
 
     def check_plan(self, plan: str) -> None:
         """Check that the cases of this run are those of the shards.
@@ -106,8 +106,7 @@ class Merged:
         facts = self.models[name]
         return MergedEngine(EngineInfo(**facts["info"]), Capability(facts["capabilities"]))
 
-    def _add(self, path: Path) -> None:
-        lines = [line for line in read(path)[0] if KIND in line]
+    def _add(self, path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
         found = [ShardFacts.read(line) for line in lines if line[KIND] == SHARD]
         if not found:
             raise UsageError(f"--slmsec-merge={path}: this is no journal of a shard; --slmsec-shard=1/4 writes one.")

@@ -268,7 +268,7 @@ class Run:
 
     def _open_journal(self) -> Journal:
         if self._journal is None and self._merged is not None:
-            self._journal = self._merged.journal()
+            self._journal = self._merged.journal
         elif self._journal is None:
             self._journal = open_journal(self.settings.journal, self.settings.resume, self._progress.say)
             if self._shard is not None:
