@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pytest_slmsec.core.items import Item, Request
+from pytest_slmsec.core.items import Generate, Item, Request
 
 CHUNK_BYTES = 1 << 20
 
@@ -52,10 +52,22 @@ def answer_key(model_sha256: str, request: Request) -> str:
         model_sha256: identity of the loaded model (`model_key`).
         request: what is asked. Its id does not count: the same prompt has the same answer; nor do hints to the engine.
     """
+    return sha256_json([model_sha256, type(request).__name__, _asked(request)])
+
+
+def sampling_seed(request: Generate) -> int:
+    """The seed (64 bits) of the draws of a sampled request: it depends on all that is asked, and on nothing else, so
+    that a text is the same in any batch."""
+    return int(sha256_json(_asked(request))[:16], 16)
+
+
+def _asked(request: Request) -> dict[str, Any]:
+    """What an answer depends on; temperature and seed only where tokens are drawn."""
     asked = asdict(request)
-    for hint in ("id", "shared_chars"):
-        asked.pop(hint, None)
-    return sha256_json([model_sha256, type(request).__name__, asked])
+    drawn = isinstance(request, Generate) and request.sampled
+    for name in ("id", "shared_chars", *(() if drawn else ("temperature", "seed"))):
+        asked.pop(name, None)
+    return asked
 
 
 def model_key(parts: Mapping[str, str]) -> str:

@@ -78,8 +78,10 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Generate:
-    """Ask for a greedy continuation of at most `max_new_tokens` tokens, ended early by any of `stop`.
+    """Ask for a continuation of at most `max_new_tokens` tokens, ended early by any of `stop`.
 
+    `temperature`: 0.0 for greedy decoding; above it, each token is drawn from the softmax of logits / temperature, of
+    the whole vocabulary (no top-k, no top-p). `seed`: of these draws; without meaning for greedy decoding.
     `raw`: the contents of the messages are the text itself, and no chat template is applied. `shared_chars`: how many
     characters of the last message all items of the benchmark begin with; what comes before it is the same for all. It
     is a hint that lets an engine compute the common beginning once, and does not change the answer. `answered`: a
@@ -93,6 +95,13 @@ class Generate:
     raw: bool = False
     shared_chars: int = 0
     answered: str = ""
+    temperature: float = 0.0
+    seed: int = 0
+
+    @property
+    def sampled(self) -> bool:
+        """Whether tokens are drawn, and not the most probable ones."""
+        return self.temperature > 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ class Routes:
         return [found[at] for at in range(len(asked))]
 
     def generate(self, rows: Sequence[Row], ends: Collection[int]) -> GenerationTiming:
-        """Generate rows, none of which is packed, greedily and in place."""
+        """Generate rows, none of which is packed, in place."""
         if self._limit is None:
             return self.unpacked.path.generate(rows, ends)
         timing = GenerationTiming()

@@ -22,7 +22,7 @@ class Capability(Flag):
     """What an engine can measure.
 
     CHOICE: the log-probability of any continuation. OPTIONS: only which of several option texts answers a question
-    best. GENERATE: text.
+    best. GENERATE: text. SAMPLE: text whose tokens are drawn (`Generate.temperature`).
     """
 
     CHOICE = auto()
@@ -31,15 +31,19 @@ class Capability(Flag):
     TOP_LOGPROBS = auto()
     PROMPT_TOKENS = auto()
     TIMINGS = auto()
+    SAMPLE = auto()
 
 
 NO_TEXT = "it generates no text"
+GREEDY_ONLY = "it decodes greedily only, and a temperature above 0 was asked for"
 
 
 def lacking(capabilities: Capability, request: Request) -> str | None:
     """Why an engine with these capabilities cannot answer a request, as the end of a sentence; None: it can."""
     if isinstance(request, Generate):
-        return None if Capability.GENERATE in capabilities else NO_TEXT
+        if Capability.GENERATE not in capabilities:
+            return NO_TEXT
+        return GREEDY_ONLY if request.sampled and Capability.SAMPLE not in capabilities else None
     if not isinstance(request, Choose):
         return None  # nothing is asked: the answer is there already
     if Capability.CHOICE in capabilities or (Capability.OPTIONS in capabilities and request.options):

@@ -1,1 +1,1 @@
-"""Padded batches: forward passes with a cache, greedy generation, log-probabilities of choices."""
+"""Padded batches: forward passes with a cache, generation, log-probabilities of choices."""

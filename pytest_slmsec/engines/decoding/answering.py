@@ -9,11 +9,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_slmsec.core.errors import EngineError
+from pytest_slmsec.core.identity import sampling_seed
 from pytest_slmsec.core.items import Choose, Generate, Output, Request
 from pytest_slmsec.engines.common.base import Batch, Capability, EngineInfo, Timing
 from pytest_slmsec.engines.common.settings import ThinkingSettings
 from pytest_slmsec.engines.decoding.choice_scoring import ChoiceScores
 from pytest_slmsec.engines.decoding.greedy import RawStopStrings, Row, StopStrings
+from pytest_slmsec.engines.decoding.sampling import Sampler
 from pytest_slmsec.engines.decoding.thoughts import GeneratedTexts, ThoughtLimit
 from pytest_slmsec.engines.prompting.begin_of_text import begin_of_text
 from pytest_slmsec.engines.prompting.encoded import Encoded
@@ -54,7 +56,9 @@ class Answering(ABC):
         embedded: number of token ids that the model embeds; None: all that the tokenizer has.
     """
 
-    capabilities = Capability.CHOICE | Capability.GENERATE | Capability.PROMPT_TOKENS | Capability.TIMINGS
+    capabilities = (
+        Capability.CHOICE | Capability.GENERATE | Capability.SAMPLE | Capability.PROMPT_TOKENS | Capability.TIMINGS
+    )
 
     _shares = True
     """Whether the engine computes the common prefix of a benchmark's prompts only once."""
@@ -146,9 +150,10 @@ class Answering(ABC):
         limit, thoughts = request.max_new_tokens, None
         if not request.raw and thinking.may_think:
             thoughts = ThoughtLimit(self._texts, thinking.settings.thought_tokens, encoded.opened)
+        sampler = Sampler(request.temperature, sampling_seed(request)) if request.sampled else None
         return Row(
             encoded.prompt, limit if room is None else min(limit, room), self._stop(request), shared=encoded.shared,
-            room=room, thoughts=thoughts,
+            room=room, thoughts=thoughts, sampler=sampler,
         )  # fmt: skip
 
     def _stop(self, request: Generate) -> StopStrings:

@@ -1,4 +1,4 @@
-"""Greedy generation of a batch, each row with its own limit and stop strings."""
+"""Generation of a batch, greedy or sampled, each row with its own limit and stop strings."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from pytest_slmsec.engines.decoding.network import PAD, DecodingState, Network
+from pytest_slmsec.engines.decoding.sampling import Sampler
 from pytest_slmsec.engines.decoding.thoughts import ThoughtLimit
 
 COMPACT_BELOW = 0.5
@@ -50,6 +51,7 @@ class Row:
             benchmark's prefix. room: most new tokens in all, thoughts included, or None.
         thoughts: follows the thoughts before the answer, which have a limit of their own; None: nothing is a thought.
         stopped: says of the tokens generated so far whether a stop string is in them.
+        sampler: draws the tokens; None: the most probable ones are taken.
         pause_at: number of tokens at which generating pauses; None: it does not.
         tokens: generated so far, the end-of-text token included.
         ended: an end-of-text token or a stop string was generated. finite: no logits were NaN or infinite so far.
@@ -61,6 +63,7 @@ class Row:
     shared: int = 0
     room: int | None = None
     thoughts: ThoughtLimit | None = None
+    sampler: Sampler | None = None
     pause_at: int | None = field(default=None, init=False)
     tokens: list[int] = field(default_factory=list, init=False)
     ended: bool = field(default=False, init=False)
@@ -111,7 +114,7 @@ class Row:
 
 
 def generate(network: Network, rows: Sequence[Row], ends: Collection[int]) -> GenerationTiming:
-    """Generate all rows greedily, in place; those that have tokens already go on behind them.
+    """Generate all rows, in place; those that have tokens already go on behind them.
 
     Args:
         ends: token ids that end a text.
@@ -131,15 +134,20 @@ def generate(network: Network, rows: Sequence[Row], ends: Collection[int]) -> Ge
 
 
 def append_next_tokens(rows: Sequence[Row], logits: torch.Tensor, ends: Collection[int]) -> None:
-    """Append the most probable token to every row that runs; logits are [rows, vocabulary].
+    """Append the next token to every row that runs: the most probable one, or what the row's sampler draws.
+
+    Args:
+        logits: [rows, vocabulary]. ends: token ids that end a text.
 
     Only the maximum is tested for being finite: NaN and +inf are the maximum wherever they occur, and -inf is it only
     where all logits are -inf.
     """
     best = logits.max(dim=-1)
     finite = torch.isfinite(best.values).tolist()
-    for row, token, sound in zip(rows, best.indices.tolist(), finite, strict=True):
+    for index, (row, token, sound) in enumerate(zip(rows, best.indices.tolist(), finite, strict=True)):
         if row.running:
+            if sound and row.sampler is not None:
+                token = row.sampler.draw(logits[index])
             row.append_next_token(token, sound, ends)
 
 

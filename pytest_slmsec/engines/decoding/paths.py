@@ -32,7 +32,7 @@ class DecodingPath(Protocol):
         ...
 
     def generate(self, rows: Sequence[Row], ends: Collection[int]) -> GenerationTiming:
-        """Generate rows greedily, in place. `ends`: token ids that end a text."""
+        """Generate rows in place. `ends`: token ids that end a text."""
         ...
 
 

@@ -35,7 +35,7 @@ def choose_uncached(logits: Logits, asked: Encoded) -> ChoiceScores:
 
 @torch.inference_mode()
 def generate_uncached(logits: Logits, row: Row, ends: Collection[int], now: Callable[[], float]) -> GenerationTiming:
-    """Generate one row greedily, in place. Computing its first token counts as prefill.
+    """Generate one row, in place. Computing its first token counts as prefill.
 
     Args:
         ends: token ids that end a text. now: a monotonic clock, in seconds.

@@ -17,7 +17,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import torch
 
 from pytest_slmsec.core.errors import EngineError, ModelError, UsageError
@@ -32,6 +31,7 @@ from pytest_slmsec.engines.common.quantized_share import FACT, Weight, count_wei
 from pytest_slmsec.engines.common.settings import EngineSettings, ThinkingSettings
 from pytest_slmsec.engines.decoding.answering import Answering, Tally, chosen_output
 from pytest_slmsec.engines.decoding.choice_scoring import ChoiceScores, combine_token_scores, score_tokens
+from pytest_slmsec.engines.decoding.greedy import append_next_tokens
 from pytest_slmsec.engines.llamacpp.context import BF16, F16, F32, Context, LlamaModel, Logits
 from pytest_slmsec.engines.llamacpp.gguf_file import TOKENS, GgufFile, read_gguf, shards
 from pytest_slmsec.engines.llamacpp.library import import_llama, kernel, n_threads, require_llama, system_info
@@ -199,10 +199,9 @@ class LlamaCppEngine(Answering):
         if tally.first_token_s is None:
             tally.first_token_s = began - tally.began
         while row.running:
-            token = int(logits.argmax())
-            row.append_next_token(token, bool(np.isfinite(logits[token])), self._ends)
+            append_next_tokens([row], torch.from_numpy(logits)[None], self._ends)
             if row.running:
-                logits = self._context.feed([token])[-1]
+                logits = self._context.feed([row.tokens[-1]])[-1]
         tally.decode_s = (tally.decode_s or 0.0) + self._now() - began
         return self._generated(request, encoded, row)
 

@@ -1,4 +1,4 @@
-"""The engine for causal language models in ONNX: choices and greedy generation.
+"""The engine for causal language models in ONNX: choices and generation.
 
 The graph has no key-value cache, so the whole text is fed again for every new token. That is exact and simple, but fast
 enough only for small models and short answers.
@@ -155,7 +155,7 @@ class OnnxEngine(Answering):
             raise EngineError(f"{request.id}: onnxruntime failed: {' '.join(str(error).split())[:200]}.") from error
 
     def _generate(self, row: Row, tally: Tally) -> None:
-        """Generate greedily, in place."""
+        """Generate in place."""
         began = self._now()
         timing = generate_uncached(self.logits, row, self._ends, self._now)
         tally.prefill_s += timing.prefill_s

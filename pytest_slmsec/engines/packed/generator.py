@@ -1,4 +1,4 @@
-"""Greedy generation with continuous batching: as soon as one answer ends, the next prompt takes its slot."""
+"""Generation with continuous batching: as soon as one answer ends, the next prompt takes its slot."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class PrefilledPrompt:
 
 
 class ContinuousBatchGenerator:
-    """Generates answers greedily with a packed model, several at a time.
+    """Generates answers with a packed model, several at a time.
 
     Prompts are fed in packed tiles before a slot is free for them. Each step feeds one token for every slot. Each row
     ends at an end-of-text token, a stop string or its own limit, independently of the others.

@@ -46,7 +46,7 @@ async def by_first_token(
     """
     text = "" if not request.raw else "".join(turn.content for turn in request.messages).rstrip()
     messages = () if request.raw else request.messages
-    said = await dialect.generate(TextRequest(messages, text, 1, (), top, parameters or {}))
+    said = await dialect.generate(TextRequest(messages, text, 1, (), top, parameters=parameters or {}))
     letters = [choice.strip() for choice in request.choices]
     found = letter_logprobs(said.top or (), letters)
     if all(value is None for value in found):

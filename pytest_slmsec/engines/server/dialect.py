@@ -14,6 +14,9 @@ Parameters = dict[str, Any]
 TopLogprobs = tuple[tuple[str, float], ...]
 """The likeliest next tokens: pairs of token text and natural-log probability."""
 
+NOT_TAKEN = "not taken"
+"""In the record: the value of a parameter that the server refused."""
+
 LISTING_ATTEMPTS = 2
 """Few, so that a missing server is reported soon; two, for a server that is just starting."""
 
@@ -26,6 +29,7 @@ class TextRequest:
         messages: a conversation; () if `text` is a raw prompt.
         max_new_tokens: the token limit. stop: strings that end the answer.
         top: how many of the likeliest first tokens to return with their log-probabilities; 0 for none.
+        temperature, seed: as in `core.items.Generate`; 0.0 for greedy decoding.
         parameters: further ones of the API, of a conversation. streaming: those that have the answer streamed.
     """
 
@@ -34,6 +38,8 @@ class TextRequest:
     max_new_tokens: int = 1
     stop: tuple[str, ...] = ()
     top: int = 0
+    temperature: float = 0.0
+    seed: int = 0
     parameters: Parameters = field(default_factory=dict)
     streaming: Parameters = field(default_factory=dict)
 

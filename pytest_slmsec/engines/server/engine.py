@@ -20,7 +20,7 @@ from pytest_slmsec.engines.prompting.raw_texts import joined
 from pytest_slmsec.engines.server.answers import answer_of, check_ending, cut_at_stops, inferred_ending, within_limits
 from pytest_slmsec.engines.server.choice_scoring import by_echo, by_first_token, is_lettered
 from pytest_slmsec.engines.server.client import Client
-from pytest_slmsec.engines.server.dialect import Dialect, TextRequest
+from pytest_slmsec.engines.server.dialect import NOT_TAKEN, Dialect, TextRequest
 from pytest_slmsec.engines.server.errors import InvalidAnswer, RetriesExhausted, ServerError, WaitTooLong
 from pytest_slmsec.engines.server.facts import ServerFacts
 from pytest_slmsec.engines.server.loop import LoopThread
@@ -31,6 +31,7 @@ from pytest_slmsec.engines.server.thinking import NO_CHOICE, SWITCHED_OFF, Serve
 BATCHES_IN_FLIGHT = 4
 """A batch holds this many times as many requests as are in flight: enough to keep all connections busy, and few enough
 that a killed run loses little."""
+NO_TEMPERATURE = "the server takes no temperature; with a temperature of 0 none is sent, and it decodes in its own way"
 FEWEST_FAILURES = 8
 """After at least so many failed requests in a row, the server counts as down and no more are sent."""
 
@@ -61,7 +62,8 @@ class ServerEngine:
                 "raw" if raw else "chat"
             )
         if isinstance(request, Generate):
-            return None
+            fixed = self._dialect.parameters.get("temperature") == NOT_TAKEN
+            return NO_TEMPERATURE if request.sampled and fixed else None
         if not raw and facts.thinking.choice_parameters is None:
             return NO_CHOICE
         mode = facts.raw_choice_mode if raw else facts.choice_mode
@@ -157,7 +159,10 @@ class ServerEngine:
         # While a model thinks, a stop string would end the thought; the answer is cut below.
         stop = () if thinking.thinks else request.stop
         streaming = (self._facts.raw_streaming if request.raw else self._facts.chat_streaming) or {}
-        asked = TextRequest(messages, text, sent, stop, parameters=thinking.parameters, streaming=streaming)
+        asked = TextRequest(
+            messages, text, sent, stop, temperature=request.temperature, seed=request.seed,
+            parameters=thinking.parameters, streaming=streaming,
+        )  # fmt: skip
         said = await self._dialect.generate(asked, attempts)
         if streaming and self._facts.counts and said.prompt_tokens is None:
             raise InvalidAnswer("the stream of the answer ended before its token counts")

@@ -92,7 +92,10 @@ class Ollama:
         asked: dict[str, Any] = {"prompt": ask.text, "raw": True}
         if ask.messages:
             asked = {"messages": [{"role": turn.role, "content": turn.content} for turn in ask.messages]}
-        options: dict[str, Any] = {"num_predict": ask.max_new_tokens, "temperature": 0, "seed": 0}
+        options: dict[str, Any] = {"num_predict": ask.max_new_tokens, "temperature": ask.temperature or 0,
+                                   "seed": ask.seed if ask.temperature else 0}  # fmt: skip
+        if ask.temperature:  # Ollama's own defaults cut the tail
+            options |= {"top_k": 0, "top_p": 1.0, "min_p": 0.0}
         if self._context is not None:
             options["num_ctx"] = self._context
         stops = [string for string in ask.stop if string]

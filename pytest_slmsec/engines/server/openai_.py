@@ -18,6 +18,7 @@ from pytest_slmsec.engines.server.address import KEY_VARIABLES, address_of, key_
 from pytest_slmsec.engines.server.client import Client
 from pytest_slmsec.engines.server.dialect import (
     LISTING_ATTEMPTS,
+    NOT_TAKEN,
     GenerationTiming,
     ListedModel,
     Parameters,
@@ -69,7 +70,7 @@ class OpenAI:
     def parameters(self) -> Mapping[str, Any]:
         """The name of the token limit and the parameters of greedy decoding; ``not taken`` for those refused."""
         streaming = {"stream": True} if "stream" in self._fixed else {}
-        return {"limit": self._limit, **{name: self._fixed.get(name, "not taken") for name in OPTIONAL}, **streaming}
+        return {"limit": self._limit, **{name: self._fixed.get(name, NOT_TAKEN) for name in OPTIONAL}, **streaming}
 
     def thinking_forms(self, asked: str) -> list[Parameters]:
         """vLLM, SGLang and llama.cpp pass variables to the template; OpenAI and its like know efforts; some proxies of
@@ -107,7 +108,7 @@ class OpenAI:
     async def generate(self, ask: TextRequest, attempts: int | None = None) -> TextAnswer:
         """``POST /chat/completions``, or ``/completions`` for a raw text."""
         path, asked = (CHAT, self._chat(ask)) if ask.messages else (COMPLETIONS, self._raw(ask))
-        body = {"model": self._model, **asked, **self._fixed, **ask.streaming}
+        body = {"model": self._model, **asked, **self._fixed, **self._sampling(ask), **ask.streaming}
         return _text_answer(await self._client.post(path, body, attempts))
 
     async def generate_adapting(self, ask: TextRequest) -> TextAnswer:
@@ -140,6 +141,11 @@ class OpenAI:
         if not isinstance(found, dict) or new_tokens is None:
             return None
         return _echoed(found, new_tokens, number(_usage(answered).get("prompt_tokens")), answered.seconds)
+
+    def _sampling(self, ask: TextRequest) -> dict[str, Any]:
+        """What a sampled request sends in the place of the parameters of greedy decoding."""
+        wanted = {"temperature": ask.temperature, "seed": ask.seed} if ask.temperature else {}
+        return {name: value for name, value in wanted.items() if name in self._fixed}
 
     def _chat(self, ask: TextRequest) -> dict[str, Any]:
         messages = [{"role": turn.role, "content": turn.content} for turn in ask.messages]

@@ -53,7 +53,7 @@ def _total(counts: Iterable[int | None]) -> int | None:
 
 def capabilities_of(facts: ServerFacts) -> Capability:
     """What the engine can measure."""
-    found = Capability.GENERATE
+    found = Capability.GENERATE | Capability.SAMPLE
     for has, capability in (
         (facts.chat_top or facts.raw_top or facts.echo, Capability.CHOICE),
         (facts.chat_top or facts.raw_top, Capability.TOP_LOGPROBS),

@@ -10,6 +10,7 @@ from pytest_slmsec.core.identity import (
     item_key,
     items_key,
     model_key,
+    sampling_seed,
     sha256_file,
     sha256_files,
     sha256_json,
@@ -31,6 +32,22 @@ def test_the_id_does_not_count_but_all_that_changes_an_answer_does():
         answer_key("model", Choose(ASK.id, ASK.messages, ("22", "23"))),
     ]
     assert len({key, *changed}) == 6
+
+
+def test_keys_of_journals_that_were_stored_before_there_was_a_temperature_stay_valid():
+    assert answer_key("model", ASK) == "26b7b761f2f8ccce24178093465c2b46ec610473af2899c90df178dda898449a"
+    assert answer_key("model", Choose(ASK.id, ASK.messages, ("22", "23"))) == (
+        "0308e4a4fdba1cf53bf71af88558baa596df04d4c88f736ca518d0fbfdcd643a"
+    )
+
+
+def test_temperature_and_seed_count_where_tokens_are_drawn():
+    sampled = replace(ASK, temperature=0.7)
+    asked = [ASK, sampled, replace(sampled, temperature=0.8), replace(sampled, seed=1)]
+    assert len({answer_key("model", one) for one in asked}) == 4
+    assert len({sampling_seed(one) for one in asked[1:]}) == 3
+    assert answer_key("model", replace(ASK, seed=1)) == answer_key("model", ASK)
+    assert sampling_seed(replace(sampled, id="other")) == sampling_seed(sampled)
 
 
 def test_a_model_is_its_parts():

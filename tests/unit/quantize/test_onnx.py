@@ -30,6 +30,7 @@ ASKED = [
     Choose("texts", (Message("user", "Which weakness?"),), LONG),
     Choose("raw", (Message("user", "The flaw is"),), (" a buffer overflow", " CWE-79"), raw=True),
     Generate("g", (Message("user", "dump credentials"),), 8),
+    Generate("drawn", (Message("user", "dump credentials"),), 8, temperature=1.0, seed=2),
 ]
 OPTIONS = ("Credential dumping", "A scheduled task")
 COMPARED = Choose("c", (), ("A", "B"), question="Which technique dumps LSASS memory?", options=OPTIONS)

@@ -1,6 +1,7 @@
 """llama.cpp answers as transformers does, whatever was asked before, and says what it is."""
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ def pick(text, *choices, shared=0):
 
 
 MIXED = (
+    *(replace(ask("dump credentials " * n, limit=12), temperature=1.0) for n in range(1, 4)),
     *(ask("dump credentials " * n, limit=4 + 3 * n) for n in range(1, 6)),
     *(ask(COMMON + "log " * n, limit=6, shared=len(COMMON)) for n in range(1, 6)),
     *(pick(COMMON + "entry " * n, *CHOICES, shared=len(COMMON)) for n in range(1, 6)),
