@@ -80,6 +80,10 @@ class JournalError(SlmsecError):
     """The journal cannot be written or read."""
 
 
+class TrackerError(SlmsecError):
+    """An experiment tracker that cannot be reached or refuses a run."""
+
+
 class CompareError(SlmsecError):
     """Two runs that must not be compared; names what differs."""
 
