@@ -146,20 +146,20 @@ def stored(file):
     """What a run of W&B holds: the run, its metrics and configuration, and the names of its artifacts' files."""
     from wandb.proto.wandb_internal_pb2 import Record
 
-    found = {"metrics": {}, "config": {}, "files": []}
+    run, metrics, config, files = None, {}, {}, []
     for data in logged(file.read_bytes()):
         record = Record()
         record.ParseFromString(data)
         kind = record.WhichOneof("record_type")
         if kind == "run":
-            found["run"] = record.run
-            found["config"] |= {item.key: json.loads(item.value_json) for item in record.run.config.update}
+            run = record.run
+            config |= {item.key: json.loads(item.value_json) for item in record.run.config.update}
         elif kind == "history":
-            items = {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in record.history.item}
-            found["metrics"] |= items
+            items = record.history.item
+            metrics |= {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in items}
         elif kind == "artifact":
-            found["files"] += [entry.path for entry in record.artifact.manifest.contents]
-    return found
+            files += [entry.path for entry in record.artifact.manifest.contents]
+    return {"run": run, "metrics": metrics, "config": config, "files": files}
 
 
 def logged(content, header=7, block=32_768):
