@@ -20,7 +20,8 @@ from pytest_slmsec.meters.memory import Sampler
 THREADS = "OMP_NUM_THREADS"
 INSIDE = 0.95
 """Inside a control group the limits of the process lie this much lower, so that it is not killed by the kernel."""
-NO_MEMORY = ("allocate memory", "out of memory", "bad_alloc")
+NO_MEMORY = ("allocate memory", "out of memory", "bad_alloc", "could not create a primitive")
+"""What torch, CUDA, C++ and oneDNN say; oneDNN computes only shapes that it created a primitive for before."""
 Restore = Callable[[], None]
 
 

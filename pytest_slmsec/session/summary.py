@@ -37,6 +37,8 @@ class SummaryPlugin:
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
         """Add our entries before pytest-benchmark's own wrapper saves and compares; tell others once it has."""
         state = self._state
+        if state.device is not None:
+            state.device.release()  # all is measured, and reports of other plugins need memory too
         if not state.is_worker:
             self._note_tdp()
             if not state.stopped_early:

@@ -26,6 +26,9 @@ def pytest_slmsec_models(config):
 
 def pytest_slmsec_make_engine(config, spec, settings):
     return Hungry(spec)
+
+def pytest_terminal_summary():
+    bytearray(4 * 2**30)  # a report of another plugin is not held to the limits
 """
 
 

@@ -64,6 +64,7 @@ def test_resident_memory_above_the_limit_is_one_sentence():
 @pytest.mark.parametrize(("error", "expected"), [
     (MemoryError(), EngineError),
     (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"), EngineError),
+    (RuntimeError("could not create a primitive"), EngineError),
     (RuntimeError("shapes do not fit"), RuntimeError),
     (KeyError("x"), KeyError),
 ])  # fmt: skip
