@@ -25,10 +25,12 @@ class FaultServer:
             dict, which is merged into the answer; or a callable, which changes it (bytes are sent as they are).
         answer: text of an answer, of (path, body). asked: all bodies, in order. headers: of the last request.
         streams: it answers in pieces, a character each, where it is asked to.
+        port: where it listens; 0: any free one. is_dead: it has died (`die`).
         most_at_once: highest number of requests that were in work together.
     """
 
-    def __init__(self, model="toy", answer=None, fault=None, logprobs=True, counts=True, streams=False):
+    def __init__(self, model="toy", answer=None, fault=None, logprobs=True, counts=True, streams=False, port=0):
+        self.port, self.is_dead = port, False
         self.model, self.logprobs, self.counts, self.streams = model, logprobs, counts, streams
         self.answer = answer or (lambda path, body: "Answer: A")
         self.fault = fault or (lambda path, body, n: None)
@@ -38,7 +40,7 @@ class FaultServer:
 
     def __enter__(self):
         handler = type("Handler", (Handler,), {"owner": self})
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.server = ThreadingHTTPServer(("127.0.0.1", self.port), handler)
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
@@ -48,6 +50,12 @@ class FaultServer:
         self.released.set()
         self.server.shutdown()
         self.server.server_close()
+
+    def die(self):
+        """Break off all connections, and take no new ones, as a killed process does."""
+        self.is_dead = True
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.__exit__, daemon=True).start()
 
     def items(self):
         """The prompts of all questions, the probe's apart."""
@@ -117,7 +125,7 @@ class Handler(BaseHTTPRequestHandler):
             self.owner.released.wait(PATIENCE_S)
             self.close_connection = True
             return
-        if fault == "drop":
+        if fault == "drop" or self.owner.is_dead:
             self.close_connection = True
             return
         if isinstance(fault, int):

@@ -13,8 +13,9 @@ QUICK = ServerSettings(timeout_s=5, attempts=4, backoff_s=0.001, longest_wait_s=
 
 
 def connect(server, name="openai:toy", notice=None, registry=None, thinking=None, **settings):
-    """The engine of a model on a fault server. `thinking`: fields of `ThinkingSettings`."""
-    servers = replace(QUICK, base_url=server.url, **settings)
+    """The engine of a model on a fault server, or on several. `thinking`: fields of `ThinkingSettings`."""
+    urls = tuple(one.url for one in server) if isinstance(server, (list, tuple)) else server.url
+    servers = replace(QUICK, base_url=urls, **settings)
     chosen = EngineSettings(server=servers, notice=notice, thinking=ThinkingSettings(**(thinking or {})))
     return make_engine(parse_model(name, registry or {}, ()), chosen)
 

@@ -184,7 +184,8 @@ def _revision(spec: ModelSpec) -> str:
 
 def _location(spec: ModelSpec) -> str:
     if spec.source == "server":
-        return f"{spec.location} at {spec.base_url or '--slmsec-base-url'}"
+        places = spec.base_url or "--slmsec-base-url"
+        return f"{spec.location} at {places if isinstance(places, str) else ', '.join(places)}"
     if spec.source == "package":
         return f"package:{spec.location}/{spec.file}"
     where = f"hf:{spec.location}" if spec.source == "hub" else spec.location

@@ -85,7 +85,8 @@ DEVICE = Option("slmsec-device", "Where models run: auto (default), cpu, cuda, c
 BASE_URL = Option(
     "slmsec-base-url",
     "Address of the server that runs openai:NAME and ollama:NAME models, e.g. http://localhost:8000/v1 (default for "
-    "Ollama: http://localhost:11434). A registry entry with a `base_url` of its own keeps it.",
+    "Ollama: http://localhost:11434). A registry entry with a `base_url` of its own keeps it. As a key it may be a "
+    "list: servers that run the same model.",
     {"metavar": "URL"},
     env="SLMSEC_BASE_URL",
 )
@@ -97,7 +98,7 @@ API_KEY_ENV = Option(
 )
 CONCURRENCY = Option(
     "slmsec-concurrency",
-    "Most requests in flight to a server (default 8).",
+    "Most requests in flight to each server (default 8).",
     {"type": int, "metavar": "N"},
 )
 TIMEOUT = Option(

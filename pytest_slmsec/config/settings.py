@@ -37,7 +37,7 @@ from pytest_slmsec.config.options import (
 from pytest_slmsec.config.thinking import thinking_settings
 from pytest_slmsec.core.errors import UsageError
 from pytest_slmsec.core.model_names import parse_model, split_names
-from pytest_slmsec.core.model_registry import Registry, shipped_registry
+from pytest_slmsec.core.model_registry import Registry, check_addresses, shipped_registry
 from pytest_slmsec.core.models import DTYPES, ModelSpec
 from pytest_slmsec.core.paths import cache_dir
 from pytest_slmsec.core.recorded_names import distinct
@@ -277,8 +277,9 @@ def server_settings(chosen: Mapping[str, Any]) -> ServerSettings:
         UsageError: a value cannot be used.
     """
     url, variable, timeout = chosen["base-url"], chosen["api-key-env"], chosen["timeout"]
-    if url is not None and not isinstance(url, str):
-        raise UsageError(f"{BASE_URL.flag}={url}: must be a URL such as http://localhost:8000/v1.")
+    if url is not None:
+        check_addresses(url, f"{BASE_URL.flag}={url}:")
+        url = tuple(url) if isinstance(url, list) else url
     if variable is not None and not (isinstance(variable, str) and VARIABLE.fullmatch(variable)):
         raise UsageError(f"{API_KEY_ENV.flag} must be the name of an environment variable, and not a key.")
     if timeout is not None and not (isinstance(timeout, (int, float)) and 0 < timeout < float("inf")):

@@ -135,7 +135,10 @@ def _adapter(name: str, location: str) -> Adapter:
 
 def _registered(name: str, entry: Mapping[str, Any]) -> ModelSpec:
     own = entry.get("adapter")
-    spec = _place(ModelSpec(name, name, **{key: value for key, value in entry.items() if key != "adapter"}))
+    plain: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in entry.items() if key != "adapter"
+    }
+    spec = _place(ModelSpec(name, name, **plain))
     return spec if own is None else replace(spec, adapter=_adapter(name, own))
 
 

@@ -36,5 +36,33 @@ def check_entry(name: str, entry: Mapping[str, Any], where: str) -> None:
         raise UsageError(f"{where}: `expected_model` of the model {name!r} must be text: the name that it reports.")
     if not isinstance(entry.get("stream", True), bool):
         raise UsageError(f"{where}: `stream` of the model {name!r} must be true or false.")
+    check_addresses(entry.get("base_url", ""), f"{where}: `base_url` of the model {name!r}")
+    urls, keys = _several(entry.get("base_url", "")), _several(entry.get("key_variable", ""))
+    if not all(isinstance(key, str) for key in keys) or len(keys) not in (1, len(urls)):
+        raise UsageError(
+            f"{where}: `key_variable` of the model {name!r} must be the name of one environment variable, or a list of "
+            f"{len(urls)}, one for each address of `base_url`."
+        )
     if not isinstance(entry.get("adapter", ""), str):
         raise UsageError(f"{where}: `adapter` of the model {name!r} must be text: a directory or 'hf:org/name'.")
+
+
+def check_addresses(given: Any, what: str) -> None:
+    """See that an address is text, or a list of texts, each once.
+
+    Args:
+        what: where it stands, the beginning of the message.
+
+    Raises:
+        UsageError: it is not.
+    """
+    urls = _several(given)
+    if not urls or not all(isinstance(url, str) for url in urls) or len({*urls}) < len(urls):
+        raise UsageError(
+            f"{what} must be a URL such as http://localhost:8000/v1, or a list of URLs: of servers that run the same "
+            "model, each once."
+        )
+
+
+def _several(given: Any) -> list[Any]:
+    return list(given) if isinstance(given, (list, tuple)) else [given]

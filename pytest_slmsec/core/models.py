@@ -57,7 +57,8 @@ class ModelSpec:
         gptq_group_size: columns that share a scale when GPTQ is made of it.
         context_tokens: prompt plus answer, where the registry knows it.
         base_url, key_variable: address of the server, and the environment variable that holds its key, where they
-            are not those of the run.
+            are not those of the run. Several servers that run the model have several addresses, and one key or one
+            each, in the same order.
         expected_model: the name that the server reports for the model if that is another one, such as the model behind
             a deployment; ``*``, ``?`` and ``[...]`` are wildcards.
         stream: whether a server that can stream its answers is asked to, for the time to the first token.
@@ -78,8 +79,8 @@ class ModelSpec:
     engine: str = "transformers"
     gptq_group_size: int = 128
     context_tokens: int | None = None
-    base_url: str | None = None
-    key_variable: str | None = None
+    base_url: str | tuple[str, ...] | None = None
+    key_variable: str | tuple[str, ...] | None = None
     expected_model: str | None = None
     stream: bool = True
     licence: str | None = None

@@ -186,6 +186,23 @@ def test_a_registry_entry_names_its_server_and_key(suite, server, monkeypatch):
     assert server.headers["Authorization"] == f"Bearer {SECRET}"
 
 
+def test_one_of_several_servers_dies_in_a_run(suite):
+    with FaultServer(answer=say) as one, FaultServer(answer=say) as two:
+        questions = lambda: sum("say:" in prompt_of(body) for _, body in one.asked)  # noqa: E731
+        one.fault = lambda path, body, n: one.die() if questions() > 3 else None
+        (suite.pytester.path / "slmsec.toml").write_text(
+            f'[models.fleet]\nlocation = "openai:toy"\nbase_url = ["{one.url}", "{two.url}"]\n'
+        )
+        result = suite.run("-k", "ports", "--benchmark-json=run.json", models=("fleet",))
+        alone = suite.run("-k", "ports", f"--slmsec-base-url={two.url}", models=("openai:toy",))
+    assert one.is_dead
+    assert result.ret == 0
+    assert result.parseoutcomes() == alone.parseoutcomes()
+    result.stdout.fnmatch_lines([f"*{one.url.removeprefix('http://')}/v1 is left out for now: *"])
+    record = (suite.pytester.path / "run.json").read_text()
+    assert all(server.url.removeprefix("http://") in record for server in (one, two))
+
+
 def test_the_address_may_stand_in_the_environment_or_the_configuration(suite, server, monkeypatch):
     (suite.pytester.path / "slmsec.toml").write_text(f'base-url = "{server.url}"\nconcurrency = 2\ntimeout = 30\n')
     assert suite.run("-k", "ports", models=("openai:toy",)).ret == 0

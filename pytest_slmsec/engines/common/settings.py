@@ -17,16 +17,16 @@ class ServerSettings:
     """How models behind a server are asked.
 
     Attributes:
-        base_url: where, for models whose registry entry does not say. key_variable: environment variable that holds
-            the key; None: the usual ones.
-        concurrency: most requests in flight. timeout_s: the longest that one may take.
+        base_url: where, for models whose registry entry does not say; several: servers that run the same model.
+        key_variable: environment variable that holds the key; None: the usual ones.
+        concurrency: most requests in flight to each server. timeout_s: the longest that one may take.
         attempts: how often one is sent in all. backoff_s: most seconds to wait before the second; doubled each time up
             to a minute.
         longest_wait_s: most seconds that a request waits because the server asks it to (Retry-After), counted from the
             last answer that the server gave to any request.
     """
 
-    base_url: str | None = None
+    base_url: str | tuple[str, ...] | None = None
     key_variable: str | None = None
     concurrency: int = 8
     timeout_s: float = 120.0

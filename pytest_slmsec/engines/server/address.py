@@ -72,19 +72,19 @@ class Address:
         return cls(urlunsplit((parts.scheme, parts.netloc, path, "", "")), parts.query)
 
 
-def address_of(spec: ModelSpec, settings: ServerSettings, default: str | None, default_path: str) -> Address:
-    """The server of a model: the URL of its registry entry, else the URL of the run, else `default`.
+def addresses_of(spec: ModelSpec, settings: ServerSettings, default: str | None, default_path: str) -> list[Address]:
+    """The servers of a model: the URLs of its registry entry, else those of the run, else `default`.
 
     Raises:
-        UsageError: no URL is known, or it is not valid.
+        UsageError: no URL is known, or one is not valid.
     """
-    text = spec.base_url or settings.base_url or default
-    if text is None:
+    urls = spec.base_url or settings.base_url or default
+    if urls is None:
         raise UsageError(
             f"{spec.name}: give the address of the server with {OPTION}=URL (for example http://localhost:8000/v1), "
             "with SLMSEC_BASE_URL, or as `base_url` of the model's registry entry."
         )
-    return Address.parse(text, default_path)
+    return [Address.parse(url, default_path) for url in ([urls] if isinstance(urls, str) else urls)]
 
 
 class Key:
@@ -118,16 +118,23 @@ class Key:
         return value
 
 
-def key_of(spec: ModelSpec, settings: ServerSettings, defaults: tuple[str, ...]) -> Key:
+def keys_of(spec: ModelSpec, settings: ServerSettings, defaults: tuple[str, ...], servers: int) -> list[Key]:
+    """The keys of `servers` servers of a model, each from the environment; see `key_of`."""
+    named = spec.key_variable or settings.key_variable
+    names = named if isinstance(named, tuple) else (named,) * servers
+    return [key_of(spec, name, defaults) for name in names]
+
+
+def key_of(spec: ModelSpec, named: str | None, defaults: tuple[str, ...]) -> Key:
     """The key from the environment; an empty key if no variable holds one.
 
     Args:
-        defaults: variables to read if neither the registry entry nor the run names one.
+        named: the variable that the registry entry or the run names, or None.
+        defaults: variables to read where none is named.
 
     Raises:
         UsageError: the named variable is not set, or its value cannot be sent in a header.
     """
-    named = spec.key_variable or settings.key_variable
     name = named or next((name for name in defaults if os.environ.get(name)), "")
     text = os.environ.get(name, "").strip() if name else ""
     if named and not text:

@@ -33,6 +33,9 @@ JSON = {"Content-Type": "application/json"}
 class Client:
     """Sends requests to one server. Must be made, used and closed inside one event loop.
 
+    Args:
+        notices: gets a line for each wait that is worth telling.
+
     Attributes:
         limit: what the server's rate limits have cost so far.
 
@@ -40,12 +43,12 @@ class Client:
         UsageError: a proxy or a file of certificates that the environment names cannot be used.
     """
 
-    def __init__(self, address: Address, key: Key, settings: ServerSettings) -> None:
+    def __init__(self, address: Address, key: Key, settings: ServerSettings, notices: list[str]) -> None:
         self._address, self._settings = address, settings
         self._reader = ResponseReader(address.place, key)
         params = httpx2.QueryParams(address.query) if address.query else None
         limits = httpx2.Limits(max_connections=settings.concurrency, max_keepalive_connections=settings.concurrency)
-        self.limit = RateLimit(address.place)
+        self.limit = RateLimit(address.place, notices)
         check_certificates(address)
         try:
             self._http = httpx2.AsyncClient(

@@ -19,37 +19,34 @@ from pytest_slmsec.engines.prompting.chat_template import join_system
 from pytest_slmsec.engines.prompting.raw_texts import joined
 from pytest_slmsec.engines.server.answers import answer_of, check_ending, cut_at_stops, inferred_ending, within_limits
 from pytest_slmsec.engines.server.choice_scoring import by_echo, by_first_token, is_lettered
-from pytest_slmsec.engines.server.client import Client
-from pytest_slmsec.engines.server.dialect import NOT_TAKEN, Dialect, TextRequest
+from pytest_slmsec.engines.server.dialect import NOT_TAKEN, TextRequest
 from pytest_slmsec.engines.server.errors import InvalidAnswer, RetriesExhausted, ServerError, WaitTooLong
 from pytest_slmsec.engines.server.facts import ServerFacts
 from pytest_slmsec.engines.server.loop import LoopThread
 from pytest_slmsec.engines.server.rate_limit import Notices
 from pytest_slmsec.engines.server.record import Answered, batch_of, capabilities_of, info_of
+from pytest_slmsec.engines.server.several import FEWEST_FAILURES, Servers
 from pytest_slmsec.engines.server.thinking import NO_CHOICE, SWITCHED_OFF, ServerThinking
 
 BATCHES_IN_FLIGHT = 4
 """A batch holds this many times as many requests as are in flight: enough to keep all connections busy, and few enough
 that a killed run loses little."""
 NO_TEMPERATURE = "the server takes no temperature; with a temperature of 0 none is sent, and it decodes in its own way"
-FEWEST_FAILURES = 8
-"""After at least so many failed requests in a row, the server counts as down and no more are sent."""
 
 
 class ServerEngine:
     """Answers requests through a server; see `engines.common.base.Engine`."""
 
     def __init__(
-        self, spec: ModelSpec, settings: EngineSettings, place: str, loop: LoopThread, client: Client, dialect: Dialect,
-        facts: ServerFacts,
-    ) -> None:  # fmt: skip
-        self._name, self._place, self._facts = spec.location, place, facts
-        self._loop, self._client, self._dialect = loop, client, dialect
-        self._in_flight = settings.server.concurrency
-        self._notices = Notices(client.limit, settings.notice)
+        self, spec: ModelSpec, settings: EngineSettings, loop: LoopThread, servers: Servers, facts: ServerFacts
+    ) -> None:
+        self._name, self._place, self._facts = spec.location, servers.place, facts
+        self._loop, self._servers, self._dialect = loop, servers, servers.dialect
+        self._in_flight = settings.server.concurrency * len(servers.members)
+        self._notices = Notices(servers.notices, settings.notice)
         self._failures, self._gone = 0, ""
         self.capabilities = capabilities_of(facts)
-        self.info = info_of(spec, settings, place, dialect, facts)
+        self.info = info_of(spec, settings, servers.place, servers.dialect, facts)
 
     def lacks(self, request: Request) -> str | None:
         """What a benchmark with such requests needs and this server cannot do, as the end of a sentence."""
@@ -80,20 +77,20 @@ class ServerEngine:
         return [list(range(start, min(start + size, len(requests)))) for start in range(0, len(requests), size)]
 
     def run(self, requests: Sequence[Request]) -> Batch:
-        """Send all requests, with as many in flight as the settings allow.
+        """Send all requests, with as many in flight to each server as the settings allow.
 
         Raises:
             Interrupted: the user pressed Ctrl-C; it holds the answers so far.
         """
         started = time.perf_counter()
         found: list[Answered | None] = [None] * len(requests)
-        told = len(self._client.limit.notices)
+        told = len(self._servers.notices)
         try:
             self._loop.call(self._all(requests, found), self._notices.tell)
         except KeyboardInterrupt:
             raise Interrupted(batch_of(requests, found, time.perf_counter() - started)) from None
         batch = batch_of(requests, found, time.perf_counter() - started)
-        notes = tuple(self._client.limit.notices[told:])
+        notes = tuple(self._servers.notices[told:])
         closed = self._facts.thinking.facts.get("closed_for_choices")
         if closed and any(isinstance(request, Choose) and not request.raw for request in requests):
             notes = (*notes, SWITCHED_OFF)
@@ -101,7 +98,7 @@ class ServerEngine:
 
     def close(self) -> None:
         """Close the connections."""
-        self._loop.call(self._client.close())
+        self._loop.call(self._servers.close())
         self._loop.close()
 
     async def _all(self, requests: Sequence[Request], found: list[Answered | None]) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from pytest_slmsec.engines.server.dialect import ListedModel, Parameters
 from pytest_slmsec.engines.server.model_names import is_expected, same_model
 from pytest_slmsec.engines.server.thinking import ServerThinking
+
+WILDCARDS = frozenset("*?[")
+"""An expected name with one of these stands for several builds; the record then has the pattern."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,14 @@ class ServerFacts:
         if self.echo:
             return "echo"
         return "top_logprobs" if self.raw_top else "none"
+
+    @property
+    def says(self) -> dict[str, Any]:
+        """What the server says the model is, as plain data: its weights cannot be hashed from here."""
+        wildcards = self.expected is not None and bool(WILDCARDS & set(self.expected))
+        listed = dict(self.listed.identity) if self.listed else {}
+        reported = self.expected if wildcards else self.model
+        return {"reported_model": reported, "fingerprint": self.fingerprint, "listed": listed}
 
     def answers_as(self, asked: str, answered: str | None) -> bool:
         """Whether an answer is from the model that was probed. `asked`: the name in requests."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.common.settings import EngineSettings
-from pytest_slmsec.engines.server.address import address_of, key_of
+from pytest_slmsec.engines.server.address import addresses_of, keys_of
 from pytest_slmsec.engines.server.client import Client
 from pytest_slmsec.engines.server.dialect import (
     LISTING_ATTEMPTS,
@@ -170,7 +170,7 @@ def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> ServerEn
     Raises:
         UsageError, ModelUnavailable, ModelError: as `openai_.load`.
     """
-    given = address_of(spec, settings.server, DEFAULT_URL, "")
-    address = replace(given, url=given.url.removesuffix("/v1").removesuffix("/api"))
-    key = key_of(spec, settings.server, ("SLMSEC_API_KEY",))
-    return start(spec, settings, address, key, lambda client: Ollama(client, spec.location, spec.context_tokens))
+    given = addresses_of(spec, settings.server, DEFAULT_URL, "")
+    addresses = [replace(one, url=one.url.removesuffix("/v1").removesuffix("/api")) for one in given]
+    keys = keys_of(spec, settings.server, ("SLMSEC_API_KEY",), len(addresses))
+    return start(spec, settings, addresses, keys, lambda client: Ollama(client, spec.location, spec.context_tokens))

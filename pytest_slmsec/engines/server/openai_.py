@@ -14,7 +14,7 @@ from typing import Any
 
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.engines.common.settings import EngineSettings
-from pytest_slmsec.engines.server.address import KEY_VARIABLES, address_of, key_of
+from pytest_slmsec.engines.server.address import KEY_VARIABLES, addresses_of, keys_of
 from pytest_slmsec.engines.server.client import Client
 from pytest_slmsec.engines.server.dialect import (
     LISTING_ATTEMPTS,
@@ -299,6 +299,6 @@ def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> ServerEn
         ModelUnavailable: no connection can be made. ModelError: the server fails, has no such model, or answers as
             another one.
     """
-    address = address_of(spec, settings.server, None, "/v1")
-    key = key_of(spec, settings.server, KEY_VARIABLES)
-    return start(spec, settings, address, key, lambda client: OpenAI(client, spec.location))
+    addresses = addresses_of(spec, settings.server, None, "/v1")
+    keys = keys_of(spec, settings.server, KEY_VARIABLES, len(addresses))
+    return start(spec, settings, addresses, keys, lambda client: OpenAI(client, spec.location))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 from pytest_slmsec.core.errors import ModelError
@@ -72,6 +73,20 @@ async def probe(
             why[name] = SWITCHED_OFF
     found["echo"] = raw is not None and await probe_echo(dialect, why, bool(found["raw_top"]))
     return ServerFacts(**found, why=tuple(why.items()))
+
+
+async def says_now(dialect: Dialect, model: str, before: ServerFacts) -> dict[str, Any]:
+    """What a server that was probed before says now that the model is; see `ServerFacts.says`.
+
+    Raises:
+        ServerError: the server does not answer.
+    """
+    listed = entry_of(model, await dialect.list_models())
+    said = await dialect.generate_adapting(_question() if before.chat else _text(TEXTS[0]))
+    same = before.answers_as(model, said.model)
+    name = before.model if same else said.model
+    return replace(before, listed=listed, model=name, expected=before.expected if same else None,
+                   fingerprint=said.fingerprint).says  # fmt: skip
 
 
 def _question(text: str = QUESTION) -> TextRequest:

@@ -23,14 +23,14 @@ class RateLimit:
     """Holds back all requests to one server until the time that it named; used inside one event loop.
 
     Attributes:
-        notices: one line for each wait that is worth telling, oldest first.
+        notices: one line for each wait that is worth telling, oldest first; several servers may share the list.
         answered: requests that the server has answered so far.
     """
 
-    def __init__(self, place: str) -> None:
+    def __init__(self, place: str, notices: list[str]) -> None:
         self._place = place
         self._open_at = 0.0
-        self.notices: list[str] = []
+        self.notices = notices
         self.answered = 0
 
     async def opened(self) -> None:
@@ -77,10 +77,10 @@ class Patience:
 
 
 class Notices:
-    """Passes the notices of a rate limit on, each once, in the thread that waits for its answers."""
+    """Passes notices on, each once, in the thread that waits for the answers."""
 
-    def __init__(self, limit: RateLimit, notice: Callable[[str], None] | None) -> None:
-        self._lines, self._notice = limit.notices, notice
+    def __init__(self, lines: list[str], notice: Callable[[str], None] | None) -> None:
+        self._lines, self._notice = lines, notice
         self._told = len(self._lines)
 
     def tell(self) -> None:

@@ -15,8 +15,6 @@ from pytest_slmsec.engines.server.facts import ServerFacts
 
 OF_THE_SERVER = "server"
 """The hash of the tokenizer and the chat template in records, since only the server knows them."""
-WILDCARDS = frozenset("*?[")
-"""An expected name with one of these stands for several builds; the record then has the pattern."""
 UNFINISHED = "the run was interrupted before the server had answered"
 Answered = tuple[Output, GenerationTiming | None]
 """An answer, and the times that the server told for it."""
@@ -65,14 +63,11 @@ def capabilities_of(facts: ServerFacts) -> Capability:
 
 
 def info_of(spec: ModelSpec, settings: EngineSettings, place: str, dialect: Dialect, facts: ServerFacts) -> EngineInfo:
-    """Facts about the model. `place`: address of the server."""
+    """Facts about the model. `place`: address of the server, or of all of them."""
     listed = facts.listed
-    identity = dict(listed.identity) if listed else {}
-    reported = facts.expected if facts.expected is not None and WILDCARDS & set(facts.expected) else facts.model
-    says = {"reported_model": reported, "fingerprint": facts.fingerprint, "listed": identity}
     extra = {
         "server": place,
-        **says,
+        **facts.says,
         "choice_mode": facts.choice_mode,
         "raw_choice_mode": facts.raw_choice_mode,
         "top_logprobs": facts.chat_top or facts.raw_top,
@@ -92,6 +87,6 @@ def info_of(spec: ModelSpec, settings: EngineSettings, place: str, dialect: Dial
         engine=dialect.engine, kernel="unknown", device="remote", dtype="unknown", load_s=facts.load_s,
         model_bytes=listed.model_bytes if listed else None,
         context_tokens=spec.context_tokens or (listed.context_tokens if listed else None),
-        weights_sha256=sha256_json([dialect.engine, place, spec.location, says]), tokenizer_sha256=OF_THE_SERVER,
+        weights_sha256=sha256_json([dialect.engine, place, spec.location, facts.says]), tokenizer_sha256=OF_THE_SERVER,
         template_sha256=OF_THE_SERVER, extra=extra,
     )  # fmt: skip

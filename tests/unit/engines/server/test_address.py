@@ -10,7 +10,7 @@ from serverasks import QUICK, connect, question
 from pytest_slmsec.core.errors import ModelError, UsageError
 from pytest_slmsec.core.model_names import parse_model
 from pytest_slmsec.engines.common.settings import EngineSettings, ServerSettings
-from pytest_slmsec.engines.server.address import Address, Key, address_of
+from pytest_slmsec.engines.server.address import Address, Key, addresses_of
 from pytest_slmsec.quantize.load_model import make_engine
 
 SECRET = "sk-test-4f9a8b7c6d5e"
@@ -49,8 +49,8 @@ def test_the_address_of_a_registry_entry_goes_before_that_of_the_run():
     spec = parse_model("grok", entry, ())
     assert (spec.source, spec.engine, spec.location) == ("server", "openai", "grok-3-mini")
     settings = ServerSettings(base_url="http://localhost:1")
-    assert address_of(spec, settings, None, "/v1").place == "api.x.ai/v1"
-    assert address_of(parse_model("openai:m", {}, ()), settings, None, "/v1").place == "localhost:1/v1"
+    assert [one.place for one in addresses_of(spec, settings, None, "/v1")] == ["api.x.ai/v1"]
+    assert addresses_of(parse_model("openai:m", {}, ()), settings, None, "/v1")[0].place == "localhost:1/v1"
 
 
 def test_without_an_address_nothing_is_guessed():
@@ -66,7 +66,9 @@ def test_the_key_is_sent_and_shown_nowhere(monkeypatch):
         batch = engine.run([question(1)])
         engine.close()
     assert server.headers["Authorization"] == f"Bearer {SECRET}"
-    shown = repr((engine.info, batch, Key(SECRET), vars(engine), engine._client._http.headers))
+    shown = repr(
+        (engine.info, batch, Key(SECRET), vars(engine), [one.client._http.headers for one in engine._servers.members])
+    )
     assert SECRET not in shown + json.dumps(dataclasses.asdict(batch))
     assert batch.outputs[0].text == "your key is [key]"
 
@@ -106,4 +108,4 @@ def test_a_placeholder_for_a_key_is_not_taken_out_of_answers():
 def test_ollama_is_looked_for_on_this_machine():
     spec = parse_model("ollama:llama3.2:1b", {}, ())
     assert (spec.location, spec.engine) == ("llama3.2:1b", "ollama")
-    assert address_of(spec, QUICK, "http://localhost:11434", "").place == "localhost:11434"
+    assert addresses_of(spec, QUICK, "http://localhost:11434", "")[0].place == "localhost:11434"
