@@ -11,6 +11,7 @@ from typing import Any
 from pytest_slmsec.cli.read_report import judged, read_records
 from pytest_slmsec.core.wrap import counted
 from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
+from pytest_slmsec.reports.page.distances import distances
 from pytest_slmsec.reports.page.pictures import Picture, draw
 from pytest_slmsec.reports.page.records import Report
 from pytest_slmsec.reports.page.rows import cost_row, item_row, model_row, score_row
@@ -50,6 +51,12 @@ class StoredRuns:
     def models(self) -> list[Row]:
         """A row for each model over all its benchmarks; ``mean`` as a share on which 1 is best."""
         return [model_row(self._of(model)) for model in self.report.models]
+
+    @property
+    def distances(self) -> list[Row]:
+        """A row for each item and candidate whose KL divergence from its base is known: ``kl`` in nats, and ``over``
+        what it is; see `distances.ItemDistance`."""
+        return [one._asdict() for one in distances(self._judged)]
 
     def plot(self, picture: str) -> Picture:
         """One picture of `slmsec plot`, by its name; a notebook draws it, ``str(picture)`` is the SVG.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pytest_slmsec.collection.ids import model_id
@@ -15,7 +15,15 @@ from pytest_slmsec.gates.records.comparisons import Comparison, is_plain
 from pytest_slmsec.gates.records.saved_runs import StoredDistances
 from pytest_slmsec.gates.records.topk_distributions import from_plain, to_plain
 from pytest_slmsec.gating.gated_run import GatedRun
-from pytest_slmsec.gating.kl_measurement import forced, judged_distance, keep, kl_budget, measure_kl, measure_kl_to
+from pytest_slmsec.gating.kl_measurement import (
+    Distance,
+    forced,
+    judged_distance,
+    keep,
+    kl_budget,
+    measure_kl,
+    measure_kl_to,
+)
 from pytest_slmsec.reports.gate.test_reports import GateReport
 
 
@@ -63,11 +71,14 @@ class Distances:
         self.records[candidate.name] = measured.record(candidate.base)
         return judged_distance(measured, budget, self.run.gate, wanted)
 
-    def _from_model(self, base: ModelSpec, candidate: ModelSpec) -> Any:
-        requests = list(self._answers(base).values())
-        return measure_kl(base, candidate, self.run.make_engine, requests) if requests else None
+    def _from_model(self, base: ModelSpec, candidate: ModelSpec) -> Distance | None:
+        answers = self._answers(base)
+        if not answers:
+            return None
+        measured = measure_kl(base, candidate, self.run.make_engine, list(answers.values()))
+        return replace(measured, asked=tuple(answers))
 
-    def _from_stored(self, candidate: ModelSpec) -> Any:
+    def _from_stored(self, candidate: ModelSpec) -> Distance | None:
         """The distance from the distributions that the baseline holds of the base.
 
         Raises:
@@ -81,7 +92,10 @@ class Distances:
         mine = [case for case in self.run.cases if case.evaluation.model == candidate]
         items = {(case.evaluation.label, case.item.id): case.item for case in mine}
         known = [(one, items[one.benchmark, one.item]) for one in kept if (one.benchmark, one.item) in items]
-        return measure_kl_to(known, candidate, self.run.make_engine) if known else None
+        if not known:
+            return None
+        asked = tuple((one.benchmark, one.item) for one, _ in known)
+        return replace(measure_kl_to(known, candidate, self.run.make_engine), asked=asked)
 
     def _answers(self, base: ModelSpec) -> Mapping[tuple[str, str], Any]:
         assert self.run.gate.fidelity is not None

@@ -43,6 +43,7 @@ class Distance:
         same_top: share of all places at which both find the same token likeliest. places: tokens in all.
         partition: over which tokens: all of them, or the likeliest of each place with the rest as one; then `kl` and
             `tv` are lower bounds.
+        asked: label of the benchmark and id of the item that each answer is to.
     """
 
     kl: tuple[float, ...]
@@ -50,11 +51,18 @@ class Distance:
     same_top: float
     places: int
     partition: str = WHOLE
+    asked: tuple[tuple[str, str], ...] = ()
 
     def record(self, base: str) -> dict[str, Any]:
         """What is stored of it."""
         return {"base": base, "kl": fmean(self.kl), "tv": fmean(self.tv), "same_top": self.same_top,
-                "items": len(self.kl), "places": self.places, "partition": self.partition}  # fmt: skip
+                "items": len(self.kl), "places": self.places, "partition": self.partition,
+                **({"each": self._each()} if self.asked else {})}  # fmt: skip
+
+    def _each(self) -> dict[str, list[Any]]:
+        """The KL of each answer, as columns."""
+        return {"benchmark": [name for name, _ in self.asked], "item": [item for _, item in self.asked],
+                "kl": list(self.kl)}  # fmt: skip
 
 
 def kl_budget(

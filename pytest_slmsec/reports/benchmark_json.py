@@ -25,6 +25,8 @@ COLUMNS = ["mean", "ops", "rounds"]
 FORMAT = 1
 ITEM_KEYS = ("item", "gold", "text", "logprobs", "choice_scores", "prompt_tokens", "new_tokens", "hit_limit", "thought",
              "thought_tokens")  # fmt: skip
+BATCH_TIMES = ("items", "seconds", "prefill_s", "decode_s", "prompt_tokens", "new_tokens")
+BATCH_PEAKS = ("peak_rss_bytes", "peak_private_bytes", "peak_gpu_bytes")
 PER_ITEM = ("item_sha256", CONSTANT_PER_ITEM)
 """Keys of a header that hold a value an item: they become columns."""
 PARAM_KEYS = ("benchmark", "model", "base", "quant", "metric")
@@ -179,7 +181,20 @@ def columns(evaluated: EvaluationResult) -> dict[str, Any]:
         per_item[CONSTANT] = evaluated.header[CONSTANT_PER_ITEM]
     for key in ("value", "parsed", "correct", "extracted", "parts"):
         per_item[key] = [row["score"][key] for row in rows]
-    return {"benchmark": evaluated.label, "model": evaluated.model, "items": per_item}
+    batches = batch_columns(evaluated)
+    known = {"batches": batches} if batches else {}
+    return {"benchmark": evaluated.label, "model": evaluated.model, "items": per_item, **known}
+
+
+def batch_columns(evaluated: EvaluationResult) -> dict[str, list[Any]]:
+    """Items, seconds, tokens and peaks of memory of each batch, as columns; nothing of recorded answers."""
+    if evaluated.header.get("recorded") is not None or not evaluated.batches:
+        return {}
+    times, peaks = ([batch[part] for batch in evaluated.batches] for part in ("timing", "meters"))
+    return {
+        **{key: [timing.get(key) for timing in times] for key in BATCH_TIMES},
+        **{key: [peak.get(key) for peak in peaks] for key in BATCH_PEAKS},
+    }
 
 
 def _largest_batch(evaluated: EvaluationResult) -> int | None:

@@ -66,8 +66,9 @@ class ReportPage:
         return Report((*_stored(named), record), named) if record.runs else None
 
     def _record(self) -> Record:
+        from pytest_slmsec.reports.benchmark_json import columns
         from pytest_slmsec.reports.gate.live_runs import HERE, live_run
-        from pytest_slmsec.reports.page.records import Record
+        from pytest_slmsec.reports.page.records import Record, memory_of
 
         state, machine = self._state, machine_facts()
         parts = [part for evaluated in state.results if (part := evaluated.judged) is not None]
@@ -77,7 +78,7 @@ class ReportPage:
             self._commit(), __version__, machine,
             {(part.label, part.model): list(part.cost().seconds_per_item) for part in parts},
             [asdict(finding) for evaluated in state.results for finding in evaluated.findings],
-            {} if distances is None else distances.records,
+            {} if distances is None else distances.records, memory_of(map(columns, parts)),
         )  # fmt: skip
 
     def _commit(self) -> str:

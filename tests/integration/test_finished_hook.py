@@ -49,6 +49,10 @@ def test_the_answers_are_those_of_the_file_that_is_written_by_then(told, toy):
     assert record["slmsec"] == content["slmsec"]
     assert record["facts"] == [{"benchmark": "ports", "model": "alpha", **latency["extra_info"]}]
     assert record["judgements"] == []
+    batches = record["slmsec"]["groups"][0]["batches"]
+    assert sum(batches["items"]) == 30
+    assert max(batches["peak_rss_bytes"]) == record["facts"][0]["peak_rss_bytes"]
+    assert all(value > 0 for value in batches["seconds"])
 
 
 def test_of_several_processes_the_main_one_is_told(told):

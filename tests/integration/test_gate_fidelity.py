@@ -1,6 +1,7 @@
 """The distance of distributions in a run: against a number, and against what an accepted build showed."""
 
 import json
+from statistics import fmean
 
 import pytest
 import torch  # noqa: F401  -- inner runs in this process import it otherwise
@@ -77,7 +78,9 @@ def test_a_budget_recorded_with_the_accepted_build(near):
     assert near.run(*BOTH, *base, "--slmsec-update-baseline").ret == 0
     record = json.loads((near.path / "base.json").read_text())["slmsec"]["fidelity"]["alpha-gptq4"]
     assert record["base"] == "alpha"
-    assert record["kl"] > 0
+    assert record["kl"] == pytest.approx(fmean(record["each"]["kl"]))
+    assert set(record["each"]["benchmark"]) == {"ports"}
+    assert len(set(record["each"]["item"])) == 30
     assert near.run(*BOTH, *base).ret == 0  # the same build again
     assert f"{1.5 * record['kl']:.3f}" in said(near.run(*BOTH, *base))
     configured(near, 'budget = "recorded*1.5"', 0.3)
@@ -133,6 +136,8 @@ def test_a_budget_recorded_against_a_stored_base(near):
     assert near.run(*base, "--slmsec-update-baseline").ret == 0
     record = json.loads((near.path / "base.json").read_text())["slmsec"]["fidelity"]["alpha-gptq4"]
     assert record["partition"] == "top 64"
+    assert record["kl"] == pytest.approx(fmean(record["each"]["kl"]))
+    assert len(record["each"]["item"]) == 30
     result = near.run(*base)
     assert (result.ret, gates(result)) == (0, {"gates": 6})
 

@@ -6,9 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
+from pytest_slmsec.reports.page.records import real
 from pytest_slmsec.scoring.metrics import P_CORRECT, wilson_interval
 
 BINS, P_BINS = 10, 20
@@ -72,14 +73,23 @@ def confidences(run: BenchmarkRun) -> list[tuple[float, bool]]:
     """
     found = []
     for logprobs, parts, right in zip(*(run.columns[key] for key in ("logprobs", "parts", "correct")), strict=True):
-        if not logprobs or not all(isinstance(value, (int, float)) and math.isfinite(value) for value in logprobs):
+        probabilities = shares(logprobs)
+        if probabilities is None:
             continue
-        top = max(logprobs)
-        confidence = 1 / sum(math.exp(value - top) for value in logprobs)
+        confidence = max(probabilities)
         if right and abs(confidence - float(parts[P_CORRECT])) > TOLERANCE:
             return []
         found.append((confidence, bool(right)))
     return found
+
+
+def shares(logprobs: Sequence[Any] | None) -> list[float] | None:
+    """The probabilities of options, made to sum to 1, from their log-probabilities; None where one is no number."""
+    if not isinstance(logprobs, Sequence) or not logprobs or any(real(value) is None for value in logprobs):
+        return None
+    top = max(logprobs)
+    weights = [math.exp(value - top) for value in logprobs]
+    return [weight / sum(weights) for weight in weights]
 
 
 def _bins(judged: Sequence[tuple[float, bool]]) -> tuple[Bin, ...]:

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import quote
 
-from pytest_slmsec.reports.page.axes import Scale, colour, cut, framed, line, picture, words
+from pytest_slmsec.reports.page.axes import WIDTH, Scale, colour, cut, framed, line, picture, words
+from pytest_slmsec.reports.page.boxes import Axis, as_table, boxes, ends, pictures
 from pytest_slmsec.reports.page.calibration import P_BINS, Calibration, calibration
-from pytest_slmsec.reports.page.markup import Markup, fold, join, paragraph, section, table, tag
-from pytest_slmsec.reports.page.numbers import percent
-from pytest_slmsec.reports.page.records import Report, real
+from pytest_slmsec.reports.page.distances import ItemDistance, distances
+from pytest_slmsec.reports.page.markup import Markup, fold, join, paragraph, section, table, tag, visible
+from pytest_slmsec.reports.page.numbers import kl_text, percent
+from pytest_slmsec.reports.page.records import Key, Report, real
 
 COLUMNS, PANEL, GAP, ROW = 3, 170.0, 40.0, 215.0
 PAGE = 9
 NOTHING = "No model was asked for a choice between options here, so nothing says how sure it was."
-NO_KL = "The KL divergence of each item is not recorded."
+NO_KL = "The KL divergence of each item is not recorded: no candidate chose between the options that its base had."
+NAMES, VALUES = 190.0, 100.0
+LEAST_KL = 1e-6
+"""Nats at the left end of the axis: what is smaller is noise of rounding, or 0."""
+FURTHEST = 5
+"""Items of each candidate that are named."""
 
 
 def calibrations(report: Report) -> list[Calibration]:
@@ -50,15 +58,51 @@ def _table(known: Sequence[Calibration]) -> Markup:
 
 
 def _distances(report: Report) -> list[Markup]:
+    return [*_measured(report), *_by_item(report)]
+
+
+def _measured(report: Report) -> list[Markup]:
+    """What the gate measured of whole candidates."""
     rows = []
     for record in report.records:
         for model, facts in record.fidelity.items():
             numbers = [real(facts.get(key)) for key in ("kl", "tv", "same_top", "items")]
             rows.append((model, *("-" if number is None else f"{number:.4g}" for number in numbers)))
-    if not rows:
-        return [paragraph(NO_KL)]
     headings = ("candidate", "KL, nats per token", "total variation", "same top token", "items")
-    return [table(headings, rows, "Distance from the base, per token"), paragraph(NO_KL)]
+    return [table(headings, rows, "Distance from the base, per token")] if rows else []
+
+
+def _by_item(report: Report) -> list[Markup]:
+    """Quartiles of the KL of each item, and the items that moved furthest."""
+    found = distances(report)
+    if not found:
+        return [paragraph(NO_KL)]
+    values: dict[Key, list[float]] = {}
+    for one in found:
+        values.setdefault((one.benchmark, one.candidate), []).append(one.kl)
+    rows = boxes(report, values)
+    highest = max(*ends(rows), 10 * LEAST_KL)
+    axis = Axis("KL of an item from the base", f"nats; log axis from {LEAST_KL:g}: least, quartiles, most",
+                Scale(LEAST_KL, highest * 1.3, NAMES, WIDTH - VALUES, True), kl_text)  # fmt: skip
+    over = ", ".join(dict.fromkeys(one.over for one in found))
+    told = f"KL(base || candidate) of each item, over: {over}. 0 is no change."
+    return [framed(*pictures(report, rows, axis, "kl")), paragraph(told), as_table(rows, axis, "KL"), _furthest(found)]
+
+
+def _furthest(found: Sequence[ItemDistance]) -> Markup:
+    """The items of each candidate that moved furthest, each a link to the list of items."""
+    rows: list[tuple[object, ...]] = []
+    for candidate in dict.fromkeys(one.candidate for one in found):
+        mine = sorted((one for one in found if one.candidate == candidate), key=lambda one: -one.kl)
+        rows += [(one.candidate, one.benchmark, _linked(one), kl_text(one.kl), one.over) for one in mine[:FURTHEST]]
+    headings = ("candidate", "benchmark", "item", "KL, nats", "over")
+    return fold("Items that moved furthest", table(headings, rows, "Items that moved furthest from the base"))
+
+
+def _linked(one: ItemDistance) -> Markup:
+    state = {"b": one.benchmark, "q": one.item, "i": f"{one.benchmark}/{one.item}"}
+    link = "&".join(f"{key}={quote(visible(value), safe='')}" for key, value in state.items())
+    return tag("a", one.item, href=f"#{link}")
 
 
 def histograms(report: Report, page: Sequence[Calibration], known: Sequence[Calibration], key: str) -> Markup:

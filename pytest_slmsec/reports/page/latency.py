@@ -1,94 +1,60 @@
-"""How long? Quantiles of the seconds of each item, on a log axis."""
+"""How long? Quantiles of the seconds of each item on a log axis, and of the peak of memory of each batch."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from statistics import quantiles
-from typing import NamedTuple
-
-from pytest_slmsec.reports.page.axes import (
-    LINE,
-    WIDTH,
-    Scale,
-    around,
-    bottom_axis,
-    colour,
-    cut,
-    framed,
-    line,
-    picture,
-    under_headings,
-    words,
-)
-from pytest_slmsec.reports.page.markup import Markup, fold, join, paragraph, section, table, tag
-from pytest_slmsec.reports.page.numbers import seconds_text
+from pytest_slmsec.reports.page.axes import WIDTH, Scale, around, framed
+from pytest_slmsec.reports.page.boxes import Axis, Box, as_table, boxes, ends, pictures
+from pytest_slmsec.reports.page.markup import Markup, paragraph, section
+from pytest_slmsec.reports.page.numbers import bytes_text, seconds_text
 from pytest_slmsec.reports.page.records import Report
 
-NAMES, PAGE = 190.0, 42
+NAMES, VALUES = 190.0, 100.0
+MIB = 2**20
+NO_TIMES = "No times are recorded."
 NO_MEMORY = "The memory of each batch is not recorded; the peak of each benchmark is among the costs."
 
 
-class Box(NamedTuple):
-    """Seconds of an item: least, quartiles, most."""
-
-    benchmark: str
-    model: str
-    low: float
-    first: float
-    median: float
-    third: float
-    high: float
+def seconds(report: Report) -> list[Box]:
+    """Seconds of an item, of each benchmark and model whose times are recorded."""
+    return boxes(report, {key: record.seconds.get(key, []) for key, (record, _) in report.newest.items()})
 
 
-def boxes(report: Report) -> list[Box]:
-    """Of each benchmark and model whose times are recorded."""
-    found = []
-    for (benchmark, model), (record, _) in report.newest.items():
-        seconds = record.seconds.get((benchmark, model))
-        if seconds:
-            first, median, third = quantiles(seconds, n=4, method="inclusive") if len(seconds) > 1 else seconds * 3
-            found.append(Box(benchmark, model, min(seconds), first, median, third, max(seconds)))
-    place = {name: n for n, name in enumerate(report.benchmarks)}
-    return sorted(found, key=lambda box: (place[box.benchmark], report.number(box.model)))
+def memory(report: Report) -> list[Box]:
+    """The peak of each batch in bytes, of each benchmark and model whose batches are recorded."""
+    return boxes(report, {key: record.memory.get(key, []) for key, (record, _) in report.newest.items()})
 
 
 def latency_section(report: Report) -> Markup:
-    """The picture and a table, as far as times are recorded."""
-    rows = boxes(report)
+    """Pictures and tables, as far as times and memory are recorded."""
+    return section("latency", "How long?", *_seconds(report), *_memory(report))
+
+
+def _seconds(report: Report) -> list[Markup]:
+    rows = seconds(report)
     if not rows:
-        return section("latency", "How long?", paragraph("No times are recorded."), paragraph(NO_MEMORY))
-    scale = around([value for box in rows for value in box[2:]], NAMES, WIDTH - 100, log=True)
-    drawn = [_picture(report, rows[start : start + PAGE], scale, f"latency-{start}")
-             for start in range(0, len(rows), PAGE)]  # fmt: skip
-    cells = [(box.benchmark, box.model, *map(seconds_text, box[2:])) for box in rows]
-    headings = ("benchmark", "model", "least", "quarter", "median", "three quarters", "most")
-    as_table = fold("Seconds as a table", table(headings, cells, "Seconds of an item"))
-    return section("latency", "How long?", framed(*drawn), paragraph(NO_MEMORY), as_table)
+        return [paragraph(NO_TIMES)]
+    scale = around(ends(rows), NAMES, WIDTH - VALUES, log=True)
+    axis = Axis("Seconds of an item", "seconds an item: least, quartiles, most (log axis)", scale, seconds_text)
+    return [framed(*pictures(report, rows, axis, "latency")), as_table(rows, axis, "Seconds")]
 
 
-def _picture(report: Report, rows: Sequence[Box], scale: Scale, key: str) -> Markup:
-    drawn, y = under_headings(
-        rows, lambda box: box.benchmark, lambda box, top: _row(report, box, scale, top + LINE / 2)
-    )
-    axis = bottom_axis(scale, 8, y, "seconds an item: least, quartiles, most (log axis)", seconds_text)
-    told = "; ".join(_told(box) for box in rows)
-    return picture(key, "Seconds of an item", told, y + 32, axis, *drawn)
+def _memory(report: Report) -> list[Markup]:
+    rows = memory(report)
+    if not rows:
+        return [paragraph(NO_MEMORY)]
+    title, label = "Peak of memory of a batch", "MiB at the peak of a batch: least, quartiles, most"
+    axis = Axis(title, label, _from_zero(ends(rows)), bytes_text, lambda value: f"{value / MIB:,.0f}")
+    return [framed(*pictures(report, rows, axis, "memory")), as_table(rows, axis, "Memory")]
 
 
-def _told(box: Box) -> str:
-    return f"{box.benchmark}, {box.model}: {', '.join(map(seconds_text, box[2:]))}"
+def _from_zero(values: list[float]) -> Scale:
+    """An axis from 0, with round numbers of MiB on it."""
+    return BinaryScale(0, max(values) * 1.05, NAMES, WIDTH - VALUES)
 
 
-def _row(report: Report, box: Box, scale: Scale, y: float) -> Markup:
-    hue = colour(report.number(box.model))
-    first, third = scale.at(box.first), scale.at(box.third)
-    body = tag("rect", tag("title", _told(box)), x=first, y=y - 5, width=max(third - first, 1.0), height="10", fill=hue,
-               fill_opacity="0.6")  # fmt: skip
-    middle = scale.at(box.median)
-    drawn = [
-        line(scale.at(box.low), y, scale.at(box.high), y, hue),
-        body,
-        line(middle, y - 6, middle, y + 6, width=2.0),
-    ]
-    return join(words(NAMES - 8, y + 4, cut(box.model, 26), "end"), *drawn,
-                words(scale.end + 8, y + 4, seconds_text(box.median)))  # fmt: skip
+class BinaryScale(Scale):
+    """A scale of bytes that has its ticks at round numbers of MiB."""
+
+    def ticks(self, most: int = 6) -> list[float]:
+        """Round numbers of MiB between the ends, in bytes."""
+        return [MIB * value for value in Scale(self.low / MIB, self.high / MIB, 0, 1).ticks(most)]

@@ -39,6 +39,13 @@ def rate_text(rate: float | None) -> str:
     return UNKNOWN if rate is None else f"{rate:,.1f}"
 
 
+def kl_text(nats: float | None) -> str:
+    """A divergence with two digits that count; rounding makes any number below 1e-6."""
+    if nats is None:
+        return UNKNOWN
+    return f"{nats:.2g}" if nats >= 1e-6 else "<1e-6"
+
+
 def seconds_text(seconds: float | None) -> str:
     """A time with three digits that count."""
     if seconds is None:

@@ -28,6 +28,7 @@ class Record:
         date: when it was made (ISO 8601), commit: what was checked out, version: of this project; empty: not known.
         machine: stable facts about the machine.
         seconds: of each item, or where the file holds sums only (``--benchmark-autosave``) its five quantiles.
+        memory: peak of each batch in bytes, on the GPU where there is one.
         findings: of the sentinels. fidelity: distance of each candidate from its base.
     """
 
@@ -40,6 +41,7 @@ class Record:
     seconds: Mapping[Key, list[float]] = field(default_factory=dict)
     findings: Sequence[Mapping[str, Any]] = ()
     fidelity: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    memory: Mapping[Key, list[float]] = field(default_factory=dict)
 
     def of(self, runs: Sequence[BenchmarkRun]) -> Record:
         """The same record with some of its runs."""
@@ -60,7 +62,25 @@ def record_from_json(content: Any, where: str) -> Record:
         where, tuple(runs), str(content.get("datetime") or ""), commit, str(own.get("version") or ""),
         (content.get("machine_info") or {}).get("slmsec") or {}, _seconds(content["benchmarks"]),
         tuple(own.get("sentinels") or ()), own.get("fidelity") or {},
+        memory_of((*(own.get("groups") or ()), *(own.get("stopped") or ()))),
     )  # fmt: skip
+
+
+def memory_of(groups: Iterable[Mapping[str, Any]]) -> dict[Key, list[float]]:
+    """The peak of memory of each batch that has one, by benchmark and model, out of groups of a record."""
+    found = {}
+    for group in groups:
+        batches = group.get("batches")
+        if isinstance(batches, Mapping):
+            peaks = _known(batches.get("peak_gpu_bytes")) or _known(batches.get("peak_rss_bytes"))
+            found[str(group.get("benchmark")), str(group.get("model"))] = peaks
+    return found
+
+
+def _known(column: Any) -> list[float]:
+    """The numbers in a column."""
+    numbers = map(real, column) if isinstance(column, list) else ()
+    return [number for number in numbers if number is not None]
 
 
 def commit_text(info: Mapping[str, Any]) -> str:

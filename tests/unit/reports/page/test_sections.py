@@ -3,10 +3,11 @@
 from benchmark_runs import content, plain
 from reportpages import page_of, parsed, report_of, tables, two_models
 
+from pytest_slmsec.reports.page.boxes import Box
 from pytest_slmsec.reports.page.categories import Cell, shade
 from pytest_slmsec.reports.page.cost import PANELS, front
 from pytest_slmsec.reports.page.history import courses
-from pytest_slmsec.reports.page.latency import Box, boxes
+from pytest_slmsec.reports.page.latency import seconds
 
 
 def with_categories():
@@ -32,7 +33,7 @@ def test_times_have_quartiles_from_all_seconds_or_from_stored_ones():
     found = two_models()
     found["benchmarks"][0]["stats"] = {"data": [1.0, 2.0, 3.0, 4.0, 5.0]}
     found["benchmarks"][1]["stats"] = {"min": 1, "q1": 2, "median": 3, "q3": 4, "max": 9}
-    assert boxes(report_of(found)) == [
+    assert seconds(report_of(found)) == [
         Box("cti-mcq", "phi3", 1, 2, 3, 4, 5), Box("cti-mcq", "phi3-gptq4", 1, 2, 3, 4, 9)]  # fmt: skip
     assert tables(parsed(page_of(found)))["Seconds of an item"][1] == [
         "cti-mcq",
@@ -43,6 +44,25 @@ def test_times_have_quartiles_from_all_seconds_or_from_stored_ones():
         "4 s",
         "5 s",
     ]
+
+
+def test_the_memory_of_each_batch_is_that_of_the_gpu_where_there_is_one():
+    found = two_models()
+    resident, graphics = [2**30, 2**31, 2**30], [2**20, None, 3 * 2**20]
+    for group, on_gpu in zip(found["slmsec"]["groups"], ([None] * 3, graphics), strict=True):
+        group["batches"] = {"items": [40] * 3, "peak_rss_bytes": resident, "peak_gpu_bytes": on_gpu}
+    rows = tables(parsed(page_of(found)))["Peak of memory of a batch"]
+    assert rows[1:] == [
+        ["cti-mcq", "phi3", "1 GiB", "1 GiB", "1 GiB", "1.5 GiB", "2 GiB"],
+        ["cti-mcq", "phi3-gptq4", "1 MiB", "1.5 MiB", "2 MiB", "2.5 MiB", "3 MiB"],
+    ]
+
+
+def test_damaged_batches_are_left_out():
+    for damaged in (3, [], {"peak_rss_bytes": 3}, {"peak_rss_bytes": ["x", None]}):
+        found = two_models()
+        found["slmsec"]["groups"][0]["batches"] = damaged
+        assert "The memory of each batch is not recorded" in parsed(page_of(found)).text
 
 
 def test_the_history_has_every_run_and_the_limit_of_the_gate():
@@ -59,7 +79,7 @@ def test_the_history_has_every_run_and_the_limit_of_the_gate():
 def test_what_was_not_recorded_is_said():
     said = parsed(page_of(two_models())).text
     for sentence in ("No times are recorded.", "The memory of each batch is not recorded", "how sure it was",
-                     "The KL divergence of each item is not recorded.", "Each model has one run here."):  # fmt: skip
+                     "The KL divergence of each item is not recorded:", "Each model has one run here."):  # fmt: skip
         assert sentence in said
 
 
