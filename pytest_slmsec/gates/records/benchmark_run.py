@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from pytest_slmsec.core.errors import CompareError
-from pytest_slmsec.core.items import duplicates
+from pytest_slmsec.core.items import VARIANT, Reply, duplicates
+from pytest_slmsec.core.wrap import shortened
 from pytest_slmsec.gates.records.constant_scores import CONSTANT, with_constant
 
 if TYPE_CHECKING:
@@ -19,9 +21,20 @@ COLUMNS = (
     "item", "sha256", "gold", "text", "logprobs", "value", "parsed", "correct", "extracted", "parts", "prompt_tokens",
     "new_tokens", "hit_limit",
 )  # fmt: skip
+KINDS: Mapping[str, tuple[type, ...]] = {
+    **dict.fromkeys(("item", "sha256"), (str,)),
+    **dict.fromkeys(("text", "thought", "category", "cluster"), (str, NoneType)),
+    **dict.fromkeys(("logprobs", "choice_scores", "pair_verdicts"), (list, tuple, NoneType)),
+    "replies": (list, tuple),
+    VARIANT: (dict,),
+}
+"""What a column holds for each item, where readers rely on it."""
+VARIANT_KEYS = frozenset({"item", "kind", "n"})
+REPLY_KEYS = frozenset(field.name for field in fields(Reply))
 FACTS = ("metric", "higher_is_better", "scale", "base", "quant", "mode", "scorer", "decoding", "by_choice")
 AGAIN = "measure it again"
 SUM_TOLERANCE = 1e-6
+LONGEST = 60
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,6 +120,7 @@ def run_from_plain(
     _require(facts, FACTS, name)
     _require(columns, COLUMNS, name)
     _check_lengths(columns, facts, name)
+    _check_kinds(columns, name)
     _check_values(columns, name)
     _check_bits(columns, facts, name)
     columns = with_constant(columns, facts)
@@ -130,6 +144,31 @@ def _check_lengths(columns: Mapping[str, Sequence[Any]], facts: Mapping[str, Any
         raise CompareError(f"{name} has no items: there is nothing to compare.")
     if facts.get("n_expected", n) != n:
         raise CompareError(f"{name} has {n} of {facts['n_expected']} items; a part is never compared; {AGAIN}.")
+
+
+def _check_kinds(columns: Mapping[str, Sequence[Any]], name: str) -> None:
+    """Further columns have a value for each item, and each value is of a kind that readers can rely on."""
+    n = len(columns["item"])
+    for key, column in columns.items():
+        if key == CONSTANT and column is not None:
+            continue  # `_check_constant` looks at it
+        if not isinstance(column, (list, tuple)) or len(column) != n:
+            raise CompareError(f"{name} is damaged: its column {key!r} does not hold a value for each of {n} items; "
+                               f"{AGAIN}.")  # fmt: skip
+        for item, value in zip(columns["item"], column, strict=True):
+            if not isinstance(value, KINDS.get(key, object)) or not _holds(key, value):
+                raise CompareError(f"{name}, item {item}: {key!r} cannot be {shortened(repr(value), LONGEST)}; "
+                                   f"{AGAIN}.")  # fmt: skip
+
+
+def _holds(key: str, value: Any) -> bool:
+    """Whether a value of the right kind holds what readers ask it for."""
+    if key in ("logprobs", "choice_scores"):
+        return all(isinstance(number, (int, float, NoneType)) for number in value or ())
+    if key == "replies":
+        return all(isinstance(one, dict) and {"role", "model", "prompt_sha256", "text"} <= one.keys() <= REPLY_KEYS
+                   for one in value)  # fmt: skip
+    return key != VARIANT or value.keys() >= VARIANT_KEYS
 
 
 def _counts(lengths: Mapping[str, int]) -> str:

@@ -5,10 +5,13 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 from benchmark_runs import content, plain
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from reportpages import two_models
 
 import pytest_slmsec
-from pytest_slmsec.core.errors import CompareError, UsageError
+from pytest_slmsec.core.errors import CompareError, SlmsecError, UsageError
+from pytest_slmsec.gates.records.benchmark_run import COLUMNS
 
 
 @pytest.fixture
@@ -59,6 +62,37 @@ def test_a_notebook_draws_a_picture(here, name):
     svg = pytest_slmsec.load("run.json").plot(name)._repr_svg_()
     assert type(svg) is str
     assert ElementTree.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"
+
+
+VALUES = st.none() | st.booleans() | st.integers(-3, 3) | st.floats() | st.text(max_size=3)
+JUNK = st.recursive(VALUES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner))
+OPTIONAL = ("category", "cluster", "thought", "thought_tokens", "choice_scores", "replies", "prompt_words",
+            "trained_on", "first_token_s", "pair_verdicts", "variant", "constant")  # fmt: skip
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(key=st.sampled_from([*COLUMNS, *OPTIONAL]), junk=JUNK, everywhere=st.booleans())
+def test_a_damaged_column_is_one_sentence_or_does_no_harm(here, key, junk, everywhere):
+    content = two_models("1110" * 3, "0111" * 3)
+    content["slmsec"]["groups"][1]["items"][key] = [junk] * 12 if everywhere else junk
+    (here / "damaged.json").write_text(json.dumps(content))
+    try:
+        run = pytest_slmsec.load("damaged.json")
+        rows = [run.items, run.scores, run.costs, run.models]
+        assert run.plot("forest")
+        assert len(run.distances) == 0
+    except SlmsecError:
+        return
+    assert list(map(len, rows)) == [24, 2, 2, 2]
+
+
+def test_a_column_that_is_too_short_is_named(here):
+    content = two_models()
+    content["slmsec"]["groups"][1]["items"]["category"] = ["DNS"] * 119
+    (here / "damaged.json").write_text(json.dumps(content))
+    said = "cti-mcq on phi3-gptq4 is damaged: its column 'category' does not hold a value for each of 120 items"
+    with pytest.raises(CompareError, match=said):
+        pytest_slmsec.load("damaged.json")
 
 
 def test_what_cannot_be_read_is_one_sentence(here):
