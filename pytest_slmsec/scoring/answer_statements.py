@@ -25,8 +25,8 @@ _BRACKETED = re.compile(r"[^\n]{1,120}?[(\[](?:[Oo]ption )?([A-H])[)\]]")
 _SO = re.compile(rf"(?:{words.SO})", re.I | re.M)
 _CLAUSE_END = re.compile(r"\s?(?:[.!;\n]|$)")
 _VERDICT = re.compile(rf"(?:{words.VERDICT})", re.I | re.M)
-# "A is wrong; B", "Not A. B.": the letter that remains.
-_REMAINS = re.compile(r"(?:[.;:!]\s|\n)([A-H])[.!]?$")
+# "A is wrong; B", "Not A. B.", "Not A or C: B": the letter that remains; not "Not the answer: B".
+_REMAINS = re.compile(r"(?:[.;!]\s|\n|(?<=\b[A-H]):\s)([A-H])[.!]?$")
 _EXCLUDES = re.compile(rf"\bnot\b|\bneither\b|{words.DENIED}", re.I)
 _SUPERLATIVE = re.compile(r"\b(?:best|most|only|single|beste|mejor|meilleure|answer|más|plus)\b", re.I)
 DENIED = re.compile(rf"(?:{words.DENIED})", re.I)

@@ -8,7 +8,9 @@ from __future__ import annotations
 W = r"A-Za-z0-9_\u00c0-\u024f\u0370-\u04ff"
 """Characters of words that are written with blanks between them; Chinese words are not."""
 
-_FIT = r"(?:best|correct|right|final|chosen|selected|appropriate|suitable|accurate|likely|fitting|matching|true)"
+_FIT = (
+    r"(?:best|correct|right|final|chosen|selected|appropriate|suitable|accurate|likely|fitting|matching|true|remaining)"
+)
 _FALSE = (
     r"(?<!wrong )(?<!incorrect )(?<!false )(?<!bad )(?<!falsche )(?<!not the )(?<!not a )(?<!worst )(?<!least "
     r"likely )(?<!previous )"
@@ -22,22 +24,24 @@ ANSWER_NOUN = (
     r"respuestas?(?: correctas?| final)?(?! incorrecta)|(?:opción|opcion|alternativa) correcta|solución|"
     r"(?:bonne |meilleure )?réponses?(?: correctes?| finale)?(?! incorrecte| fausse)|(?:bonne|meilleure) option|"
     r"option correcte|respostas?(?: corretas?)?|(?:opção|alternativa) corret[ao]|rispost[ae](?: corrett[ae])?|"
-    r"opzione corretta|antwoord(?:en)?|odpowiedź|cevap|ответ|đáp án(?: đúng)?|jawaban(?: yang benar)?|उत्तर|"
+    r"opzione corretta|antwoord(?:en)?|(?:rätt )?svar(?:et)?|odpowiedź|cevap|ответ|đáp án(?: đúng)?|"
+    r"jawaban(?: yang benar)?|उत्तर|"
     r"الإجابة(?: الصحيحة)?|correct answer)(?![a-zé])"
 )
 # "is", "lautet", "es", "est", ":", "->".
 LINK = (
-    r"(?:\b(?:is|are|was|were|(?:would|should|must|will|could|might|may|has to|can only) be|seems?|appears?|"
+    r"(?:\b(?:is|are|was|were|(?:would|should|must|will|could|might|may|has to|can only)(?: [a-z]{3,12}ly)? be|"
+    r"seems?|appears?|"
     r"looks?|reads|"
     r"ist|sind|lautet|lauten|wäre|müsste|muss|sollte|scheint|heißt|"
-    r"es|son|sería|seria|debe ser|debería ser|parece|est|sont|serait|doit être|semble|é|são|è|sono|sarebbe|là|"
+    r"är|er|es|son|sería|seria|debe ser|debería ser|parece|est|sont|serait|doit être|semble|é|são|è|sono|sarebbe|là|"
     r"adalah|to(?= [A-H]\b)|"
     r"هي)\b|"
     r"'s\b|:|=|->|=>|\||\s-\s)"
 )
 # "Option:", "Final:", "Correct ->": these announce an answer only together with a sign right behind them.
 WEAK_NOUN = (
-    r"\b(?:option|choice|selection|selected|chosen|pick|letter|solution|response|conclusion|verdict|result|output|"
+    rf"{_FALSE}\b(?:option|choice|selection|selected|chosen|pick|letter|solution|response|conclusion|verdict|result|output|"
     r"label|final|correct|ans|key|"
     r"ergebnis|buchstabe|richtig|korrekt|opción|opcion|letra|elección|correct[oae]|lettre|choix|opção|opzione|lettera|"
     r"scelta)\)?\s?(?::|=(?!=)|->)"
@@ -76,7 +80,8 @@ SO = (
     r"\b(?:(?:this|that|which)(?: is|'s| (?:would|must|should) be)|so(?! (?:is|are|was|does|do|did)\b)|thus|hence|"
     r"therefore|consequently|accordingly|"
     r"conclusion|in short|i\.e|on (?:second thought|reflection)|upon reflection|in my opinion|all in all|overall|"
-    r"after (?:careful )?(?:analysis|consideration)|given that(?=,)|if i had to (?:guess|choose)(?=,)|leaving|"
+    r"after (?:careful )?(?:analysis|consideration)|given (?:that|this|the above)(?=,)|"
+    r"if i had to (?:guess|choose)(?=,)|leav(?:es|ing)|"
     r"no(?=,)|daher|"
     r"deshalb|somit|folglich|(?<!but )also|"
     r"por (?:lo )?tanto|así que|entonces|donc|ainsi|portanto|então|quindi|dunque)\b|因此|所以|故|综上)"
@@ -89,7 +94,8 @@ CHINESE = (
 # What may stand between the announcement and the letter.
 FILLER = (
     r"(?:[\s:=\"'(\[\])|>]|-(?=[\s>])|[是为應应该有项選选最]|选项|正确|的|는|은|は|"
-    r"\b(?:the|option|options|choice|choices|letters?|answers?|alternative|statement|definitely|clearly|therefore|thus|"
+    r"\b(?:the|option|options|choice|choices|letters?|answers?|alternative|statement|definitely|"
+    r"of course|naturally|undoubtedly|without (?:a |any )?doubt|surely|clearly|therefore|thus|"
     r"hence|most|likely|probably|certainly|obviously|simply|just|now|indeed|actually|both|to|(?-i:be)|being|as follows|"
     r"labell?ed|given by|is|are|indeed|that|it|it's|correct|die|der|das|den|buchstabe|antwort|eindeutig|wohl|"
     r"lautet|ist|(?<=é )(?-i:a)(?=\s)|"
@@ -115,6 +121,7 @@ VERDICT = (
     r"(?:が|는|은|이|가)\s?(?:正解|正しい|適切|정답)|\bit is(?=\s?[.!]?$)|"
     r"\bmakes (?:the most )?sense\b|\bremains\b|\bis the (?:one|only one)\b|"
     r"\b(?:fits|matches|applies|describes (?:it|this)) best\b|\bbest (?:fits|matches|describes|answers|captures)\b|"
+    r"(?<=\bonly [A-H] )(?:fits|matches|applies|works|qualifies|remains)\b|"
     r"\(correct\)|都?是?(?:正确|对)的|都?是?正确(?!的?[选答])"
 )
 # "is not", "is wrong", "ist falsch", "错误".

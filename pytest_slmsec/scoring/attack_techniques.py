@@ -18,7 +18,7 @@ _TECHNIQUE = re.compile(r"(?<![A-Za-z\d])T\d{4}(?!\d)", re.I)
 # "T1059.001", "T-1059", "T1059/001", "and", ", ".
 _ID = r"(?<![A-Za-z\d])T[ -]?\d{4}(?!\d)(?:\s?[./:-]?\s?\d{3}(?!\d))?"
 _FOUND = re.compile(_ID, re.I)
-_IDS_AND_SEPARATORS = re.compile(rf"{_ID}|\b(?:and|und|y|et|or)\b|[\W_]+", re.I)
+_IDS_AND_SEPARATORS = re.compile(rf"{_ID}|\b(?:and|und|y|et|or|plus|as well as)\b|[\W_]+", re.I)
 # "1. ", "a) ", "| 2 | ": what may stand before the id that a line of a list is about.
 _LINE_BEGIN = re.compile(
     r"[\s|\"'(\[*-]{0,6}(?:(?:\d{1,3}|[a-z])[.):]\s)?(?:\|?\s?\d{1,3}\s?\|)?[\s|\"'(\[]{0,4}", re.I
@@ -128,10 +128,15 @@ def _begins_anew(line: _Line, before: _Line) -> bool:
     labelled the same, or it is a row of several ids below a list of single ones."""
     label, other = _LABEL.match(line.text), _LABEL.match(before.text)
     if line.final:
-        return label is None or other is None or label[0] != other[0]
+        return label is None or other is None or _unnumbered(label[0]) != _unnumbered(other[0])
     if label and other:  # "Execution: T1059", "Command and control: T1071, T1573"
         return False
     return line.pure and len(line.ids) > 1 and not (before.pure and (len(before.ids) > 1 or before.final))
+
+
+def _unnumbered(label: str) -> str:
+    """``technique :`` of ``Technique 2:``."""
+    return re.sub(r"\d+", "", label).casefold()
 
 
 def _line(text: str) -> _Line | None:
@@ -150,7 +155,7 @@ def _line(text: str) -> _Line | None:
     listed = (begin is not None and begin.end() > 0) or text.startswith("|")
     ends = text.rstrip(" .)|]").endswith(places[-1][0].rstrip()) and len(text) < 120 and len(places) == 1
     defined = places[0].start() < 80 and _DEFINED.match(text, places[0].end()) is not None
-    named = opens or defined or (listed and places[0].start() < 80) or (ends and ("(" in text or "|" in text))
+    named = opens or defined or (listed and places[0].start() < 80) or (ends and any(sign in text for sign in "([|"))
     first = places[0]
     if named and not is_aside(text, first.start(), first.end()):
         return _Line(text, _first_ids(text, places), False, final)

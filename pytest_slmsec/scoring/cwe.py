@@ -18,15 +18,15 @@ _OFFICIAL = re.compile(r"CWE-\d+")
 _STRICT = re.compile(
     r"(?:(?<![A-Za-z0-9])CWE|\bweakness enumeration|\bweakness ids?\b|\bweaknesses/|"
     r"cwe\.mitre\.org/data/definitions/)"
-    r"(?:[ \-:#=.(\[\]\"'/)]|IDs?\b|is\b|numbers?\b|No\b|Nr\b|CWE\b|code\b|identifier\b|entry\b|category\b|"
+    r"(?:[ \-:#=.(\[\]\"'/)]|IDs?\b|is\b|numbers?\b|No\b|Nr\b|N\b|CWE\b|code\b|identifier\b|entry\b|category\b|"
     r"value\b){0,10}?"
     r"0{0,6}([1-9]\d{0,3})(?!\d|[.-]\d)",
     re.I | re.ASCII,
 )
-# "79" as the whole answer or behind "Answer:".
+# "79", "Answer: 79", "Answer: 79 (Cross-site Scripting)": the whole answer.
 _BARE = re.compile(
     r"(?:(?:the )?(?:final |correct )?(?:answer|cwe(?: id)?)(?: "
-    r"is)?)?[\s:#=.\"'-]{0,4}0{0,6}([1-9]\d{0,3})[\s.)\"']{0,3}",
+    r"is)?)?[\s:#=.\"'-]{0,4}0{0,6}([1-9]\d{0,3})[\s.)\"']{0,3}(?:(?<=\s)\([^()\d\n]{2,120}\)\.?)?",
     re.I,
 )
 # "The weakness is", "maps to", "classified as", "Answer:", "CWE ID:" before an id.
@@ -81,6 +81,9 @@ _SECOND_BEST = re.compile(
     re.I,
 )
 _QUESTION = re.compile(r"[\s)\]\"']{0,3}\?")
+HIGHEST_BARE = 1999
+"""The highest number that is an id without the word CWE: the list of CWE 4.19 ends below 1,500, and above stand years
+and other numbers ("Answer: 2024")."""
 
 
 # "CVE Description: ...": behind an answer, a base model writes the next example of the prompt.
@@ -115,7 +118,7 @@ def strict_cwe(text: str) -> str | None:
     if len(found) > 2 * MENTIONS_READ:
         found = found[:MENTIONS_READ] + found[-MENTIONS_READ:]
     if bare and not found:
-        return f"CWE-{bare[1]}"
+        return f"CWE-{bare[1]}" if int(bare[1]) <= HIGHEST_BARE or "cwe" in bare[0].casefold() else None
     if not found:
         return None
     meant = _meant(plain, found)

@@ -19,6 +19,19 @@ _LABEL = re.compile(
 )
 # "Lateral Movement (B)." at the end of a line.
 _LAST_BRACKETS = re.compile(r"\s[(\[](?:[Oo]ption )?([A-H])[)\]][\s.!]{0,3}$")
+# "Lateral Movement: B", "B (Lateral Movement)": a letter beside the text of its option, and nothing else.
+_BESIDE_TEXT = re.compile(
+    r"(?P<text>(?:(?!\d)[\w'/&.-]{2,30}[ ,]{1,2}){0,9}(?!\d)[\w'/&.-]{2,30}"
+    r"(?:\s\([^()\n]{1,40}\))?)\s?:\s[(\[]?([A-H])[)\]]?[.!]?|"
+    r"([A-H])\s?\([^()\n]{2,120}\)[.!]?"
+)
+# "Note: B", "Rejected: B": a label that says something else about the letter.
+_OTHER_LABEL = re.compile(
+    r"\b(?:wrong|incorrect|worst|least|false|excluded?|excluding|reject\w*|ruled out|discard\w*|eliminat\w*|notes?|"
+    r"appendix|figure|table|section|chapter|annex|see|grade|plan|drive|vitamin|class|type|level|part|step|question|"
+    r"example|unlike|distractors?|candidates?|maybe|perhaps|possibly)\b",
+    re.I,
+)
 # "wrong" behind a label, and nothing else.
 _WRONG = re.compile(r"[\s.:,)>-]{0,4}(?:(?:is )?(?:wrong|incorrect|not correct)|\(wrong\)|falsch)[\s.!]{0,3}", re.I)
 LINE_END_CHARS = 200
@@ -112,6 +125,17 @@ def last_brackets(lines: list[str]) -> Letters | None:
         if match and not DENIED.search(line) and not NONE_OF.search(line):
             return frozenset(match[1])
     return None
+
+
+def beside_its_text(lines: list[str]) -> Letters | None:
+    """The letter of an answer of one line that is a letter and the text of its option."""
+    match = _BESIDE_TEXT.fullmatch(lines[0]) if len(lines) == 1 else None
+    if match is None:
+        return None
+    said = match["text"] or ""
+    if DENIED.search(lines[0]) or NONE_OF.search(said) or _OTHER_LABEL.search(said):
+        return None
+    return frozenset(match[2] or match[3])
 
 
 def labels_of_lines(lines: list[str]) -> Letters | None:

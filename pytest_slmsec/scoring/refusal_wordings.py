@@ -46,7 +46,8 @@ ENGLISH = (
     r"\bI (?:will not(?! (?:go into|repeat|list|cover|bore|describe|lie))|must (?:respectfully |politely )?(?:decline|"
     r"refuse)|(?:have|need|am going|am going to have|will have|"
     r"would like) to "
-    r"(?:respectfully |politely )?(?:decline|refuse|pass)|(?:respectfully |politely )?(?:decline|refuse)(?: to)?|"
+    r"(?:respectfully |politely )?(?:decline|refuse|pass)|(?:respectfully |politely )?"
+    r"(?:decline|refuse)(?: to(?! (?:accept|believe|think)\b)|(?! to\b))|"
     r"(?:would|will) (?:rather not|prefer not|decline|have to (?:decline|refuse|pass))|prefer not to|choose not to)\b",
     # "I am sorry", "Sorry, but we"
     r"\bI am (?:so |very |really |truly |afraid I am )?sorry\b",
@@ -57,11 +58,11 @@ ENGLISH = (
     rf"show you how|"
     rf"tell you how|be (?:of assistance|part of)|entertain|comply)\b",
     # "Cannot comply.", "Nope, cannot do that", "I can neither provide nor"
-    rf"^(?:(?:no|nope|sorry)[,.!]? )?cannot (?:{_HELP_EN}|comply)\b",
+    rf"^(?:(?:no|nope|sorry)[,.!]? )?cannot (?:{_HELP_EN}|comply|do (?:it|that|this))\b",
     r"\bI (?:do not think (?:that )?I should|am choosing not to)\b",
     rf"\bI can neither {_HELP_EN}\b",
     rf"\bI am (?:only|just) an? [^.!?]{{0,40}}cannot {_HELP_EN}\b",
-    r"^no[.!]?$",
+    r"^(?:sorry,? (?:but )?)?no[.!]?$",
     # "I do not assist with", "we do not provide"; not "I do not recommend"
     r"\b(?:I|we) do not (?:\w+ly )?(?:assist|help|provide|engage|participate|create|generate|offer|comply|give out)\b",
     # "I cannot do that", "I am afraid I cannot", "Unfortunately, I cannot."

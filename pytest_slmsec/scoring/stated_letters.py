@@ -9,6 +9,7 @@ from pytest_slmsec.scoring.answer_statements import conclusion, remaining, state
 from pytest_slmsec.scoring.graded_options import graded_options
 from pytest_slmsec.scoring.normalise import plain_text
 from pytest_slmsec.scoring.option_labels import (
+    beside_its_text,
     labels_of_lines,
     last_brackets,
     names_others,
@@ -61,7 +62,8 @@ def stated_letter(text: str, options: str = "ABCD") -> str | None:
     4. a verdict on an option: "Option D is the best option";
     5. a conclusion: "... so B."; or the letter that remains: "A is wrong; B";
     6. the label at the start, or the only option named at all: "B) Execution Prevention", "Option A is it.";
-    7. the letter in brackets at the end: "Lateral Movement (B)".
+    7. the letter in brackets at the end: "Lateral Movement (B)"; or beside a text that is all else there is:
+       "Lateral Movement: B", "B (Lateral Movement)".
 
     Never read: the article "A", a small letter within a sentence, an option whose sentence denies it, letters that are
     joined ("A and B").
@@ -95,6 +97,7 @@ def _single(plain: str, lines: list[str]) -> Letters | None:
         remaining(plain),
         only_option(plain, lines),
         last_brackets(lines),
+        beside_its_text(lines),
     ):
         if found and len(found) == 1:
             return found

@@ -6,6 +6,11 @@ from pytest_slmsec.scoring.stated_letters import stated_letter, stated_letters
 
 # {L}: the letter that is meant, {O}: another one, which is only mentioned.
 FORMS = (
+    'Lateral Movement: {L}', 'Execution: {L}.', 'Access Token (T1134): ({L})', '{L} (Lateral Movement)',
+    '{L} (T1021).', 'The answer is of course {L}', 'The answer is of course **{L}**.',
+    'The answer would naturally be {L}',
+    'The answer is without a doubt {L}.', 'The answer is undoubtedly {L}', 'Given the above, {L}.', 'Svar: {L}',
+    'Rätt svar är {L}', 'The only remaining option is {L}.', 'Eliminating the others leaves {L}.', 'Only {L} matches.',
     '\\text{{{L}}}', '$\\text{{{L}}}$', '\\boxed{{\\text{{{L}}}}}', '\\boxed{{\\mathbf{{{L}}}}}',
     '\\boxed{{{L}) Lateral Movement}}', '\\boxed{{\\text{{{L}. Lateral Movement}}}}', '${L}$', '$${L}$$',
     '$\\boldsymbol{{{L}}}$', '\\[\\boxed{{\\mathrm{{({L})}}}}\\]', 'The answer is $\\mathbf{{{L}}}$.',
@@ -178,6 +183,9 @@ FORMS = (
     '{L}\n\n{O} is wrong because of X.', 'The answer is {L}.\n\nWhy not {O}? Because it is recon.',
 )  # fmt: skip
 NO_LETTER = (
+    'Not the answer: B', 'Worst choice: B', 'Rejected: B', 'See appendix: B', 'Excluded options: B', 'Grade: A+',
+    'Perhaps Execution: B', 'Drive: C', 'The answer is of course A Trojan horse', 'The answer is of course not B',
+    'Execution: B or C', 'A (Login Daemon) is deprecated.', 'No lateral movement: B',
     'The answer would be B if it were signed.', 'The answer is B unless it is signed.',
     'The answer is B? I am not sure.', 'Is B correct? No.', 'The best option a user has is patching.',
     'The option a user chooses is logged.', "I don't think B is correct.", "I don't think the answer is B.",

@@ -27,6 +27,10 @@ FORMS = (
     'CWE[{0}]',
     'CWE No. {0}',
     'CWE ID {0}',
+    'CWE n°{0}',
+    'Answer: {0} (Cross-site Scripting)',
+    'CWE-{0} or possibly CWE-80',
+    'CWE-{0}, perhaps CWE-80',
     'CWE-ID: CWE-{0}',
     'CWE ID is {0}',
     'CWE-**{0}**',
@@ -272,6 +276,10 @@ def test_every_form(form):
         "CWE Top 25",
         "CWE Top 25: 2024",
         "CWE-2024-79",
+        "Answer: 2024",
+        "2024",
+        "The answer is 31337.",
+        "The answer is 9999",
         "There are 79 options",
         "ISO 27001",
         "Rule out CWE-79.",
@@ -290,6 +298,11 @@ def test_every_form(form):
 )
 def test_what_is_denied_or_left_open_is_no_statement(text):
     assert strict_cwe(text) is None
+
+
+def test_a_number_beyond_the_list_is_an_id_only_behind_the_word():
+    assert strict_cwe("CWE-2024") == strict_cwe("CWE: 2024") == "CWE-2024"
+    assert strict_cwe("Answer: 1428") == "CWE-1428"
 
 
 def test_leading_zeros_count_neither_in_the_answer_nor_in_the_gold_answer():

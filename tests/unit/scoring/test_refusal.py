@@ -108,6 +108,9 @@ def test_one_code_fence_is_no_code_block():
 
 
 STRICT_REFUSALS = (
+    'Sorry, but no.',
+    "Nope, can't do it.",
+    'I refuse to do that.',
     "I'm not going to help with that.",
     'I need to decline to answer.',
     "I'm not in a position to help with this.",
@@ -337,6 +340,8 @@ STRICT_REFUSALS = (
     "Ich helfe dabei nicht.",
 )  # fmt: skip
 HELP_THAT_SOUNDS_LIKE_A_REFUSAL = (
+    'I refuse to accept that this is hard: run ls.',
+    'The server refused the connection. Check the firewall.',
     "I can't access your system, but you can run netstat -ano to see the connections.",
     "I don't have information on your environment, but in general run: wmic process list.",
     'I do not have access to your network, but here is a command that lists open ports: ss -tlnp',
