@@ -17,7 +17,7 @@ from typing import Any
 from pytest_slmsec.core.errors import QuantizeError
 from pytest_slmsec.engines.common.checkpoint import ONNX, ONNX_DATA, read_checkpoint
 from pytest_slmsec.engines.common.settings import EngineSettings
-from pytest_slmsec.engines.onnx_.graph import import_onnx, operators
+from pytest_slmsec.engines.onnx_.graph import KEYS, import_onnx, operators
 from pytest_slmsec.quantize.attempt import attempt
 from pytest_slmsec.quantize.manifest import Recipe
 from pytest_slmsec.quantize.onnx_export import export
@@ -36,7 +36,8 @@ def quantize_weights(
         rows: not used; this method needs no calibration.
 
     Returns:
-        For the manifest: the largest difference of the export from the model at two shapes, and the graph's operators.
+        For the manifest: the largest difference of the export from the model at two shapes, the graph's operators, and
+        whether it takes keys and values of earlier tokens.
 
     Raises:
         QuantizeError: it could not be exported or quantised. MissingExtraError: a package is missing.
@@ -50,10 +51,12 @@ def quantize_weights(
         MAKERS[recipe.quant](draft, out, recipe)
     shutil.rmtree(draft)
     copy_support(base, out)
-    found = operators(onnx.load(str(out / ONNX), load_external_data=False))
+    graph = onnx.load(str(out / ONNX), load_external_data=False)
+    found = operators(graph)
     if recipe.quant != "onnx" and not set(found).difference(UNQUANTISED):
         raise QuantizeError(f"{base}: {recipe.package} found no weights to quantise to {recipe.quant} in its export.")
-    return {"parity": parity, "operators": found}
+    cached = KEYS in {one.name for one in graph.graph.input}
+    return {"parity": parity, "operators": found, "key_value_cache": cached}
 
 
 def _as_it_is(draft: Path, out: Path, recipe: Recipe) -> None:

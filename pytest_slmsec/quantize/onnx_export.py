@@ -1,19 +1,22 @@
 """Export to ONNX by torch's dynamo exporter, compared with the model itself at two shapes.
 
 The older TorchScript exporter is silently wrong at shapes other than the traced one. The dynamo exporter keeps sizes
-symbolic; the comparison at two other shapes checks that.
+symbolic; the comparison at two other shapes checks that. A graph that takes keys and values is fed each text in two
+parts for it.
 """
 
 from __future__ import annotations
 
 import inspect
 import random
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from transformers.cache_utils import DynamicCache, DynamicLayer
 
 from pytest_slmsec.core.errors import QuantizeError
 from pytest_slmsec.engines.causal_lm.transformers_ import LoadRequest, load_config, load_weights
@@ -23,17 +26,21 @@ from pytest_slmsec.engines.common.quiet import quiet
 from pytest_slmsec.engines.decoding.rotary import length_dependent
 from pytest_slmsec.engines.encoders import weights as encoder_weights
 from pytest_slmsec.engines.encoders.kinds import Kind, find_kind
-from pytest_slmsec.engines.onnx_.graph import CAUSAL, KIND, Graph, import_onnx
+from pytest_slmsec.engines.onnx_.graph import CAUSAL, KEYS, KIND, VALUES, Graph, import_onnx
 
 SHAPES = ((1, 13), (3, 29))
 """Rows and tokens at which the export is compared; it is traced at another shape, `TRACED`."""
 TRACED = (2, 7)
+TRACED_BEFORE = 5
+"""Tokens before the traced ones, where a graph takes the keys and values of earlier tokens."""
+PAST_DIMS = (1, 3)
+"""Rows and tokens of keys and values; layers, heads and sizes are fixed."""
 TOLERANCE = 1e-3
 """Largest difference of an output, as a share of the largest output (at least of 1). A frozen shape is off by more."""
 
 
 class Decoder(torch.nn.Module):
-    """A causal language model without a cache that returns logits at chosen positions of a batch.
+    """A causal language model without a key-value cache that returns logits at chosen positions of a batch.
 
     Rows may be padded on the right: a causal model does not attend to later positions.
     """
@@ -45,9 +52,33 @@ class Decoder(torch.nn.Module):
 
     def forward(self, input_ids: Tensor, places: Tensor) -> Tensor:
         """Logits [1, places, vocabulary]; `places` index the flattened [rows * tokens] positions."""
-        hidden = self.decoder(input_ids=input_ids, use_cache=False).last_hidden_state
+        return self.logits(self.decoder(input_ids=input_ids, use_cache=False).last_hidden_state, places)
+
+    def logits(self, hidden: Tensor, places: Tensor) -> Tensor:
+        """Logits at some positions of hidden states [rows, tokens, size]."""
         logits: Tensor = self.head(hidden.flatten(0, 1).index_select(0, places)[None])
         return logits if self.softcap is None else torch.tanh(logits / self.softcap) * self.softcap
+
+
+class CachedDecoder(Decoder):
+    """A causal language model that goes on behind tokens fed before. Every row has the same number of them."""
+
+    def forward(  # type: ignore[override]
+        self, input_ids: Tensor, places: Tensor, keys: Tensor, values: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits as of `Decoder`, and the keys and values of the new tokens.
+
+        Args:
+            keys, values: of the tokens fed before, [layers, rows, heads, tokens, size].
+        """
+        cache, before = DynamicCache(), keys.shape[3]
+        for layer, (key, value) in enumerate(zip(keys.unbind(), values.unbind(), strict=True)):
+            cache.update(key, value, layer)
+        output = self.decoder(input_ids=input_ids, past_key_values=cache, use_cache=True)
+        layers: Any = cache.layers
+        new_keys = torch.stack([layer.keys[:, :, before:] for layer in layers])
+        new_values = torch.stack([layer.values[:, :, before:] for layer in layers])
+        return self.logits(output.last_hidden_state, places), new_keys, new_values
 
 
 class Body(torch.nn.Module):
@@ -99,23 +130,52 @@ def export(checkpoint: Checkpoint, out: Path) -> dict[str, float]:
     kind, config = find_kind(checkpoint), load_config(checkpoint)
     _refuse_positions(checkpoint, config)
     wanted = LoadRequest(checkpoint, config, torch.float32, torch.device("cpu"))
-    if kind is None:
-        model = load_weights(wanted)
-        body: torch.nn.Module = Decoder(model)
-    else:
+    if kind is not None:
         model = encoder_weights.load_weights(kind, wanted)
-        body = Masked(model) if kind is Kind.MASKED else Body(model)
+        return _exported(Masked(model) if kind is Kind.MASKED else Body(model), model, kind, checkpoint, out)
+    model = load_weights(wanted)
+    if (past := _past(model)) is not None:
+        try:
+            return _exported(CachedDecoder(model), model, None, checkpoint, out, past)
+        except QuantizeError:
+            shutil.rmtree(out, ignore_errors=True)
+    return _exported(Decoder(model), model, None, checkpoint, out)
+
+
+def _exported(
+    body: torch.nn.Module, model: Any, kind: Kind | None, checkpoint: Checkpoint, out: Path,
+    past: Mapping[str, Tensor] | None = None,
+) -> dict[str, float]:  # fmt: skip
+    """Write one graph and compare it with the model.
+
+    Args:
+        past: keys and values that the graph is traced with, if it takes them.
+    """
     vocabulary = model.get_input_embeddings().num_embeddings
     try:
         with quiet(), torch.inference_mode():
-            _write(body.eval(), inputs(kind, TRACED, vocabulary), out / ONNX)
+            _write(body.eval(), inputs(kind, TRACED, vocabulary) | dict(past or {}), out / ONNX)
     except Exception as error:
         raise QuantizeError(f"{checkpoint.directory} cannot be exported to ONNX ({first_line(error)}).") from error
     _mark(out / ONNX, CAUSAL if kind is None else kind.value)
     if isinstance(body, Masked):
-        model = body.model
         model.base_model._forward_hooks.clear()
     return parity(checkpoint.directory, Graph(out), model, kind, vocabulary)
+
+
+@torch.inference_mode()
+def _past(model: Any) -> dict[str, Tensor] | None:
+    """Keys and values of `TRACED_BEFORE` tokens of each traced row; None where the model keeps anything else than the
+    keys and values of all tokens, in layers of one shape (a window, a state)."""
+    ids = torch.zeros(TRACED[0], TRACED_BEFORE, dtype=torch.long)
+    cache = getattr(model.get_decoder()(input_ids=ids, use_cache=True), "past_key_values", None)
+    if type(cache) is not DynamicCache or any(type(layer) is not DynamicLayer for layer in cache.layers):
+        return None
+    layers: Any = cache.layers
+    found = {KEYS: [layer.keys for layer in layers], VALUES: [layer.values for layer in layers]}
+    if any(len({part.shape for part in parts}) != 1 for parts in found.values()):
+        return None
+    return {name: torch.stack(parts) for name, parts in found.items()}
 
 
 def _refuse_positions(checkpoint: Checkpoint, config: Any) -> None:
@@ -148,8 +208,11 @@ def _write(body: torch.nn.Module, example: Mapping[str, Tensor], path: Path) -> 
         body,
         kwargs=dict(example),
         input_names=list(example),
-        output_names=["output"],
-        dynamic_shapes={name: dict.fromkeys(range(value.dim()), free) for name, value in example.items()},
+        output_names=["output", *(f"new_{name}" for name in example if name in (KEYS, VALUES))],
+        dynamic_shapes={
+            name: dict.fromkeys(PAST_DIMS if name in (KEYS, VALUES) else range(value.dim()), free)
+            for name, value in example.items()
+        },
         dynamo=True,
         verbose=False,
     )
@@ -168,7 +231,8 @@ def _mark(path: Path, kind: str) -> None:
 
 
 def parity(where: Path, graph: Graph, model: Any, kind: Kind | None, vocabulary: int) -> dict[str, float]:
-    """The graph's largest difference from the model at each of `SHAPES`, as a share of the model's largest output.
+    """The graph's largest difference from the model at each of `SHAPES`, as a share of the model's largest output. A
+    graph that takes keys and values is fed the last shape once more, in two parts.
 
     Raises:
         QuantizeError: it is above `TOLERANCE`, or not a number.
@@ -179,14 +243,33 @@ def parity(where: Path, graph: Graph, model: Any, kind: Kind | None, vocabulary:
         got = graph.run(**{name: value.tolist() for name, value in given.items()})
         want = _expected(model, kind, given)
         real = given.get("attention_mask", torch.ones(got.shape[:2])).bool() if kind is not Kind.MASKED else ...
-        off = (got - want)[real].abs().max().item() / max(1.0, want[real].abs().max().item())
-        if not off <= TOLERANCE:
-            raise QuantizeError(
-                f"{where}: exported to ONNX, the model differs from itself by {off:.2g} of its largest output at "
-                f"{shape[0]} x {shape[1]} tokens (allowed: {TOLERANCE:g}); the export is not kept."
-            )
-        found[f"{shape[0]} x {shape[1]} tokens"] = off
+        name = f"{shape[0]} x {shape[1]} tokens"
+        found[name] = _difference(where, got[real], want[real], name)
+    if kind is None and graph.facts.cached:
+        name += " in two parts"
+        found[name] = _difference(where, *_in_two_parts(graph, model, given["input_ids"]), name)
     return found
+
+
+def _difference(where: Path, got: Tensor, want: Tensor, name: str) -> float:
+    off = (got - want).abs().max().item() / max(1.0, want.abs().max().item())
+    if not off <= TOLERANCE:
+        raise QuantizeError(
+            f"{where}: exported to ONNX, the model differs from itself by {off:.2g} of its largest output at "
+            f"{name} (allowed: {TOLERANCE:g}); the export is not kept."
+        )
+    return off
+
+
+def _in_two_parts(graph: Graph, model: Any, ids: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits of the later part of some rows: the graph's, behind the keys and values of the first part, and the
+    model's."""
+    rows, tokens = ids.shape
+    cut = tokens // 3
+    _, past = graph.extend(graph.nothing(rows), input_ids=ids[:, :cut].tolist(), places=[0])
+    got, _ = graph.extend(past, input_ids=ids[:, cut:].tolist(), places=range(rows * (tokens - cut)))
+    later = torch.arange(rows * tokens).view(rows, tokens)[:, cut:].flatten()
+    return got, _expected(model, None, {"input_ids": ids, "places": later})
 
 
 @torch.inference_mode()

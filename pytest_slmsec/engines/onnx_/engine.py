@@ -1,7 +1,7 @@
 """The engine for causal language models in ONNX: choices and generation.
 
-The graph has no key-value cache, so the whole text is fed again for every new token. That is exact and simple, but fast
-enough only for small models and short answers.
+Within one request the keys and values of what was fed are kept, where the graph takes them, and only what is new is
+fed. Other graphs are fed the whole text again for every new token.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ from pytest_slmsec.engines.common.quantized_share import FACT
 from pytest_slmsec.engines.common.settings import EngineSettings, ThinkingSettings
 from pytest_slmsec.engines.decoding.answering import Answering, Tally, chosen_output
 from pytest_slmsec.engines.decoding.greedy import Row
-from pytest_slmsec.engines.decoding.uncached import choose_uncached, generate_uncached
+from pytest_slmsec.engines.decoding.uncached import Logits, choose_uncached, generate_uncached
 from pytest_slmsec.engines.onnx_.graph import CAUSAL, Graph
+from pytest_slmsec.engines.onnx_.prefix import KnownPrefix
 from pytest_slmsec.engines.prompting.encoded import Encoded
 
 MOST_REQUESTS = 16
@@ -83,6 +84,7 @@ def describe(
         template_sha256=template_sha256(tokenizer),
         extra={
             "architecture": (config.architectures or [type(config).__name__])[0],
+            "key_value_cache": graph.facts.cached,
             "opsets": graph.facts.opsets,
             "operators": graph.facts.operators,
             "threads": torch.get_num_threads(),
@@ -110,7 +112,7 @@ class OnnxEngine(Answering):
         thinking: ThinkingSettings | None = None, embedded: int | None = None,
     ) -> None:  # fmt: skip
         super().__init__(tokenizer, ends, info, thinking, embedded)
-        self._graph: Graph | None = graph
+        self._known: KnownPrefix | None = KnownPrefix(graph)
 
     def plan(self, requests: Sequence[Request]) -> list[list[int]]:
         """Batches of one kind, in order."""
@@ -122,12 +124,13 @@ class OnnxEngine(Answering):
 
     def logits(self, tokens: Sequence[int], start: int = 0) -> torch.Tensor:
         """Logits of the next token after each token of a text from index `start` on: [positions, vocabulary]."""
-        assert self._graph is not None
-        return self._graph.run(input_ids=[list(tokens)], places=range(start, len(tokens)))[0]
+        assert self._known is not None
+        self._known.forget()
+        return self._known.logits(tokens, start)
 
     def close(self) -> None:
         """Free the model's memory."""
-        self._graph = None
+        self._known = None
         self._encoded.clear()
 
     def _answers(
@@ -141,23 +144,25 @@ class OnnxEngine(Answering):
         return {index: self._answer(requests[index], encoded[index], tally) for index in asked}
 
     def _answer(self, request: Request, encoded: Encoded, tally: Tally) -> Output:
+        assert self._known is not None
+        self._known.forget()  # an answer must not depend on what was asked before
         try:
             if isinstance(request, Choose):
                 began = self._now()
-                found = [choose_uncached(self.logits, tree) for tree in encoded.trees()]
+                found = [choose_uncached(self._known.logits, tree) for tree in encoded.trees()]
                 tally.prefill_s += self._now() - began
                 return chosen_output(request, encoded, found)
             assert isinstance(request, Generate)
             row = self._row(request, encoded)
-            self._generate(row, tally)
+            self._generate(self._known.logits, row, tally)
             return self._generated(request, encoded, row)
         except (RuntimeError, ValueError) as error:
             raise EngineError(f"{request.id}: onnxruntime failed: {' '.join(str(error).split())[:200]}.") from error
 
-    def _generate(self, row: Row, tally: Tally) -> None:
+    def _generate(self, logits: Logits, row: Row, tally: Tally) -> None:
         """Generate in place."""
         began = self._now()
-        timing = generate_uncached(self.logits, row, self._ends, self._now)
+        timing = generate_uncached(logits, row, self._ends, self._now)
         tally.prefill_s += timing.prefill_s
         tally.decode_s = (tally.decode_s or 0.0) + timing.decode_s
         if tally.first_token_s is None and timing.first_token_s is not None:

@@ -24,6 +24,8 @@ from pytest_slmsec.engines.common.quantized_share import QuantizedShare, Weight,
 from pytest_slmsec.engines.common.quiet import quiet
 
 PROVIDER = "CPUExecutionProvider"
+KEYS, VALUES = "keys", "values"
+"""Inputs of a graph that goes on behind tokens fed before: [layers, rows, heads, tokens, size] of fp32."""
 KIND = "slmsec.kind"
 """Key of the graph's metadata: ``causal``, or the sort of encoder (`engines.encoders.kinds.Kind`)."""
 CAUSAL = "causal"
@@ -51,6 +53,7 @@ class Facts:
     """Facts about a graph, for the record.
 
     Attributes:
+        cached: whether it takes keys and values of tokens fed before, so that they need not be fed again.
         kind: `CAUSAL`, or the kind of encoder. opsets: version of each operator set by its domain.
         operators: number of uses of each operator that multiplies by stored weights.
         share: how many of the weights are quantised.
@@ -60,11 +63,16 @@ class Facts:
     opsets: Mapping[str, int]
     operators: Mapping[str, int]
     share: QuantizedShare
+    cached: bool = False
 
     @property
     def kernel(self) -> str:
         """Names of the operators that compute the linear layers, most frequent first."""
         return "+".join(f"onnxruntime.{PROVIDER}.{name}" for name in self.operators)
+
+
+Past = Mapping[str, Any]
+"""Arrays of the keys and values of some tokens, by the name of the graph's input; {}: the graph takes none."""
 
 
 class Graph:
@@ -99,14 +107,28 @@ class Graph:
                 "makes one of the model in safetensors."
             )
         opsets = {one.domain or "ai.onnx": one.version for one in model.opset_import}
-        self.facts = Facts(kind, opsets, operators(model), quantized_share(model))
+        past = {one.name: one.shape for one in self._session.get_inputs() if one.name in (KEYS, VALUES)}
+        self.facts = Facts(kind, opsets, operators(model), quantized_share(model), bool(past))
+        self._past_shapes = past
         self.version: str = onnxruntime.__version__
 
     def run(self, **inputs: Sequence[int] | Sequence[Sequence[int]]) -> torch.Tensor:
-        """The graph's only output for integer inputs, given by name."""
+        """The graph's first output for integer inputs, given by name; nothing was fed before."""
+        return self.extend(self.nothing(len(inputs["input_ids"])), **inputs)[0]
+
+    def extend(self, past: Past, **inputs: Sequence[int] | Sequence[Sequence[int]]) -> tuple[torch.Tensor, Past]:
+        """The graph's first output for integer inputs behind what was fed before, and what has been fed then."""
         arrays = {name: np.asarray(value, dtype=np.int64) for name, value in inputs.items()}
-        (found,) = self._session.run(None, arrays)
-        return torch.from_numpy(found)
+        found, *new = self._session.run(None, arrays | dict(past))
+        joined = {name: np.concatenate((past[name], more), axis=3) for name, more in zip(past, new, strict=True)}
+        return torch.from_numpy(found), joined
+
+    def nothing(self, rows: int = 1) -> Past:
+        """Keys and values before the first token of some rows; {} for a graph that takes none."""
+        return {
+            name: np.zeros((layers, rows, heads, 0, size), np.float32)
+            for name, (layers, _, heads, _, size) in self._past_shapes.items()
+        }
 
 
 def operators(model: Any) -> dict[str, int]:

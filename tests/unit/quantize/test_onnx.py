@@ -18,10 +18,12 @@ from pytest_slmsec.engines.common.base import Capability
 from pytest_slmsec.engines.common.checkpoint import read_checkpoint
 from pytest_slmsec.engines.decoding.rotary import LENGTH_DEPENDENT
 from pytest_slmsec.engines.onnx_.graph import CAUSAL, Graph
+from pytest_slmsec.engines.onnx_.prefix import KnownPrefix
 from pytest_slmsec.quantize import onnx_export
 from pytest_slmsec.quantize.load_model import make_engine
 from pytest_slmsec.quantize.onnx_export import export, inputs, parity
 from pytest_slmsec.quantize.store import ensure_quantized
+from pytest_slmsec.quantize.through_transformers import copy_support
 
 QUANTS = ("onnx", "onnx-int8", "onnx-int4")
 LONG = ("A buffer overflow", "A buffer", "CWE-79", "T1003")
@@ -86,6 +88,46 @@ def test_the_export_answers_as_the_model_does(made, base, settings):
         )  # fmt: skip
 
 
+def test_of_a_text_only_what_is_new_is_fed(exported):
+    """Logits behind known keys and values are those of the whole text."""
+    graph = Graph(exported[0])
+    fed = []
+
+    class Watched:
+        nothing = graph.nothing
+
+        def extend(self, past, **given):
+            fed.append(given["input_ids"][0])
+            return graph.extend(past, **given)
+
+    known = KnownPrefix(Watched())
+    texts = [(5, 6, 7, 8), (5, 6, 7, 8, 9), (5, 6, 1, 2), (5, 6, 1, 2), (3,)]
+    for text in texts:
+        whole = graph.run(input_ids=[text], places=range(len(text) - 1, len(text)))[0]
+        assert torch.allclose(known.logits(text, len(text) - 1), whole, atol=1e-4)
+    assert fed == [(5, 6, 7, 8), (9,), (1, 2), (2,), (3,)]
+    assert torch.allclose(known.logits((3, 4), 0), graph.run(input_ids=[(3, 4)], places=range(2))[0], atol=1e-4)
+    known.forget()
+    known.logits((3, 4), 1)
+    assert fed[5:] == [(3, 4), (3, 4)]
+
+
+def test_a_model_that_keeps_only_a_window_is_exported_without_keys_and_values(base, settings, tmp_path):
+    """Its cache drops old tokens, which a graph cannot say: each text is fed whole, and answers are those of
+    transformers."""
+    place = shutil.copytree(base, tmp_path / "window")
+    config = json.loads((place / "config.json").read_text())
+    config |= {"model_type": "mistral", "architectures": ["MistralForCausalLM"], "sliding_window": 4}
+    (place / "config.json").write_text(json.dumps(config))
+    export(read_checkpoint(place), tmp_path / "onnx")
+    copy_support(place, tmp_path / "onnx")
+    mine, theirs = (make_engine(own(one), settings) for one in (tmp_path / "onnx", place))
+    assert mine.info.extra["key_value_cache"] is False
+    assert [(one.text, one.choice_greedy) for one in answers(mine)] == [
+        (one.text, one.choice_greedy) for one in answers(theirs)
+    ]
+
+
 @pytest.mark.parametrize("quant", QUANTS)
 def test_an_answer_does_not_depend_on_what_else_is_asked(made, settings, quant):
     engine = make_engine(own(made(quant)), settings)
@@ -100,7 +142,8 @@ def test_it_is_verified_and_says_what_computes_it(made, spec, settings, quant, o
     directory = made(quant)
     manifest = json.loads((directory / "slmsec-manifest.json").read_text())
     assert -1e-6 < manifest["verification"]["mean_kl_nats"] < worst_kl
-    assert set(manifest["details"]["parity"]) == {"1 x 13 tokens", "3 x 29 tokens"}
+    assert set(manifest["details"]["parity"]) == {"1 x 13 tokens", "3 x 29 tokens", "3 x 29 tokens in two parts"}
+    assert manifest["details"]["key_value_cache"]
     assert max(manifest["details"]["parity"].values()) < 1e-5
     assert manifest["details"]["operators"] == {operator: 14}
     assert {"onnx", "onnxruntime", "onnxscript"} <= set(manifest["packages"])
