@@ -1,4 +1,4 @@
-"""The folders of examples/ run as their READMEs say."""
+"""What is in examples/ runs: the folders as their READMEs say, and the notebook."""
 
 import json
 import os
@@ -73,3 +73,23 @@ def test_a_gate_in_ci_passes_an_equal_model_and_is_red_for_a_worse_one(example):
 
 def test_the_workflow_runs_the_script():
     assert "run: sh gate.sh " in (EXAMPLES / "gate_in_ci" / "gate.yml").read_text("utf-8")
+
+
+def test_the_notebook_runs_and_shows_tables_and_pictures(tmp_path, monkeypatch):
+    nbformat, nbclient = (pytest.importorskip(name) for name in ("nbformat", "nbclient"))
+    pytest.importorskip("ipykernel")
+    shutil.copytree(ROOT / "benchmarks", tmp_path / "benchmarks")
+    (tmp_path / "examples").mkdir()
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.delenv("SLMSEC_DATA", raising=False)
+    stored = nbformat.read(EXAMPLES / "compare.ipynb", as_version=4)
+    assert all(cell.outputs for cell in stored.cells if cell.cell_type == "code"), "it is stored with what it shows"
+    resources = {"metadata": {"path": str(tmp_path / "examples")}}
+    made = nbclient.NotebookClient(stored, timeout=600, kernel_name="python3", resources=resources).execute()
+    shown = [output.data for cell in made.cells if cell.cell_type == "code" for output in cell.outputs
+             if output.output_type == "execute_result"]  # fmt: skip
+    assert shown[0]["text/plain"] == "<stored runs: 2 models, 2 benchmarks, 80 answers>"
+    assert "tinysec-bf16" in shown[1]["text/html"]
+    pictures = [data["image/svg+xml"] for data in shown if "image/svg+xml" in data]
+    assert len(pictures) == 5
+    assert all(picture.startswith("<svg ") for picture in pictures)

@@ -18,7 +18,9 @@ WCAG = "{runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'], resultTypes: ['v
 SAFE = "made.append(...children.filter((child) => child !== null));"
 UNSAFE = "for (const child of children) child?.nodeType ? made.append(child) : (made.innerHTML += child ?? '');"
 OPEN_ALL = """(async () => { for (const folded of document.querySelectorAll("details")) folded.open = true;
-await new Promise((done) => setTimeout(done, 500)); return document.querySelectorAll("#list table").length; })()"""
+const items = [...document.querySelectorAll("#list > li > details")];
+while (items.some((one) => one.children.length < 2)) await new Promise((done) => setTimeout(done, 20));
+return document.querySelectorAll("#list table").length; })()"""
 
 
 @pytest.fixture(scope="module")

@@ -50,15 +50,15 @@ def _filters(report: Report) -> Markup:
         "form",
         _choice("m", "Candidate", candidates), _choice("k", "Change", CHANGES), _choice("b", "Benchmark", benchmarks),
         _choice("c", "Category", [("", "all categories")]), _choice("s", "Order", SORTS),
-        tag("label", "Search ", tag("input", type="search", id="q", autocomplete="off")),
+        tag("label", "Search ", tag("input", type="search", id="q", name="q", autocomplete="off")),
         tag("button", "Clear", type="button", id="clear"),
         id="filters", role="search", aria_label="items",
     )  # fmt: skip
 
 
 def _choice(key: str, label: str, options: Sequence[tuple[str, str]]) -> Markup:
-    chosen = (tag("option", text) if not value else tag("option", text, value=value) for value, text in options)
-    return tag("label", f"{label} ", tag("select", *chosen, id=key))
+    chosen = (tag("option", text, value=value or True) for value, text in options)
+    return tag("label", f"{label} ", tag("select", *chosen, id=key, name=key))
 
 
 def _static(report: Report, found: Sequence[ItemView], prompts: Prompts, policy: str) -> list[Markup]:

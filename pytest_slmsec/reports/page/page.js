@@ -2,191 +2,149 @@
 // Filters the items and shows one page of them. All texts come in as data and go out as text nodes.
 (async () => {
   const PAGE = 50;
+  const BLOCK = 256; // items in one block of texts
   const LONGEST_DIFF = 500; // words of a text that is compared word by word
-  const KINDS = {lost: "l", gained: "g", worse: "w", better: "b", x: "x", r: "r"};
+  const KINDS = {c: "lgwb", lost: "l", gained: "g", worse: "w", better: "b", x: "x", r: "r"};
   const SAID = {l: "lost", g: "won", w: "worse", b: "better", x: "wrong", r: "right", "-": "not compared"};
-  const FIELDS = ["m", "k", "b", "c", "s", "q"];
+  const TONE = {l: "fail", w: "fail", g: "pass", b: "pass"};
   const at = (id) => document.getElementById(id);
-
+  const element = (name, properties, ...children) => {
+    const made = Object.assign(document.createElement(name), properties);
+    made.append(...children.filter((child) => child !== null));
+    return made;
+  };
   const unpacked = async (id) => {
     const bytes = Uint8Array.from(atob(at(id).textContent), (letter) => letter.charCodeAt(0));
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
     return JSON.parse(await new Response(stream).text());
   };
-  const element = (name, ...children) => {
-    const made = document.createElement(name);
-    made.append(...children.filter((child) => child !== null));
-    return made;
-  };
 
   const index = await unpacked("index");
+  const {models, benchmarks, categories, item: names} = index;
+  const candidates = index.candidates.map(([, candidate]) => models[candidate]);
   const place = new Map(index.order.map((item, position) => [item, position]));
-  const blocks = new Map();
-  const block = (number) => {
-    if (!blocks.has(number)) {
-      if (blocks.size > 8) blocks.delete(blocks.keys().next().value);
-      blocks.set(number, unpacked(`block-${number}`));
-    }
-    return blocks.get(number);
-  };
-  const BLOCK = 256;
+  const key = (item) => `${benchmarks[index.benchmark[item]]}/${names[item]}`;
+  let held = {}; // the block that was unpacked last
   const textsOf = async (item) => {
     if (!place.has(item)) return null;
-    const position = place.get(item);
-    return (await block(Math.floor(position / BLOCK)))[position % BLOCK];
+    const number = Math.floor(place.get(item) / BLOCK);
+    if (held.number !== number) held = {number, rows: unpacked(`block-${number}`)};
+    return (await held.rows)[place.get(item) % BLOCK];
   };
 
-  // State: the fields, the page, and the open item, all of it in the address.
-  const state = {p: 0, i: ""};
-  const candidates = index.candidates.map(([, candidate]) => index.models[candidate]);
-  for (const name of index.categories) {
-    const option = element("option", name);
-    option.value = name;
-    at("c").append(option);
-  }
-  const chosen = () => {
-    const one = candidates.indexOf(at("m").value);
-    return one < 0 ? candidates.map((_, number) => number) : [one];
-  };
+  // State: the fields of the form, the page, and the open item, all of it in the address.
+  let page = 0;
+  let open = "";
+  let found = [];
+  let inTexts = new Set(); // items whose texts hold what is searched
+  const form = at("filters");
+  at("c").append(...categories.map((name) => element("option", {value: name}, name)));
   const readAddress = () => {
     const given = new URLSearchParams(location.hash.slice(1));
-    if (!FIELDS.concat("p", "i").some((key) => given.has(key))) return false;
-    for (const key of FIELDS) at(key).value = given.get(key) ?? "";
-    for (const select of document.querySelectorAll("#filters select")) if (select.selectedIndex < 0) select.selectedIndex = 0;
-    state.p = Math.max(0, Math.floor(Number(given.get("p")) || 0));
-    state.i = given.get("i") ?? "";
+    if (!["m", "k", "b", "c", "s", "q", "p", "i"].some((name) => given.has(name))) return false;
+    for (const field of form.elements) {
+      field.value = given.get(field.name) ?? "";
+      if (field.selectedIndex < 0) field.selectedIndex = 0;
+    }
+    page = Math.max(0, Math.floor(Number(given.get("p")) || 0));
+    open = given.get("i") ?? "";
     return true;
   };
   const writeAddress = () => {
-    const kept = new URLSearchParams();
-    for (const key of FIELDS) if (fieldValue(key)) kept.set(key, fieldValue(key));
-    if (state.p) kept.set("p", state.p);
-    if (state.i) kept.set("i", state.i);
-    history.replaceState(null, "", `#${kept}`);
+    const all = [...new FormData(form), ["p", page || ""], ["i", open]];
+    history.replaceState(null, "", `#${new URLSearchParams(all.filter(([, value]) => value))}`);
   };
-  const fieldValue = (key) => (at(key).selectedIndex === 0 ? "" : at(key).value);
 
-  // Filters: one pass over the columns.
-  let found = [];
-  let inTexts = new Set();
-  const matches = (item, columns, kind, benchmark, category, query) => {
-    if (benchmark >= 0 && index.benchmark[item] !== benchmark) return false;
-    if (category >= 0 && index.category[item] !== category) return false;
-    if (query && !index.item[item].toLowerCase().includes(query) && !inTexts.has(item)) return false;
-    if (kind === "") return true;
-    if (kind === "wrong") return index.right.some((bits) => bits[item] === "0");
-    return columns.some((changes) => (kind === "c" ? "lgwb".includes(changes[item]) : changes[item] === KINDS[kind]));
-  };
   const filter = () => {
-    const columns = chosen().map((number) => index.changes[number]);
-    const kind = fieldValue("k");
-    const benchmark = index.benchmarks.indexOf(fieldValue("b"));
-    const category = index.categories.indexOf(fieldValue("c"));
-    const query = at("q").value.trim().toLowerCase();
-    found = [];
-    for (let item = 0; item < index.item.length; item++) {
-      if (matches(item, columns, kind, benchmark, category, query)) found.push(item);
-    }
-    sort();
-  };
-  const sort = () => {
-    const order = fieldValue("s");
-    const losses = chosen().map((number) => index.loss[number]);
-    const key = new Int32Array(index.item.length); // of each item: the greatest loss of any chosen candidate, or the least
-    for (const item of found) {
-      key[item] = losses.length ? losses[0][item] : 0;
-      for (const loss of losses) if (order === "gain" ? loss[item] < key[item] : loss[item] > key[item]) key[item] = loss[item];
-    }
-    if (order === "") found.sort((a, b) => key[b] - key[a] || a - b);
-    if (order === "gain") found.sort((a, b) => key[a] - key[b] || a - b);
-    if (order === "id") found.sort((a, b) => (index.item[a] < index.item[b] ? -1 : index.item[a] > index.item[b] ? 1 : a - b));
+    const {m, k, b, c, s, q} = Object.fromEntries(new FormData(form));
+    const query = q.trim().toLowerCase();
+    const chosen = [...candidates.keys()].filter((number) => !m || candidates[number] === m);
+    const changed = (item) => chosen.some((number) => KINDS[k].includes(index.changes[number][item]));
+    const wrong = (item) => index.right.some((bits) => bits[item] === "0");
+    found = [...names.keys()].filter((item) =>
+      (!b || benchmarks[index.benchmark[item]] === b) &&
+      (!c || categories[index.category[item]] === c) &&
+      (!query || names[item].toLowerCase().includes(query) || inTexts.has(item)) &&
+      (!k || (k === "wrong" ? wrong(item) : changed(item))));
+    const extreme = s === "gain" ? Math.min : Math.max; // over the candidates
+    const loss = names.map((_, item) => extreme(...chosen.map((number) => index.loss[number][item])));
+    const orders = {
+      "": (one, other) => loss[other] - loss[one],
+      gain: (one, other) => loss[one] - loss[other],
+      id: (one, other) => (names[one] < names[other] ? -1 : Number(names[one] > names[other])),
+    };
+    if (orders[s]) found.sort(orders[s]);
   };
 
-  // The list.
   const draw = () => {
     const pages = Math.max(1, Math.ceil(found.length / PAGE));
-    state.p = Math.min(state.p, pages - 1);
-    const shown = found.slice(state.p * PAGE, (state.p + 1) * PAGE);
-    at("list").replaceChildren(...shown.map(entry));
-    at("count").textContent = `${found.length.toLocaleString("en")} of ${index.item.length.toLocaleString("en")} items; ` +
-      `page ${state.p + 1} of ${pages}`;
-    at("back").disabled = state.p === 0;
-    at("on").disabled = state.p + 1 >= pages;
+    page = Math.min(page, pages - 1);
+    at("list").replaceChildren(...found.slice(page * PAGE, (page + 1) * PAGE).map(entry));
+    const [some, all] = [found, names].map((items) => items.length.toLocaleString("en"));
+    at("count").textContent = `${some} of ${all} items; page ${page + 1} of ${pages}`;
+    at("back").disabled = page === 0;
+    at("on").disabled = page + 1 >= pages;
     writeAddress();
   };
   const entry = (item) => {
-    const name = element("strong", index.item[item]);
     const changes = candidates.map((candidate, number) => {
       const change = index.changes[number][item];
-      const told = element("span", `${candidate}: ${SAID[change]}`);
-      if (change === "l" || change === "w") told.className = "fail";
-      if (change === "g" || change === "b") told.className = "pass";
-      return told;
+      return element("span", {className: TONE[change] ?? ""}, `${candidate}: ${SAID[change]}`);
     });
-    const outcomes = candidates.length ? changes : index.models.map((model, number) =>
-      element("span", `${model}: ${{1: "right", 0: "wrong"}[index.right[number][item]] ?? "not asked"}`));
-    const where = element("span", index.benchmarks[index.benchmark[item]]);
-    where.className = "quiet";
-    const folded = element("details", element("summary", name, where, ...outcomes));
+    const outcomes = models.map((model, number) =>
+      element("span", {}, `${model}: ${{1: "right", 0: "wrong"}[index.right[number][item]] ?? "not asked"}`));
+    const where = element("span", {className: "quiet"}, benchmarks[index.benchmark[item]]);
+    const shown = candidates.length ? changes : outcomes;
+    const folded = element("details", {}, element("summary", {}, element("strong", {}, names[item]), where, ...shown));
     folded.dataset.item = item;
-    folded.addEventListener("toggle", () => opened(folded, item));
-    if (state.i === key(item)) folded.open = true;
-    return element("li", folded);
-  };
-  const key = (item) => `${index.benchmarks[index.benchmark[item]]}/${index.item[item]}`;
-  const opened = async (folded, item) => {
-    if (folded.open) state.i = key(item);
-    else if (state.i === key(item)) state.i = "";
-    writeAddress();
-    if (folded.open && !folded.dataset.filled) {
+    folded.addEventListener("toggle", async () => {
+      if (folded.open) open = key(item);
+      else if (open === key(item)) open = "";
+      writeAddress();
+      if (!folded.open || folded.dataset.filled) return;
       folded.dataset.filled = "yes";
       folded.append(...content(item, await textsOf(item)));
-    }
+    });
+    folded.open = open === key(item);
+    return element("li", {}, folded);
   };
 
   // One item.
   const content = (item, texts) => {
-    const parts = [];
-    if (texts === null) parts.push(element("p", "This page has no room for its texts; --size gives more."));
-    const [prompt, gold, answers] = texts ?? [null, null, []];
-    if (prompt) parts.push(element("p", "Prompt"), element("pre", prompt));
-    if (gold !== null) parts.push(element("p", `Right: ${gold}`));
-    if (texts !== null) parts.push(answerTable(answers));
+    const [prompt, gold, answers] = texts ?? [null, null, null];
     const again = index.commands[index.benchmark[item]];
-    const word = index.keyword[item] ?? index.item[item];
-    if (again && word) parts.push(element("p", "Ask it again: ", element("code", `${again} ${word}`)));
-    return parts;
+    const word = index.keyword[item] ?? names[item];
+    const paragraph = (...children) => element("p", {}, ...children);
+    return [
+      texts ? null : paragraph("This page has no room for its texts; --size gives more."),
+      prompt ? paragraph("Prompt") : null,
+      prompt ? element("pre", {}, prompt) : null,
+      gold === null ? null : paragraph(`Right: ${gold}`),
+      answers ? answerTable(answers) : null,
+      again && word ? paragraph("Ask it again: ", element("code", {}, `${again} ${word}`)) : null,
+    ].filter(Boolean);
   };
-  const baseOf = (model) => (index.candidates.find(([, candidate]) => candidate === model) ?? [-1])[0];
   const answerTable = (answers) => {
-    const headings = ["model", "answer", "read as", "outcome", "score", "p(correct)"].map((text) => {
-      const cell = element("th", text);
-      cell.scope = "col";
-      return cell;
-    });
-    const rows = answers.map((answer, model) => (answer === null ? null : answerRow(answers, answer, model)));
-    const box = element("div", element("table", element("thead", element("tr", ...headings)), element("tbody", ...rows.filter(Boolean))));
-    box.className = "wide";
-    box.tabIndex = 0;
-    box.setAttribute("role", "region");
-    box.setAttribute("aria-label", "answers");
-    return box;
+    const headings = ["model", "answer", "read as", "outcome", "score", "p(correct)"];
+    const head = element("tr", {}, ...headings.map((text) => element("th", {scope: "col"}, text)));
+    const rows = answers.map((answer, model) => answer && answerRow(answers, answer, model));
+    const table = element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows));
+    return element("div", {className: "wide", tabIndex: 0, role: "region", ariaLabel: "answers"}, table);
   };
   const answerRow = (answers, [text, read, thought, right, score, probability], model) => {
-    const name = element("th", index.models[model]);
-    name.scope = "row";
-    const before = answers[baseOf(model)]?.[0] ?? null;
-    const said = element("td", ...(text === null ? ["-"] : before === null ? [text] : difference(before, text)));
-    said.className = "text";
-    if (thought) said.append(element("details", element("summary", "thought"), element("pre", thought)));
+    const [base] = index.candidates.find(([, candidate]) => candidate === model) ?? [];
+    const before = answers[base]?.[0] ?? text;
+    const said = text === null ? ["-"] : difference(before, text);
+    if (thought) said.push(element("details", {}, element("summary", {}, "thought"), element("pre", {}, thought)));
     const share = probability === null ? "-" : `${(100 * probability).toFixed(1)} %`;
-    return element("tr", name, said, element("td", read ?? "-"), element("td", right ? "right" : "wrong"),
-      element("td", score === null ? "-" : String(score)), element("td", share));
+    const cells = [read ?? "-", right ? "right" : "wrong", String(score ?? "-"), share];
+    return element("tr", {}, element("th", {scope: "row"}, models[model]), element("td", {className: "text"}, ...said),
+      ...cells.map((cell) => element("td", {}, cell)));
   };
 
   // Words that the base did not say are underlined, words that it alone said are struck out: longest common subsequence.
   const difference = (before, after) => {
-    const [a, b] = [before, after].map((text) => text.split(/(\s+)/).filter((word) => word !== ""));
+    const [a, b] = [before, after].map((text) => text.split(/(\s+)/).filter(Boolean));
     if (before === after || Math.max(a.length, b.length) > LONGEST_DIFF) return [after];
     const length = Array.from({length: a.length + 1}, () => new Uint16Array(b.length + 1));
     for (let i = a.length - 1; i >= 0; i--) {
@@ -194,53 +152,52 @@
         length[i][j] = a[i] === b[j] ? length[i + 1][j + 1] + 1 : Math.max(length[i + 1][j], length[i][j + 1]);
       }
     }
-    const parts = [];
+    const parts = []; // neighbours of one kind are one part
     const put = (kind, word) => {
-      if (parts.length && parts.at(-1)[0] === kind) parts.at(-1)[1] += word;
+      if (parts.at(-1)?.[0] === kind) parts.at(-1)[1] += word;
       else parts.push([kind, word]);
     };
     let [i, j] = [0, 0];
     while (i < a.length || j < b.length) {
-      if (i < a.length && j < b.length && a[i] === b[j]) { put("same", a[i]); i++; j++; }
+      if (i < a.length && a[i] === b[j]) { put("same", a[i++]); j++; }
       else if (j >= b.length || (i < a.length && length[i + 1][j] >= length[i][j + 1])) put("del", a[i++]);
       else put("ins", b[j++]);
     }
-    return parts.map(([kind, words]) => (kind === "same" ? words : element(kind, words)));
+    return parts.map(([kind, words]) => (kind === "same" ? words : element(kind, {}, words)));
   };
 
   // What the reader does.
-  const anew = () => { state.p = 0; state.i = ""; filter(); draw(); };
+  const show = () => { filter(); draw(); };
+  const anew = () => { page = 0; open = ""; show(); };
   let search = 0;
   const searchTexts = async () => {
-    const mine = ++search;
-    const query = at("q").value.trim().toLowerCase();
-    const hits = new Set();
-    for (let number = 0; query.length > 2 && number * BLOCK < index.order.length; number++) {
-      const rows = await unpacked(`block-${number}`);
+    const [mine, query, hits] = [++search, at("q").value.trim().toLowerCase(), new Set()];
+    if (query.length < 3) return;
+    for (let first = 0; first < index.order.length; first += BLOCK) {
+      const rows = await unpacked(`block-${first / BLOCK}`);
       if (mine !== search) return;
-      rows.forEach(([prompt, gold, answers], position) => {
-        const texts = [prompt, gold, ...answers.flatMap((answer) => (answer ? [answer[0], answer[1]] : []))];
-        if (texts.some((text) => text?.toLowerCase().includes(query))) hits.add(index.order[number * BLOCK + position]);
+      rows.forEach(([prompt, gold, answers], row) => {
+        const texts = [prompt, gold, ...answers.flatMap((answer) => (answer ? answer.slice(0, 2) : []))];
+        if (texts.some((text) => text?.toLowerCase().includes(query))) hits.add(index.order[first + row]);
       });
     }
     inTexts = hits;
-    if (query.length > 2) anew();
+    anew();
   };
-  for (const name of ["m", "k", "b", "c", "s"]) at(name).addEventListener("change", anew);
+  form.addEventListener("change", (event) => { if (event.target !== at("q")) anew(); });
+  form.addEventListener("submit", (event) => event.preventDefault());
   at("q").addEventListener("input", () => { inTexts = new Set(); anew(); searchTexts(); });
-  at("filters").addEventListener("submit", (event) => event.preventDefault());
-  at("clear").addEventListener("click", () => { for (const name of FIELDS) at(name).value = ""; for (const select of document.querySelectorAll("#filters select")) select.selectedIndex = 0; anew(); });
-  at("back").addEventListener("click", () => { state.p--; draw(); });
-  at("on").addEventListener("click", () => { state.p++; draw(); });
+  at("clear").addEventListener("click", () => { form.reset(); anew(); });
+  at("back").addEventListener("click", () => { page--; draw(); });
+  at("on").addEventListener("click", () => { page++; draw(); });
   addEventListener("hashchange", () => {
     if (!readAddress()) return;
-    filter();
-    draw();
+    show();
     at("items").scrollIntoView();
   });
   const step = (by) => {
     const all = [...document.querySelectorAll("#list > li > details > summary")];
-    const now = all.indexOf(document.activeElement.closest("#list summary, #list details")?.closest("#list > li > details")?.firstChild);
+    const now = all.indexOf(document.activeElement.closest("#list > li > details")?.firstChild);
     all[Math.min(Math.max(now + by, 0), all.length - 1)]?.focus();
   };
   addEventListener("keydown", (event) => {
@@ -259,8 +216,7 @@
   at("static").hidden = true;
   at("live").hidden = false;
   const asked = readAddress();
-  filter();
-  draw();
+  show();
   if (asked) at("items").scrollIntoView();
   document.documentElement.dataset.ready = "yes";
 })();

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Mapping
 
 from pytest_slmsec.core.errors import UsageError
@@ -53,6 +54,10 @@ class Picture(Markup):
     """One picture as SVG, which a notebook draws."""
 
     __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Its title; ``str`` is the SVG."""
+        return f"<picture: {html.unescape(self.partition('<title')[2].partition('>')[2].partition('<')[0])}>"
 
     def _repr_svg_(self) -> str:
         """What IPython asks for (ipython.readthedocs.io, "Rich display")."""
