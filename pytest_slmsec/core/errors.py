@@ -76,6 +76,10 @@ class QuantizeError(SlmsecError):
     """A quantised model could not be made, or did not pass its verification."""
 
 
+class FinetuneError(SlmsecError):
+    """A model could not be fine-tuned; names the row, the file or the key."""
+
+
 class JournalError(SlmsecError):
     """The journal cannot be written or read."""
 

@@ -25,6 +25,8 @@ class Message(NamedTuple):
 
 TRAINED_ON = "trained_on"
 """Key of a measured item: whether its question stands in the training data; absent or None where nobody looked."""
+TRAINED_OVERLAP = "trained_overlap"
+"""Key of an engine's facts: how many items of which benchmark its model was knowingly trained on."""
 ALL_SEEN = "every item stands in the training data, so no score is left"
 PAIR_JUDGE, PAIR_VERDICTS = "pair_judge", "pair_verdicts"
 """Keys of a candidate's result: who compared its answers with those of its base, and both verdicts on each item."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -114,6 +114,6 @@ def package_version(name: str) -> str | None:
         return None
 
 
-def package_versions() -> dict[str, str]:
-    """Versions of the packages that take part in quantising."""
-    return {name: found for name in PACKAGES if (found := package_version(name)) is not None}
+def package_versions(names: Sequence[str] = PACKAGES) -> dict[str, str]:
+    """Versions of those packages that are installed; by default of all that take part in quantising."""
+    return {name: found for name in names if (found := package_version(name)) is not None}

@@ -21,6 +21,7 @@ from pytest_slmsec.engines.common.checkpoint import (
     onnx_files,
     read_checkpoint,
 )
+from pytest_slmsec.engines.common.finetuned import keep_record
 from pytest_slmsec.engines.common.loading import load_tokenizer
 from pytest_slmsec.engines.common.quantized_share import FACT, NothingQuantizedError
 from pytest_slmsec.engines.common.settings import EngineSettings
@@ -99,6 +100,7 @@ def file_lock(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
 def _make(plan: QuantizationPlan, draft: Path, target: Path, settings: EngineSettings) -> None:
     try:
         quantize(plan, draft, settings).write(draft)
+        keep_record(plan.checkpoint.directory, draft)
         draft.replace(target)
     finally:
         shutil.rmtree(draft, ignore_errors=True)

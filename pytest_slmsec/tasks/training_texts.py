@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pytest_slmsec.core.errors import DataError, DataUnavailable, MissingExtraError
 from pytest_slmsec.tasks.qa_file import ANSWER, EXTRA, QUESTION, SPLIT, TEST
@@ -27,6 +27,7 @@ REMEDY = f"call one of them {QUESTION!r}, 'prompt', 'text' or 'messages', or giv
 
 Rows = Iterator[tuple[str, Mapping[str, Any]]]
 """Where a row stands, for messages, and its fields."""
+Read = TypeVar("Read")
 
 
 def training_texts(path: Path, names: Mapping[str, str] | None = None) -> Iterator[str]:
@@ -40,16 +41,40 @@ def training_texts(path: Path, names: Mapping[str, str] | None = None) -> Iterat
             names file, row and remedy. MissingExtraError: XLSX without openpyxl.
     """
     read, count = _READERS.get(path.suffix.lower()), 0
+    for text in _readable(path, lambda: _plain(path) if read is None else _of_rows(read(path), path, names or {})):
+        count += 1
+        yield text
+    if not count:
+        raise DataError(f"{path} holds no training text; name a file with texts in it.")
+
+
+def training_rows(path: Path) -> Rows:
+    """The rows of a file of training data in its order, without those whose column ``split`` says ``test``.
+
+    Raises:
+        DataUnavailable: it cannot be read. DataError: it is damaged, or plain text. MissingExtraError: XLSX without
+            openpyxl.
+    """
+    read = _READERS.get(path.suffix.lower())
+    if read is None:
+        raise DataError(f"{path}: rows are read of {', '.join(_READERS)}; save it as one of them.")
+    for place, row in _readable(path, lambda: read(path)):
+        if not _is_test(row, SPLIT):
+            yield place, row
+
+
+def _readable(path: Path, found: Callable[[], Iterator[Read]]) -> Iterator[Read]:
+    """What a reader gives, with errors of the file as one sentence."""
     try:
-        for text in _plain(path) if read is None else _of_rows(read(path), path, names or {}):
-            count += 1
-            yield text
+        yield from found()
     except OSError as error:
         raise DataUnavailable(f"{path} cannot be read ({error.strerror}); make it readable.") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}, line {_not_utf8(path)}: not UTF-8 ({error.reason}); save it as UTF-8.") from error
-    if not count:
-        raise DataError(f"{path} holds no training text; name a file with texts in it.")
+
+
+def _is_test(row: Mapping[str, Any], split: str) -> bool:
+    return str(row.get(split) or "").strip().casefold() == TEST
 
 
 def _not_utf8(path: Path) -> int:
@@ -67,7 +92,7 @@ def _of_rows(rows: Rows, path: Path, names: Mapping[str, str]) -> Iterator[str]:
     split = names.get(SPLIT, SPLIT)
     fields = [names.get(field, field) for field in FIELDS]
     for place, row in rows:
-        if str(row.get(split) or "").strip().casefold() == TEST:
+        if _is_test(row, split):
             continue
         known = [field for field in fields if field in row]
         if not known:

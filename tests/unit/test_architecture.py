@@ -15,7 +15,7 @@ LAYERS = [
     {"plugin", "cli"},
     {"session", "gating", "reports", "distribute"},
     {"execution", "collection"},
-    {"hookspec", "quantize", "replay", "sentinels", "config", "devices"},
+    {"hookspec", "finetune", "quantize", "replay", "sentinels", "config", "devices"},
     {"gates", "perturb", "tasks", "engines", "scoring"},
     {"core", "meters"},
 ]

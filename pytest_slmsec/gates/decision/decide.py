@@ -19,6 +19,7 @@ from pytest_slmsec.gates.policy.config import GateConfig
 from pytest_slmsec.gates.policy.suite import Kind, Member
 from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
 from pytest_slmsec.gates.records.comparability import Pair, Rescore, pair, restricted
+from pytest_slmsec.gates.records.trained_on import refuse_trained
 from pytest_slmsec.gates.statistics.result import POINTS
 
 COMPARISON = "comparison"
@@ -50,6 +51,7 @@ def judge(
     gates, pairs, warnings = list[Judged](), list[Pair](), config.warnings(today)
     for name in common:
         try:
+            refuse_trained(ours[name], theirs[name])
             found = pair(restricted(ours[name], theirs[name]), theirs[name], rescore)
             gates += score_gates(found, config)
         except CompareError as error:

@@ -5,9 +5,27 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pytest_slmsec.core.items import ALL_SEEN, TRAINED_ON
+from pytest_slmsec.core.errors import CompareError
+from pytest_slmsec.core.items import ALL_SEEN, TRAINED_ON, TRAINED_OVERLAP
+from pytest_slmsec.core.wrap import counted
+from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
 from pytest_slmsec.gates.records.categories import part_of
 from pytest_slmsec.gates.records.comparability import Pair
+
+
+def refuse_trained(*runs: BenchmarkRun) -> None:
+    """Refuse to judge a benchmark on which a model was knowingly trained (``--allow-overlap`` of ``slmsec finetune``).
+
+    Raises:
+        CompareError: names the model and how many items it was trained on.
+    """
+    for run in runs:
+        extra = (run.facts.get("engine") or {}).get("extra") or {}
+        task = str(run.facts.get("task", run.benchmark)).partition("+")[0]  # variants are texts of the same items
+        count = (extra.get(TRAINED_OVERLAP) or {}).get(task)
+        if count:
+            raise CompareError(f"{run.model} was trained on {counted(count, 'item')} of {run.benchmark}, so the score "
+                               "is memory: train it without them, or judge it on other benchmarks.")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
