@@ -247,6 +247,12 @@ PERTURB = Option(
     "each with a number of variants if wanted (typo:2,options:3). Their group is cti-mcq+robust (docs/robustness.md).",
     {"metavar": "KIND[:n],..."},
 )
+POOL = Option(
+    "slmsec-pool",
+    "Have replicas on Ray answer (docs/distribute.md): ray:local:N starts N on this machine, ray://HOST uses a "
+    "cluster, ray:auto the one that this machine is a node of. Items, scores and the journal stay in this process.",
+    {"metavar": "ray:local:N|ray://HOST"},
+)
 RUN_OPTIONS = (
     BENCHMARKS,
     PERTURB,
@@ -326,6 +332,7 @@ RUN_OPTIONS = (
         {"action": "append", "metavar": "FILE"},
         configurable=False,
     ),
+    POOL,
     Option(
         "slmsec-transcript",
         "Write every item as one JSON line to FILE: prompt, answer, score, tokens.",

@@ -40,6 +40,7 @@ from pytest_slmsec.core.model_names import parse_model, split_names
 from pytest_slmsec.core.model_registry import Registry, check_addresses, shipped_registry
 from pytest_slmsec.core.models import DTYPES, ModelSpec
 from pytest_slmsec.core.paths import cache_dir
+from pytest_slmsec.core.pool_address import PoolAddress
 from pytest_slmsec.core.recorded_names import distinct
 from pytest_slmsec.core.shard import Shard
 from pytest_slmsec.engines.common.settings import EngineSettings, ServerSettings
@@ -88,6 +89,7 @@ class Settings:
         pair_judge: the model that compares answers of candidate and base, or None.
         perturb: kinds of variants that are asked as well, and how many of each; empty: none.
         shard: the part of the run that this process measures; None: all of it.
+        pool: replicas that answer, or None: this process does.
         merge: journals of shards, or folders with them, that hold all answers; empty: models are asked.
     """
 
@@ -119,6 +121,7 @@ class Settings:
     shard: Shard | None = None
     merge: tuple[Path, ...] = ()
     device_profile: Chosen | None = None
+    pool: PoolAddress | None = None
 
     def asks(self, benchmark: str) -> bool:
         """Whether a benchmark is one of those that are to be asked, by its name."""
@@ -181,6 +184,7 @@ def read_settings(given: Mapping[str, Any], root: Path, extra_models: Mapping[st
         pair_judge=_other_model(PAIR_JUDGE, chosen["pair-judge"], registry),
         perturb=() if chosen["perturb"] is None else read_wanted(str(chosen["perturb"])),
         shard=Shard.parse(chosen["shard"]) if chosen["shard"] else None,
+        pool=None if chosen["pool"] is None else PoolAddress.parse(str(chosen["pool"])),
         merge=tuple(Path(name).expanduser() for name in chosen["merge"] or ()),
     )
 

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 from pytest_slmsec.core.errors import MissingExtraError
 
-DISTRIBUTIONS = {"llama_cpp": "llama-cpp-python", "compressed_tensors": "compressed-tensors"}
+DISTRIBUTIONS = {"llama_cpp": "llama-cpp-python", "compressed_tensors": "compressed-tensors", "grpc": "grpcio"}
 """What pip calls a package, where that is not the name it is imported by."""
 
 

@@ -4,15 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from pytest_slmsec.core.errors import one_sentence
 from pytest_slmsec.core.identity import answer_key
 from pytest_slmsec.core.items import Output, Request
-from pytest_slmsec.core.journal import Journal, StoredBatch
+from pytest_slmsec.core.journal import StoredBatch
 from pytest_slmsec.core.thoughts import without_thoughts
 from pytest_slmsec.engines.common.base import Batch, Interrupted
 from pytest_slmsec.execution.model_loader import Resident
+
+
+class AnswerStore(Protocol):
+    """Where answers are kept by key; see `core.journal.Journal`."""
+
+    def output(self, key: str) -> Output | None:
+        """The stored output for a key, or None."""
+        ...
+
+    def batch_of(self, key: str) -> StoredBatch | None:
+        """The batch in which the answer was measured, or None."""
+        ...
+
+    def append(self, batch: StoredBatch) -> None:
+        """Store one batch."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +40,7 @@ class MeasuredOutput:
 
 
 def ask(
-    model: Resident, requests: Sequence[Request], journal: Journal, advance: Callable[[int], None]
+    model: Resident, requests: Sequence[Request], journal: AnswerStore, advance: Callable[[int], None]
 ) -> list[MeasuredOutput]:
     """Answer `requests`, reusing answers of the journal. Results are in the order of the requests.
 
@@ -39,7 +55,7 @@ def ask(
     found: dict[int, MeasuredOutput] = {}
     for batch in model.engine.plan(requests):
         failed = asking.batch([index for index in batch if journal.output(keys[index]) is None])
-        found |= {index: _outcome(journal, keys[index], failed.get(index)) for index in batch}
+        found |= {index: outcome(journal, keys[index], failed.get(index)) for index in batch}
         advance(len(batch))
     return [found[index] for index in range(len(requests))]
 
@@ -49,7 +65,7 @@ class _Asking:
     model: Resident
     requests: Sequence[Request]
     keys: Sequence[str]
-    journal: Journal
+    journal: AnswerStore
 
     def batch(self, todo: Sequence[int]) -> dict[int, Output]:
         """Answer the requests at `todo` and journal them. Returns the outputs that are errors, by index."""
@@ -89,7 +105,8 @@ def _answers_only(batch: Batch) -> Batch:
     return replace(batch, outputs=tuple(map(without_thoughts, batch.outputs)))
 
 
-def _outcome(journal: Journal, key: str, failed: Output | None) -> MeasuredOutput:
+def outcome(journal: AnswerStore, key: str, failed: Output | None) -> MeasuredOutput:
+    """What became of a request: its stored answer, or an error."""
     stored = journal.output(key)
     if failed is not None or stored is None:
         return MeasuredOutput(failed or Output(error="the engine gave no answer for this item"), None)

@@ -6,9 +6,11 @@ other cases of the window find their answers ready.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
 
 from pytest_slmsec.collection.cases import Case, Evaluation
 from pytest_slmsec.collection.windows import Window, cut
@@ -19,14 +21,19 @@ from pytest_slmsec.core.journal import Journal, StoredBatch
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.core.shard import ShardFacts
 from pytest_slmsec.engines.common.base import Engine, EngineInfo, unable
+from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.execution.batch_runner import MeasuredOutput, ask
+from pytest_slmsec.execution.dispatch import Dispatch, PooledEngine
 from pytest_slmsec.execution.journal_files import open_journal
 from pytest_slmsec.execution.merge import MODEL, SHARD, SHARD_END, UNFIT, Merged, model_facts
 from pytest_slmsec.execution.model_grading import follow_up
 from pytest_slmsec.execution.model_loader import Guard, ModelLoader, Resident
-from pytest_slmsec.execution.prefetch import Prefetch
+from pytest_slmsec.execution.pool import Pool
+from pytest_slmsec.execution.prefetch import NOT_PREFETCHED, Prefetch
 from pytest_slmsec.execution.progress import Progress
 
+LOOK_EVERY_S = 0.1
+"""How often, while pytest reports, a pool is looked at for answers, and its replicas are handed more work."""
 AfterWindow = Callable[[Evaluation, Resident, Sequence[Request]], None]
 
 
@@ -63,6 +70,8 @@ class Run:
         self._journal: Journal | None = None
         self._shard: ShardFacts | None = None
         self._merged: Merged | None = None
+        self._dispatch: Dispatch | None = None
+        self._looked = 0.0
         self._noted: set[str] = set()
         self._prefetch = Prefetch(self._run_window, progress)
 
@@ -97,6 +106,22 @@ class Run:
         """Take all answers from the journals of shards."""
         self._merged = merged
 
+    def use_pool(self, pool: Pool, settings_of: Callable[[ModelSpec], EngineSettings], plan_all: bool) -> Dispatch:
+        """Have replicas answer the windows of all models that the `Dispatch` loads.
+
+        Args:
+            settings_of: how a model is loaded.
+            plan_all: all models of the planned cases are loaded that way, so that their windows may be handed out
+                before a case asks for its answer.
+        """
+        dispatch = Dispatch(pool, settings_of, self._open_journal, self._progress.say)
+        self._dispatch = dispatch
+        if plan_all:
+            windows = list(dict.fromkeys(self._windows.values()))
+            dispatch.plan((w.cases[0].evaluation.model, partial(_requests_of, w.cases)) for w in windows
+                          if w.cases[0].evaluation.model.source not in NOT_PREFETCHED)  # fmt: skip
+        return dispatch
+
     def answer(self, case: Case) -> Answer:
         """The answer of a case; runs its window if nobody has.
 
@@ -110,7 +135,11 @@ class Run:
         if case not in self._measured:
             with self._without_timeout():
                 self._measure_window_of(case)
-        self._prefetch.start(self._windows.get(case), self._measured[case], self._measured)
+        if self._dispatch is None:
+            self._prefetch.start(self._windows.get(case), self._measured[case], self._measured)
+        elif time.monotonic() - self._looked > LOOK_EVERY_S:
+            self._dispatch.look()
+            self._looked = time.monotonic()
         if case not in self._answers:
             self._answers[case] = _scored(case, self._measured[case])
         return self._answers[case]
@@ -140,6 +169,9 @@ class Run:
     def close(self) -> None:
         """Free the engine and close the journal. A prefetched window that no case asked for is abandoned."""
         self._prefetch.stop()
+        if self._dispatch is not None:
+            self._dispatch.close()
+            self._dispatch = None
         self._models.unload()
         if self._journal is not None:
             self._journal.close()
@@ -239,6 +271,8 @@ class Run:
         journal = self._open_journal()
         self._progress.start(what, len(requests))
         try:
+            if self._dispatch is not None and isinstance(resident.engine, PooledEngine):
+                return self._dispatch.ask(resident.spec, requests, self._progress.advance)
             return ask(resident, requests, journal, self._progress.advance)
         finally:
             self._progress.stop()
@@ -274,6 +308,10 @@ class Run:
             if self._shard is not None:
                 self._journal.note(SHARD, self._shard.plain())
         return self._journal
+
+
+def _requests_of(cases: Sequence[Case]) -> list[Request]:
+    return [case.evaluation.request(case.item) for case in cases]
 
 
 def _one_segment(case: Case) -> Hashable:

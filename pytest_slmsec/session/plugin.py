@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -21,11 +22,13 @@ from pytest_slmsec.core.items import Answer
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.core.paths import relative_to
 from pytest_slmsec.engines.common.base import Engine
-from pytest_slmsec.engines.common.settings import ThinkingSettings
+from pytest_slmsec.engines.common.settings import EngineSettings, ThinkingSettings
 from pytest_slmsec.execution.journal_files import worker_journal
 from pytest_slmsec.execution.merge import Merged
 from pytest_slmsec.execution.model_loader import ModelNotLoaded
 from pytest_slmsec.execution.openmp import set_openmp
+from pytest_slmsec.execution.pool import PoolError
+from pytest_slmsec.execution.prefetch import NOT_PREFETCHED as NOT_POOLED
 from pytest_slmsec.execution.runner import Run
 from pytest_slmsec.execution.timeout_pause import TimeoutPause
 from pytest_slmsec.gating.marker import GateRules
@@ -40,6 +43,9 @@ from pytest_slmsec.session.state import SessionState
 from pytest_slmsec.session.summary import SummaryPlugin
 from pytest_slmsec.session.transcript import Transcript
 
+if TYPE_CHECKING:
+    from pytest_slmsec.session.pool import PooledModels
+
 
 class SessionPlugin:
     """Configures the run, answers its cases, and closes everything. Registered when a ``--model`` was given."""
@@ -49,6 +55,7 @@ class SessionPlugin:
         settings = for_this_process(config, settings)
         self._timeout_pause = TimeoutPause()
         self._merged: Merged | None = None
+        self._pool: PooledModels | None = None
         device = device_run(config, settings)
         guard, after_window = (nullcontext, None) if device is None else (device.guard, device.after_window)
         run = Run(settings, self._make_engine, self._progress, self._timeout_pause.paused, guard, after_window)
@@ -76,17 +83,24 @@ class SessionPlugin:
             return self._merged.engine(spec.name)
         if self.state.device is not None:
             self.state.device.check(spec)
-        settings = replace(self.settings.engine, progress=self._show_loading, notice=self._progress.notice)
-        if spec not in self.settings.models:  # a judge thinks as it does by itself
-            settings = replace(settings, thinking=ThinkingSettings(thought_tokens=settings.thinking.thought_tokens))
+        settings = replace(self._engine_settings(spec), progress=self._show_loading, notice=self._progress.notice)
         if spec.source != "replay":
             hook = self.state.config.hook.pytest_slmsec_make_engine
             own = hook(config=self.state.config, spec=spec, settings=settings)
             if own is not None:
                 return own  # type: ignore[no-any-return]
+        if self._pool is not None and spec.source not in NOT_POOLED:
+            return self._pool.load(spec)
         from pytest_slmsec.quantize.load_model import make_engine
 
         return make_engine(spec, settings)
+
+    def _engine_settings(self, spec: ModelSpec) -> EngineSettings:
+        """How a model is loaded; a judge thinks as it does by itself."""
+        settings = self.settings.engine
+        if spec in self.settings.models:
+            return settings
+        return replace(settings, thinking=ThinkingSettings(thought_tokens=settings.thinking.thought_tokens))
 
     def _show_loading(self, what: str, done: float) -> None:
         self._progress.say(f"{what} ({done:.0%})")
@@ -112,6 +126,7 @@ class SessionPlugin:
 
             register(SentinelPlugin(self.state.results, self.settings.sentinels == "fail"), "slmsec-sentinels")
         self._merged = self._register_shards()
+        self._pool = self._use_pool()
         if not config.option.slmsec_no_gate and self.settings.shard is None:
             self._register_gate(config)
         elif self.settings.pair_judge is not None:
@@ -129,6 +144,15 @@ class SessionPlugin:
         from pytest_slmsec.session.shards import register_shards
 
         return register_shards(self.state)
+
+    def _use_pool(self) -> PooledModels | None:
+        """The pool that answers, if one is named. Only then is its module imported."""
+        if self.settings.pool is None or self.state.config.option.collectonly:
+            return None
+        from pytest_slmsec.session.pool import PooledModels, check_pool
+
+        check_pool(self.state)
+        return PooledModels(self.state, self._engine_settings, self._progress.say)
 
     def _register_gate(self, config: pytest.Config) -> None:
         """Check the rules of the gate at collection, and judge at the end, in the main process."""
@@ -193,6 +217,8 @@ class SessionPlugin:
         chosen = f"; thinking {thinking.asked}{variables}" if thinking.asked != "auto" or variables else ""
         data = settings.data or "default"
         lines = [f"slmsec: models {models}{judge}; scoring {settings.mode.value}; data {data}{chosen}"]
+        if settings.pool is not None:
+            lines.append(f"slmsec: answers come from replicas at {settings.pool}")
         if not settings.merge:
             lines.append(f"slmsec: journal {journal} (--slmsec-resume continues it)")
         if self.state.device is not None:
@@ -204,7 +230,7 @@ class SessionPlugin:
     def answer(self, case: Case) -> Answer | None:
         """The answer of a case, for the fixture `answer`; None under ``--setup-only`` and ``--setup-plan``.
 
-        A problem of the model or its benchmark skips the case; a problem of the journal ends the run.
+        A problem of the model or its benchmark skips the case; a problem of the journal or the pool ends the run.
         """
         state = self.state
         if state.config.option.setuponly or state.config.option.setupplan:
@@ -220,7 +246,7 @@ class SessionPlugin:
             state.without_items[case.evaluation.task.name] = str(problem)
         if isinstance(problem, (ModelNotLoaded, DataUnavailable, Unfit)):
             pytest.skip(str(problem))
-        if isinstance(problem, JournalError):
+        if isinstance(problem, (JournalError, PoolError)):
             state.stopped_early = True
             pytest.exit(str(problem), returncode=pytest.ExitCode.INTERRUPTED)
         pytest.fail(str(problem), pytrace=False)
@@ -229,6 +255,8 @@ class SessionPlugin:
         """Close everything. An interrupted run ends with the command that resumes it."""
         state = self.state
         stored = state.run.n_stored
+        if self._pool is not None:
+            self._pool.say_what_it_did()
         state.run.close()
         if state.device is not None:
             state.device.release()
