@@ -67,15 +67,15 @@ class RayPool:
     """See `execution.pool.Pool`.
 
     Args:
-        say: shows one line.
+        say: shows one line. replica: the class whose objects answer.
 
     Raises:
         MissingExtraError: Ray is not installed. UsageError: the address is public. PoolError: no cluster can be
             reached, or it is not safe.
     """
 
-    def __init__(self, address: PoolAddress, say: Callable[[str], None]) -> None:
-        self._address, self._say = address, say
+    def __init__(self, address: PoolAddress, say: Callable[[str], None], replica: type[Replica] = Replica) -> None:
+        self._address, self._say, self._replica = address, say, replica
         self._ray = _connect(address)
         self._actors: dict[str, _Actor] = {}
         self._nodes: dict[str, _Node] = {}
@@ -211,7 +211,7 @@ class RayPool:
 
         self._count += 1
         options = {**node.resources, "max_restarts": 0, "max_task_retries": 0}
-        actor = self._ray.remote(Replica).options(
+        actor = self._ray.remote(self._replica).options(
             scheduling_strategy=NodeAffinitySchedulingStrategy(name, soft=False), **options
         )
         handle = actor.remote()

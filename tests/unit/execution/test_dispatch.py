@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from functools import partial
 
 import pytest
 from free_engine import FreeEngine
@@ -55,7 +56,7 @@ class Runs:
         return self.replicas.setdefault(name, FreeReplica()).run(job)
 
     def plan(self, *windows):
-        self.dispatch.plan((model, lambda requests=requests: requests) for model, requests in windows)
+        self.dispatch.plan((model, partial(list, requests)) for model, requests in windows)
 
     def ask(self, requests, model=ALPHA):
         return [one.output for one in self.dispatch.ask(model, requests, lambda done: None)]
