@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,18 +49,31 @@ def report(args: argparse.Namespace) -> int:
     Raises:
         SlmsecError: an input cannot be used, or the page cannot be written.
     """
+    data = args.data or os.environ.get("SLMSEC_DATA") or None
+    print(write_page(args.output, args.runs, data, args.preset, args.texts, args.size, args.transcript))
+    return 0
+
+
+def write_page(output: Path, runs: Sequence[str], data: str | None, preset: str | None = None,
+               texts: str = POLICIES[0], size: str | None = None, transcript: Path | None = None) -> str:  # fmt: skip
+    """Write the page about stored runs; arguments as those of the verb.
+
+    Returns:
+        A line that says where it is, how large, and what its verdicts are.
+
+    Raises:
+        SlmsecError: see `report`.
+    """
     from pytest_slmsec.cli.read_report import read_report, read_size, write
     from pytest_slmsec.reports.page.document import Wanted, page
     from pytest_slmsec.reports.page.texts import prompts_of_data, prompts_of_transcript
 
-    data = args.data or os.environ.get("SLMSEC_DATA") or None
-    size = read_size(args.size)
-    found = read_report(args.runs, Path.cwd(), data, args.preset)
+    n_bytes = read_size(size)
+    found = read_report(runs, Path.cwd(), data, preset)
     prompts = prompts_of_data(found.runs, data)
-    if args.transcript is not None:
-        prompts |= prompts_of_transcript(args.transcript)
-    made = page(found, Wanted(args.texts, size, prompts))
-    write(args.output, made)
+    if transcript is not None:
+        prompts |= prompts_of_transcript(transcript)
+    made = page(found, Wanted(texts, n_bytes, prompts))
+    write(output, made)
     verdicts = ", ".join(f"{judgement.candidate} {judgement.verdict.value}" for judgement in found.judgements)
-    print(f"{args.output}: {len(made.encode()) / 1024:,.0f} KiB, {verdicts or 'nothing judged'}.")
-    return 0
+    return f"{output}: {len(made.encode()) / 1024:,.0f} KiB, {verdicts or 'nothing judged'}."

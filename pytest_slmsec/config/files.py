@@ -41,12 +41,12 @@ def _find_table(root: Path) -> tuple[Path, dict[str, Any]]:
     """The table of the configuration, empty where there is none, and the file that it stands in."""
     pyproject, own = root / "pyproject.toml", root / "slmsec.toml"
     if own.is_file():
-        table = _toml(own)
+        table = toml(own)
         if table:
             return own, table
     if not pyproject.is_file():
         return pyproject, {}
-    table = _toml(pyproject).get("tool", {}).get("slmsec", {})
+    table = toml(pyproject).get("tool", {}).get("slmsec", {})
     problem = _no_table(table)
     if problem is not None:
         raise UsageError(f"{pyproject}: tool.slmsec = {table!r}: {problem}.")
@@ -90,9 +90,15 @@ def read_gate(root: Path, preset: str | None) -> GateConfig:
     return read_config(load_config(root).get("gate", {}), f"{root / 'pyproject.toml'} [tool.slmsec.gate]", preset)
 
 
-def _toml(path: Path) -> dict[str, Any]:
-    """The content of a TOML file."""
+def toml(path: Path) -> dict[str, Any]:
+    """The content of a TOML file.
+
+    Raises:
+        UsageError: it cannot be read, or is no TOML.
+    """
     try:
         return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is no valid TOML: {error}.") from error

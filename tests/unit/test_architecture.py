@@ -13,7 +13,7 @@ PACKAGE = Path(pytest_slmsec.__file__).parent
 ROOT_MODULES = {"__init__", "hookspec", "plugin"}
 LAYERS = [
     {"plugin", "cli"},
-    {"session", "gating", "reports", "distribute"},
+    {"session", "gating", "reports", "distribute", "campaign"},
     {"execution", "collection"},
     {"hookspec", "finetune", "quantize", "replay", "sentinels", "config", "devices"},
     {"gates", "perturb", "tasks", "engines", "scoring"},
