@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pytest_slmsec.core.errors import CompareError, SlmsecError, UsageError
-from pytest_slmsec.core.wrap import counted, shown
+from pytest_slmsec.core.wrap import counted, for_stderr, shown
 from pytest_slmsec.gates.records.pair_verdicts import verdicts_of_run
 from pytest_slmsec.gates.records.saved_runs import read_runs
 from pytest_slmsec.gates.statistics.bradley_terry import (
@@ -67,7 +67,7 @@ def judge_gate(files: Sequence[Path], pair: str, margin: str, json_file: Path | 
         judged = [verdict for file in files for verdict in _judged(file)]
         result = judged_gate(judged, candidate, base, read_margin(margin, "--margin").of(0.5))
     except SlmsecError as error:
-        print(f"slmsec: error: {error}", file=sys.stderr)
+        print(for_stderr(f"slmsec: error: {error}"), file=sys.stderr)
         return Verdicts.ERROR.exit_code
     print("\n".join(told(result, candidate, base)))
     if json_file is not None:

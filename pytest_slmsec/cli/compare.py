@@ -12,7 +12,7 @@ from pathlib import Path
 from pytest_slmsec.cli.recorded_runs import read_recorded
 from pytest_slmsec.config.files import read_gate
 from pytest_slmsec.core.errors import CompareError, SlmsecError
-from pytest_slmsec.core.wrap import columns
+from pytest_slmsec.core.wrap import columns, for_stderr
 from pytest_slmsec.gates.decision.decide import judge
 from pytest_slmsec.gates.decision.judgement import Judgement
 from pytest_slmsec.gates.policy.config import GateConfig
@@ -48,7 +48,7 @@ def compare(
         print(report(judgement, columns(), verbose))
         write_results([judgement], json_file, flips_file)
     except SlmsecError as error:
-        print(f"slmsec: error: {error}", file=sys.stderr)
+        print(for_stderr(f"slmsec: error: {error}"), file=sys.stderr)
         return Verdict.ERROR.exit_code
     return judgement.verdict.exit_code
 

@@ -14,7 +14,7 @@ from typing import Any
 from pytest_slmsec.cli.recorded_runs import NAME_DATA, evaluation_of, recorded_answers, tasks_of
 from pytest_slmsec.core.errors import CompareError, SlmsecError
 from pytest_slmsec.core.items import Item, Score
-from pytest_slmsec.core.wrap import columns, shown, wrapped
+from pytest_slmsec.core.wrap import columns, for_stderr, shown, wrapped
 from pytest_slmsec.gates.records.saved_runs import stored_path
 from pytest_slmsec.gating.score_check import rebuilt
 from pytest_slmsec.replay.base import Recorded, Recording
@@ -84,7 +84,7 @@ def rescore(run: str, root: Path, data: str | None = None, json_file: Path | Non
         if json_file is not None:
             _write(json_file, found)
     except SlmsecError as error:
-        print(f"slmsec: error: {error}", file=sys.stderr)
+        print(for_stderr(f"slmsec: error: {error}"), file=sys.stderr)
         return ERROR
     return CHANGED if any(one.changes for one in found) else UNCHANGED
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pytest_slmsec.cli.recorded_runs import read_recorded
 from pytest_slmsec.core.errors import SlmsecError
+from pytest_slmsec.core.wrap import for_stderr
 from pytest_slmsec.gates.records.saved_runs import read_runs, stored_path
 from pytest_slmsec.replay import benchmark_json
 from pytest_slmsec.reports.sentinels import evidence_of_run, look, tell
@@ -34,7 +35,7 @@ def look_at_stored(run: str, root: Path, data: str | None) -> int:
         bases = {run.model: str(run.facts["base"]) for run in runs if run.facts.get("quant")}
         findings = look([evidence_of_run(run) for run in runs], bases)
     except SlmsecError as error:
-        print(f"slmsec: error: {error}", file=sys.stderr)
+        print(for_stderr(f"slmsec: error: {error}"), file=sys.stderr)
         return UNUSABLE
     looked_at = f"{len(runs)} group{'s' * (len(runs) != 1)}"
     print("\n".join(tell(findings)) if findings else f"No sentinel fires on the {looked_at} of {run}.")

@@ -47,5 +47,10 @@ def wrapped(text: str, width: int = WIDTH, indent: str = "  ") -> list[str]:
 
 
 def for_stderr(text: str) -> str:
-    """A sentence in lines where standard error is a terminal, and on one line in a file, where it is searched."""
-    return "\n".join(wrapped(text, columns())) if sys.stderr.isatty() else text
+    """A sentence in lines where standard error is a terminal, and on one line in a file, where it is searched.
+
+    It may quote a file or a model: what cannot be printed is escaped.
+    """
+    if sys.stderr.isatty():
+        return "\n".join(shown(line) for line in wrapped(text, columns()))
+    return "\n".join(shown(line) for line in text.split("\n"))

@@ -12,6 +12,7 @@ from pytest_slmsec.core.errors import CompareError
 from pytest_slmsec.core.items import VARIANT, Reply, duplicates
 from pytest_slmsec.core.wrap import shortened
 from pytest_slmsec.gates.records.constant_scores import CONSTANT, with_constant
+from pytest_slmsec.gates.records.fact_kinds import AGAIN, check_facts, check_table, is_number
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +24,8 @@ COLUMNS = (
 )  # fmt: skip
 KINDS: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(("item", "sha256"), (str,)),
-    **dict.fromkeys(("text", "thought", "category", "cluster"), (str, NoneType)),
+    **dict.fromkeys(("gold", "text", "thought", "category", "cluster"), (str, NoneType)),
+    **dict.fromkeys(("prompt_tokens", "new_tokens"), (int, float, NoneType)),
     **dict.fromkeys(("logprobs", "choice_scores", "pair_verdicts"), (list, tuple, NoneType)),
     "replies": (list, tuple),
     VARIANT: (dict,),
@@ -32,7 +34,6 @@ KINDS: Mapping[str, tuple[type, ...]] = {
 VARIANT_KEYS = frozenset({"item", "kind", "n"})
 REPLY_KEYS = frozenset(field.name for field in fields(Reply))
 FACTS = ("metric", "higher_is_better", "scale", "base", "quant", "mode", "scorer", "decoding", "by_choice")
-AGAIN = "measure it again"
 SUM_TOLERANCE = 1e-6
 LONGEST = 60
 
@@ -117,8 +118,10 @@ def run_from_plain(
     columns = group.get("items")
     if not isinstance(columns, Mapping):
         raise CompareError(f"{name} has no answers, only sums; {AGAIN}.")
+    check_table(facts, "what is known about it", name)
     _require(facts, FACTS, name)
     _require(columns, COLUMNS, name)
+    check_facts(facts, name)
     _check_lengths(columns, facts, name)
     _check_kinds(columns, name)
     _check_values(columns, name)
@@ -182,7 +185,7 @@ def _check_values(columns: Mapping[str, Sequence[Any]], name: str) -> None:
     for item, value, parts in zip(columns["item"], columns["value"], columns["parts"], strict=True):
         numbers = {"score": value, **(parts if isinstance(parts, Mapping) else {"parts": None})}
         for key, number in numbers.items():
-            if not _is_number(number):
+            if not is_number(number):
                 raise CompareError(f"{name}, item {item}: {key} is {number!r}, not a finite number; {AGAIN}.")
     for key in ("correct", "parsed"):
         wrong = [i for i, flag in zip(columns["item"], columns[key], strict=True) if not isinstance(flag, bool)]
@@ -196,12 +199,8 @@ def _check_constant(columns: Mapping[str, Sequence[Any]], name: str) -> None:
     if known is None:
         return
     length = len(known) if isinstance(known, Sequence) else 0
-    if length != len(columns["item"]) or not all(value is None or _is_number(value) for value in known):
+    if length != len(columns["item"]) or not all(value is None or is_number(value) for value in known):
         raise CompareError(f"{name} is damaged: its column {CONSTANT!r} does not hold a number for each item; {AGAIN}.")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _check_bits(columns: Mapping[str, Sequence[Any]], facts: Mapping[str, Any], name: str) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from pytest_slmsec.core.errors import CompareError
-from pytest_slmsec.gates.records.benchmark_run import AGAIN, BenchmarkRun, run_from_plain
+from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun, run_from_plain
+from pytest_slmsec.gates.records.fact_kinds import AGAIN, check_table
 
 FORMAT = 1
 STORAGE = ".benchmarks"
@@ -53,6 +54,8 @@ def read_json(path: Path) -> Any:
         raise CompareError(f"{path} cannot be read: {error.strerror or error}.") from error
     except ValueError as error:
         raise CompareError(f"{path} is no valid JSON, or cut off ({error}); {AGAIN}.") from error
+    except RecursionError as error:
+        raise CompareError(f"{path} is no stored run: its JSON is nested without end.") from error
 
 
 def read_runs(path: Path) -> list[BenchmarkRun]:
@@ -78,11 +81,31 @@ def runs_from_json(content: Any, where: str) -> list[BenchmarkRun]:
     groups, stopped = section.get("groups"), section.get("stopped") or []
     if not isinstance(groups, Sequence) or not isinstance(stopped, Sequence) or not (groups or stopped):
         raise CompareError(f"{where} holds no complete benchmark: there is nothing to compare.")
+    _check_tables(content, section, where)
     facts = _facts(content["benchmarks"])
     machine = (content.get("machine_info") or {}).get("slmsec")
     return [
         run_from_plain(_facts_of(group, facts, where), group, _machine_of(group, machine), where) for group in groups
     ] + [run_from_plain(group.get("facts") or {}, group, machine, where) for group in stopped]
+
+
+def _check_tables(content: Mapping[str, Any], section: Mapping[str, Any], where: str) -> None:
+    """Refuse a file whose tables are none."""
+    machine = content.get("machine_info")
+    for what in ("machine_info", "commit_info"):
+        check_table(content.get(what), what, where)
+    check_table((machine or {}).get("slmsec"), "machine_info.slmsec", where)
+    for what in ("fidelity", "distributions"):
+        check_table(section.get(what), f"slmsec.{what}", where)
+    found = section.get("sentinels") or []
+    if not isinstance(found, Sequence):
+        raise CompareError(f"{where} is damaged: slmsec.sentinels is not a list; {AGAIN}.")
+    for finding in found:
+        check_table(finding or "", "an entry of slmsec.sentinels", where)
+    for entry in content["benchmarks"]:
+        check_table(entry or "", "an entry of 'benchmarks'", where)
+        for key in ("params", "stats", "extra_info"):
+            check_table(entry.get(key), f"{key} of an entry of 'benchmarks'", where)
 
 
 @dataclass(frozen=True, slots=True)

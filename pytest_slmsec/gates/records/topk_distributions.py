@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from pytest_slmsec.core.errors import CompareError, UsageError
-from pytest_slmsec.gates.records.benchmark_run import AGAIN
+from pytest_slmsec.gates.records.fact_kinds import AGAIN
 from pytest_slmsec.gates.statistics.kl_bound import TopK
 
 TOP = 64

@@ -27,6 +27,8 @@ FORMAT = 1
 TOLERANCE = 1e-9
 PARSE_RATE = "parse rate"
 UNSCORED = "unscored"
+ENCRYPTED = 1
+"""The bit of a zip entry's flags that says so."""
 FLAGS = {PARSE_RATE: "parsed"}
 """Column of flags behind the counts of a gate; `correct` for every other one."""
 
@@ -92,6 +94,7 @@ def altered(files: Files) -> list[str]:
     try:
         manifest = json.loads(files[MANIFEST])
         sound = canonical(manifest) == files[MANIFEST] and digest(manifest) == manifest[SELF]
+        sound = sound and isinstance(manifest["files"], dict)
     except KeyError:
         return [f"{MANIFEST}: missing or altered"]
     except (ValueError, TypeError, AttributeError, RecursionError):
@@ -150,8 +153,9 @@ def _verdict_troubles(
     for gate in judgement["gates"]:
         tally[gate["verdict_in_family"]] = tally.get(gate["verdict_in_family"], 0) + 1
     found = []
-    if (told["verdict"], told["gates"]) != (judgement["verdict"], tally):
-        before = f"{MANIFEST} says {told['verdict']} with {told['gates']}"
+    keys = ("candidate", "base", "verdict")
+    if [told[key] for key in keys] != [judgement[key] for key in keys] or told["gates"] != tally:
+        before = f"{MANIFEST} says {told['candidate']} against {told['base']}: {told['verdict']} with {told['gates']}"
         found.append(f"{name}: {judgement['verdict']} with {tally}, and {before}")
     for gate in judgement["gates"]:
         sides = told["flips"].get(gate["benchmark"])
@@ -167,14 +171,34 @@ def _verdict_troubles(
 def read(place: Path) -> dict[str, bytes]:
     """All files of a folder or zip, by their names inside it.
 
+    Nothing is unpacked to disk. `slmsec bundle` neither links nor compresses files, nor names one twice: what does was
+    made by somebody else, and could stand for files outside, or for more bytes than memory holds.
+
     Raises:
-        OSError, zipfile.BadZipFile: it cannot be read.
+        OSError, zipfile.BadZipFile: it cannot be read, or is no zip that `slmsec bundle` would write.
     """
     if place.is_dir():
-        paths = [path for path in sorted(place.rglob("*")) if path.is_file()]
-        return {path.relative_to(place).as_posix(): path.read_bytes() for path in paths}
+        paths = sorted(place.rglob("*"))
+        links = [path for path in paths if path.is_symlink() or not (path.is_file() or path.is_dir())]
+        if links:
+            raise OSError(f"{links[0].relative_to(place).as_posix()} is a link or no file, which no bundle has")
+        return {path.relative_to(place).as_posix(): path.read_bytes() for path in paths if path.is_file()}
     with zipfile.ZipFile(place) as archive:
-        return {info.filename: archive.read(info) for info in archive.infolist() if not info.is_dir()}
+        entries = archive.infolist()
+        _check_entries(entries, place.stat().st_size)
+        return {info.filename: archive.read(info) for info in entries}
+
+
+def _check_entries(entries: Sequence[zipfile.ZipInfo], size: int) -> None:
+    names = set[str]()
+    for info in entries:
+        if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & ENCRYPTED:
+            raise zipfile.BadZipFile(f"{info.filename} is compressed or encrypted, which no file of a bundle is")
+        if info.filename in names:
+            raise zipfile.BadZipFile(f"it holds {info.filename} twice")
+        names.add(info.filename)
+    if sum(info.file_size for info in entries) > size:
+        raise zipfile.BadZipFile("its files would be larger than itself")
 
 
 def troubles(files: Files, wanted: str | None = None) -> list[str]:
@@ -187,8 +211,13 @@ def troubles(files: Files, wanted: str | None = None) -> list[str]:
         found.append(f"the digest is {known}, and not {wanted}: the bundle was written anew")
     try:
         return found + contradictions(files)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
         return [*found, f"the numbers cannot be read ({type(error).__name__}: {error})"]
+
+
+def printable(text: str) -> str:
+    """A text in ASCII, with control characters escaped: a bundle must not write to the terminal of who checks it."""
+    return text.encode("unicode_escape").decode("ascii")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -199,13 +228,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         files = read(args.place)
-    except (OSError, zipfile.BadZipFile) as error:
-        found = [f"{args.place}: cannot be read ({error})"]
+    except (OSError, zipfile.BadZipFile, MemoryError) as error:
+        found = [f"{args.place}: cannot be read ({str(error) or 'it is too large'})"]
         files = {}
     else:
         found = troubles(files, args.sha256)
     for line in found:
-        print("WRONG  " + line.encode("ascii", "backslashreplace").decode("ascii"))
+        print(f"WRONG  {printable(line)}")
     if found:
         return 1
     manifest = json.loads(files[MANIFEST])
@@ -213,7 +242,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"{len(files)} files are as they were written.")
     print(f"{sum(scores)} of {len(scores)} scores follow from their items.")
     for verdict in manifest["verdicts"]:
-        print(f"{verdict['candidate']} against {verdict['base']}: {verdict['verdict']}")
+        print(printable(f"{verdict['candidate']} against {verdict['base']}: {verdict['verdict']}"))
     print(f"sha256 {manifest[SELF]}")
     return 0
 

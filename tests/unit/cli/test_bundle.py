@@ -1,8 +1,12 @@
 """The command `slmsec bundle`: one folder or zip with a run, which checks itself with the standard library alone."""
 
 import json
+import shutil
+import struct
 import subprocess
 import sys
+import warnings
+import zipfile
 from xml.etree import ElementTree
 
 import pytest
@@ -181,3 +185,45 @@ def test_an_error_is_one_sentence_and_exit_2(tmp_path, monkeypatch, capsys, args
     (tmp_path / "full" / "mine.txt").touch()
     assert main(["bundle", *args]) == 2
     assert f"slmsec: error: {says}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["link", "compressed", "twice", "larger", "outside"])
+def test_a_forger_can_neither_reach_beyond_the_bundle_nor_fill_the_memory(bundle, files, tmp_path, kind):
+    place = tmp_path / "forged"
+    if kind == "link":
+        shutil.copytree(bundle / "made", place)
+        (place / "more.txt").symlink_to("/etc/hostname")
+    else:
+        with zipfile.ZipFile(place, "w") as archive, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the name that is there twice
+            for name, content in files.items():
+                archive.writestr(name, content)
+            method = zipfile.ZIP_DEFLATED if kind == "compressed" else zipfile.ZIP_STORED
+            name = {"twice": "verdict.txt", "outside": "../outside.txt"}.get(kind, "more.txt")
+            archive.writestr(name, b"0" * 10_000, method)
+    if kind == "larger":  # the directory says that it has more bytes than the archive
+        content = place.read_bytes()
+        place.write_bytes(content.replace(zipfile_size(10_000), zipfile_size(10**9)))
+    told = check(bundle / "made" / "verify.py", place)
+    assert (told.returncode, told.stderr) == (1, "")
+    says = {"link": "more.txt is a link", "compressed": "more.txt is compressed", "twice": "holds verdict.txt twice",
+            "larger": "larger than itself", "outside": "../outside.txt: does not belong to the bundle"}  # fmt: skip
+    assert says[kind] in told.stdout
+    assert sorted(tmp_path.iterdir()) == [place]
+
+
+def zipfile_size(size):
+    """Compressed and real size of a stored file, as the directory of a zip has them."""
+    return struct.pack("<II", size, size)
+
+
+def test_what_a_forger_wrote_cannot_steer_the_terminal_of_who_checks_it(files, tmp_path):
+    verdict = files["verdict.json"].replace(b'"phi3-gptq4"', rb'"phi3\u001b[2J"')
+    place = tmp_path / "forged"
+    for name, written in rewritten(files, "verdict.json", verdict).items():
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_bytes(written)
+    told = check(place / "verify.py")
+    assert told.returncode == 1
+    assert r"phi3\x1b[2J against phi3" in told.stdout
+    assert "\x1b" not in told.stdout
