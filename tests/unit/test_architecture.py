@@ -13,7 +13,7 @@ PACKAGE = Path(pytest_slmsec.__file__).parent
 ROOT_MODULES = {"__init__", "hookspec", "plugin"}
 LAYERS = [
     {"plugin", "cli"},
-    {"session", "gating", "reports", "distribute", "campaign"},
+    {"session", "gating", "reports", "distribute", "campaign", "synthesize"},
     {"execution", "collection"},
     {"hookspec", "finetune", "quantize", "replay", "sentinels", "config", "devices"},
     {"gates", "perturb", "tasks", "engines", "scoring"},
