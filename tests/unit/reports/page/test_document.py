@@ -6,13 +6,9 @@ import re
 
 import pytest
 from benchmark_runs import content, plain
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from reportpages import page_of, parsed, report_of, tables, two_models, unpacked
 
 from pytest_slmsec.core.identity import sha256_text
-from pytest_slmsec.reports.gate.text import cells
-from pytest_slmsec.reports.page.document import Wanted, page
 
 
 def test_the_same_input_gives_the_same_bytes():
@@ -70,66 +66,6 @@ def test_one_model_has_scores_and_no_verdict():
 def test_models_that_are_not_made_from_each_other_are_judged_against_the_first():
     found = report_of(content(plain("1110" * 10, model="a", base="a"), plain("1110" * 10, model="b", base="b")))
     assert [(judgement.base, judgement.candidate) for judgement in found.judgements] == [("a", "b")]
-
-
-bits = st.integers(1, 25).flatmap(lambda n: st.lists(st.text("01", min_size=n, max_size=n), min_size=1, max_size=4))
-maybe = st.none() | st.floats(0.5, 500)
-
-
-@st.composite
-def records(draw):
-    """Files with one to four models on one or two benchmarks, with and without costs, intervals and categories."""
-    runs = []
-    for benchmark in ("cti-mcq", "cti-rcm")[: draw(st.integers(1, 2))]:
-        for number, right in enumerate(draw(bits)):
-            quant = f"q{number}" if number else None
-            facts, group = plain(right, benchmark=benchmark, model=f"phi3-{quant}" if quant else "phi3", quant=quant)
-            facts |= {"decode_tokens_per_s": draw(maybe), "energy_j": draw(maybe), "score_high": 0.9,
-                      "score_low": draw(st.none() | st.just(0.1))}  # fmt: skip
-            if draw(st.booleans()):
-                group["items"]["category"] = [draw(st.sampled_from(["a", "b", None])) for _ in right]
-            runs.append((facts, group))
-    return content(*runs)
-
-
-@settings(max_examples=25)
-@given(records())
-def test_every_number_is_that_of_the_record_or_of_the_comparison(found):
-    report = report_of(found)
-    root = parsed(page(report, Wanted()))
-    shown, index = tables(root), unpacked(root, "index")
-    facts = {(one["params"]["benchmark"], one["params"]["model"]): one["extra_info"] for one in found["benchmarks"]}
-    for benchmark, model, _, score, _, n, _ in shown["Scores of all models"][1:]:
-        known = facts[benchmark, model]
-        assert (score, n) == (f"{100 * known['score']:.1f} %", str(known["n_expected"]))
-    for benchmark, model, _, speed, _, peak, energy in shown["What each benchmark costs"][1:]:
-        known = facts[benchmark, model]
-        rate, joules = known["decode_tokens_per_s"], known["energy_j"]
-        assert speed == ("-" if rate is None else f"{rate:,.1f}")
-        assert energy == ("-" if joules is None else f"{joules:,.0f} J")
-        assert peak == "1 GiB"
-    for group in found["slmsec"]["groups"]:
-        at = [n for n, b in enumerate(index["benchmark"]) if index["benchmarks"][b] == group["benchmark"]]
-        bits = index["right"][index["models"].index(group["model"])]
-        assert "".join(bits[n] for n in at) == facts[group["benchmark"], group["model"]]["correct_bits"]
-    for judgement in report.judgements:
-        _check_judgement(judgement, shown, index, root)
-
-
-def _check_judgement(judgement, shown, index, root):
-    gates = shown[f"Gates of {judgement.candidate}"][1:]
-    assert [row[1:] for row in gates] == [[cell.strip() for cell in cells(judgement, one)] for one in judgement.gates]
-    assert f"{judgement.verdict.value} {judgement.candidate}" in root.text
-    wanted = {
-        gate["benchmark"]: (gate["details"]["lost"], gate["details"]["gained"])
-        for gate in judgement.to_json()["gates"]
-        if "lost" in gate["details"] and gate["what"] == "accuracy"
-    }
-    rows = {row[1]: (int(row[3]), int(row[4])) for row in shown["Items that score otherwise"][1:]
-            if row[0] == judgement.candidate}  # fmt: skip
-    assert wanted.items() <= rows.items()
-    changes = index["changes"][[index["models"][c] for _, c in index["candidates"]].index(judgement.candidate)]
-    assert (changes.count("l"), changes.count("g")) == tuple(map(sum, zip(*rows.values(), strict=True)))
 
 
 class TestTexts:
