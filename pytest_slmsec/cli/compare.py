@@ -60,11 +60,16 @@ def _judged(base: str, candidate: str, root: Path, preset: str | None, data: str
 
 
 def judged_runs(
-    bases: Sequence[BenchmarkRun], candidates: Sequence[BenchmarkRun], config: GateConfig, rescore: Rescore, day: date
-) -> Judgement:
+    bases: Sequence[BenchmarkRun],
+    candidates: Sequence[BenchmarkRun],
+    config: GateConfig,
+    rescore: Rescore | None,
+    day: date,
+) -> Judgement:  # fmt: skip
     """The verdict on the runs of one model against those of its base.
 
-    `day`: a changed margin whose date lies before it becomes a warning.
+    `rescore`: None: what is stored was scored just now. `day`: a changed margin whose date lies before it becomes a
+    warning.
 
     Raises:
         CompareError: they have no benchmark in common. UsageError: the configuration does not fit the benchmarks.

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pytest_slmsec.core.items import Item
     from pytest_slmsec.core.models import ModelSpec
     from pytest_slmsec.finetune.manifest import TrainingManifest
+    from pytest_slmsec.finetune.plan import TrainingPlan
     from pytest_slmsec.finetune.recipe import Recipe
     from pytest_slmsec.finetune.train import Step, Watcher
 
@@ -44,13 +45,13 @@ def add_to(commands: Any) -> None:
     )
     training.add_argument("recipe", type=Path, metavar="RECIPE.toml")
     training.add_argument("--out", type=Path, metavar="DIR", help="a new folder for the result (default: RECIPE)")
+    training.add_argument("--resume", action="store_true", help="go on from the checkpoints of an interrupted run")
     add_training_options(training)
     training.set_defaults(run=finetune)
 
 
 def add_training_options(command: argparse.ArgumentParser) -> None:
     """Declare what all verbs that train take."""
-    command.add_argument("--resume", action="store_true", help="go on from the checkpoints of an interrupted run")
     command.add_argument(
         "--report-to", metavar="TRACKER",
         help="send the training's numbers to a tracker, such as wandb (default: what the recipe says, else nothing is "
@@ -82,7 +83,8 @@ def finetune(args: argparse.Namespace) -> int:
 
     out = args.out or Path(recipe.name)
     try:
-        manifest = run_training(recipe, out, args)
+        plan = planned(recipe, args)
+        manifest = run_training(plan, out, args)
     except Stopped as stop:
         say_stopped(stop, f"slmsec finetune {args.recipe} --out {out} --resume")
         return INTERRUPTED
@@ -102,16 +104,21 @@ def base_of(recipe: Recipe) -> ModelSpec:
     return parse_model(recipe.base, registry, tuple(QUANTIZERS), f"{recipe.path}: base")
 
 
-def run_training(recipe: Recipe, out: Path, args: argparse.Namespace) -> TrainingManifest:
-    """Train into `out`, with progress, and draw the loss."""
+def planned(recipe: Recipe, args: argparse.Namespace) -> TrainingPlan:
+    """What a recipe trains, with the options of the command line."""
+    from pytest_slmsec.finetune.plan import plan_training
+
+    return plan_training(recipe, base_of(recipe), engine_settings(args.device, None), args.report_to)
+
+
+def run_training(plan: TrainingPlan, out: Path, args: argparse.Namespace) -> TrainingManifest:
+    """Train into `out`, with progress, and draw the loss. Rows that hold items of benchmarks are refused before."""
     from pytest_slmsec.engines.common.finetuned import read_finetuned
     from pytest_slmsec.finetune.contamination import compare
     from pytest_slmsec.finetune.job import finetune as train
     from pytest_slmsec.finetune.job import row_notices
-    from pytest_slmsec.finetune.plan import plan_training
 
-    settings = engine_settings(args.device, None)
-    plan = plan_training(recipe, base_of(recipe), settings, args.report_to)
+    recipe = plan.recipe
     with watching(recipe.name) as watcher:
         found = compare(plan.rows, data_folder(args.data), read_finetuned(plan.checkpoint.directory),
                         own_questions(recipe))  # fmt: skip
@@ -120,7 +127,7 @@ def run_training(recipe: Recipe, out: Path, args: argparse.Namespace) -> Trainin
         for notice in [*row_notices(plan), found.notice()]:
             if notice is not None:
                 watcher.say(notice)
-        manifest = train(plan, out, args.resume, settings, watcher, found.record())
+        manifest = train(plan, out, args.resume, engine_settings(args.device, None), watcher, found.record())
     draw_loss(out, recipe.name)
     return manifest
 

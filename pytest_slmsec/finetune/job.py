@@ -46,9 +46,9 @@ def finetune(
             run lie there and `resume` is not asked for, or they belong to another recipe; or see `train.train`.
     """
     work = work_folder(out)
-    open_work(plan, out, work, resume)
+    goes_on = open_work(plan, out, work, resume)
     began = time.perf_counter()
-    trained = train(plan, work, resume, settings, watcher)
+    trained = train(plan, work, goes_on, settings, watcher)
     draft = out.with_name(f".making-{out.name}-{os.getpid()}")
     shutil.rmtree(draft, ignore_errors=True)
     try:
@@ -65,8 +65,11 @@ def finetune(
     return manifest
 
 
-def open_work(plan: TrainingPlan, out: Path, work: Path, resume: bool) -> None:
+def open_work(plan: TrainingPlan, out: Path, work: Path, resume: bool) -> bool:
     """Make the folder of checkpoints, or see that it belongs to this plan.
+
+    Returns:
+        Whether it is that of an interrupted run, from which this one goes on.
 
     Raises:
         FinetuneError: see `finetune`.
@@ -80,7 +83,7 @@ def open_work(plan: TrainingPlan, out: Path, work: Path, resume: bool) -> None:
                 f"{work} holds checkpoints of another recipe, base, data, thread count or version of a package, and a "
                 "run goes on only with all of them the same: remove it to begin anew."
             )
-        return
+        return True
     if last_checkpoint(work) is not None:
         raise FinetuneError(f"{work} holds checkpoints of an interrupted run: go on with --resume, or remove it to "
                             "begin anew.")  # fmt: skip
@@ -90,6 +93,7 @@ def open_work(plan: TrainingPlan, out: Path, work: Path, resume: bool) -> None:
         (work / KEY).write_text(json.dumps(plan.key) + "\n", "utf-8")
     except OSError as error:
         raise FinetuneError(f"{work} cannot be made ({error.strerror}): name another place with --out.") from error
+    return False
 
 
 def _publish(

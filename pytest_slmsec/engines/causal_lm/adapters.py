@@ -95,6 +95,19 @@ def with_adapter(
     )
 
 
+def merge_adapter(model: Any, files: AdapterFiles, checkpoint: Checkpoint) -> Any:
+    """A plain model with an adapter added to its weights.
+
+    Args:
+        model: the unquantised base; it is changed. checkpoint: what it was loaded from.
+
+    Raises:
+        ModelError: the adapter does not fit, or cannot be merged. MissingExtraError: peft is not installed.
+    """
+    peft = import_peft()
+    return _merged(_load(peft, model, _config(peft, files), files), files, checkpoint)
+
+
 def _config(peft: Any, files: AdapterFiles) -> Any:
     """The adapter's configuration as peft reads it.
 
