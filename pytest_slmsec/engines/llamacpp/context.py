@@ -1,8 +1,8 @@
-"""A loaded GGUF model, and a context: token ids in, logits out, with a cache of keys and values."""
+"""A loaded GGUF model, and a context: token ids of several sequences in, logits out, keys and values kept."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +11,24 @@ from numpy.typing import NDArray
 
 from pytest_slmsec.core.errors import EngineError, ModelError
 from pytest_slmsec.engines.llamacpp.library import complaints, import_llama, n_threads, reason
+from pytest_slmsec.meters.free_memory import free_memory
 
 Logits = NDArray[np.float32]
 FEED = 512
 """Most tokens in one call of llama.cpp. Fixed, so that the same text is always computed in the same pieces."""
-SMALLEST = 1024
-"""Tokens that a context holds at first. It doubles when more are needed, so that memory grows with the requests."""
+SMALLEST = 512
+"""Tokens that a sequence holds at first. It doubles when more are needed, so that memory grows with the requests."""
+PREFIX = 0
+"""The sequence that holds a shared prefix."""
+BRANCHES = 4
+"""Rows of one question that are computed together."""
+MEMORY_SHARE = 0.5
+"""Of the memory that is free, at most this share is taken for keys and values."""
 ALL_LAYERS = -1
 UNKNOWN = "unknown model architecture"
 F32, F16, BF16 = 0, 1, 30
 """ggml's type numbers for keys and values (``ggml.h``)."""
+KV_BYTES = {F32: 4, F16: 2, BF16: 2}
 
 
 class LlamaModel:
@@ -52,6 +60,14 @@ class LlamaModel:
         self.vocab = self._lib.llama_model_get_vocab(self.pointer)
         self.n_vocab = int(self._lib.llama_vocab_n_tokens(self.vocab))
         self.context_tokens = int(self._lib.llama_model_n_ctx_train(self.pointer))
+        self.kv_values = self._kv_values()
+
+    def _kv_values(self) -> int:
+        """Numbers that are kept for each token if every layer keeps keys and values: what a cache takes at most."""
+        lib, model = self._lib, self.pointer
+        heads = max(1, int(lib.llama_model_n_head(model)))
+        size = int(lib.llama_model_n_embd(model)) / heads
+        return int(2 * lib.llama_model_n_layer(model) * max(1, int(lib.llama_model_n_head_kv(model))) * size)
 
     def close(self) -> None:
         """Free the weights."""
@@ -67,13 +83,17 @@ def _remedy(why: str) -> str:
 
 
 class Context:
-    """One sequence of tokens with its keys and values. Tokens are appended at the end and cut off from the end.
+    """Several sequences of tokens, each with keys and values of its own. Tokens are appended and cut off at the end.
+
+    Sequence `PREFIX` is for what is copied into others; the slots are numbered from 1. Each has its own part of the
+    cache (llama.cpp's ``kv_unified`` is off), so that attention to one sequence is computed as if it were alone.
 
     Args:
         kv_type: ggml's type number for keys and values (`F32`, `F16`, `BF16`).
 
     Attributes:
-        size: tokens that fit. tokens: the tokens in the cache.
+        size: tokens that fit into a sequence. slots: number of slots.
+        cramped: memory allows fewer slots than were wanted. tokens: those in the cache, by sequence.
     """
 
     def __init__(self, model: LlamaModel, kv_type: int) -> None:
@@ -84,88 +104,161 @@ class Context:
         self._batch = self._lib.llama_batch_init(FEED, 0, 1)
         self._views = {name: np.ctypeslib.as_array(getattr(self._batch, name), (FEED,))
                        for name in ("token", "pos", "n_seq_id", "logits")}  # fmt: skip
-        self.size = 0
-        self.tokens: list[int] = []
+        self._views["n_seq_id"][:] = 1
+        self.size = self.slots = 0
+        self.cramped = False
+        self.tokens: list[list[int]] = []
 
-    def reserve(self, n_tokens: int) -> None:
-        """Make room for so many tokens in all. If a larger context has to be made, the cache is emptied.
+    def reserve(self, n_tokens: int, slots: int = 1) -> None:
+        """Make room for so many tokens in each slot. If a larger context has to be made, all sequences are emptied.
+
+        Where memory does not suffice for so many slots, there are fewer.
 
         Raises:
-            EngineError: there is not enough memory.
+            EngineError: there is not enough memory for one.
         """
-        if n_tokens <= self.size:
+        if n_tokens <= self.size and (slots <= self.slots or self.cramped):
             return
         size = max(SMALLEST, self.size)
         while size < n_tokens:
             size *= 2
+        wanted = max(slots, self.slots)
         self._free()
+        slots = max(1, min(wanted, self._affordable(size) - 1))
         with complaints() as lines:
-            self._pointer = self._lib.llama_init_from_model(self._model.pointer, self._params(size))
-            if not self._pointer:
-                raise EngineError(f"A context of {size} tokens does not fit into the memory here ({reason(lines)}).")
-        self.size = size
+            while not self._created(size, slots):
+                if slots == 1:
+                    raise EngineError(
+                        f"A context of {size} tokens does not fit into the memory here ({reason(lines)})."
+                    )
+                slots //= 2
+        self.size, self.slots, self.cramped = size, slots, slots < wanted
+        self.tokens = [[] for _ in range(slots + 1)]
 
-    def keep(self, n_tokens: int) -> None:
-        """Cut back to the first `n_tokens`."""
-        if n_tokens >= len(self.tokens):
+    def keep(self, sequence: int, n_tokens: int) -> None:
+        """Cut a sequence back to its first `n_tokens`."""
+        if n_tokens >= len(self.tokens[sequence]):
             return
-        memory = self._lib.llama_get_memory(self._pointer)
-        if n_tokens and self._lib.llama_memory_seq_rm(memory, 0, n_tokens, -1):
-            del self.tokens[n_tokens:]
+        if self._lib.llama_memory_seq_rm(self._memory(), sequence, n_tokens or -1, -1):
+            del self.tokens[sequence][n_tokens:]
             return
         # A recurrent state cannot be cut back, so it is computed again.
-        again, self.tokens = self.tokens[:n_tokens], []
-        self._lib.llama_memory_clear(memory, True)
+        again, self.tokens[sequence] = self.tokens[sequence][:n_tokens], []
+        self._lib.llama_memory_seq_rm(self._memory(), sequence, -1, -1)
         if again:
-            self.feed(again)
+            self.feed(sequence, again)
 
-    def feed(self, tokens: Sequence[int], every: bool = False) -> Logits:
-        """Append tokens; return the logits after the last one, or after `every` one: float32, (positions, vocabulary).
+    def copy(self, source: int, target: int) -> None:
+        """Make a sequence the same as another."""
+        self.keep(target, 0)
+        if self.tokens[source]:
+            self._lib.llama_memory_seq_cp(self._memory(), source, target, -1, -1)
+            self.tokens[target] = list(self.tokens[source])
+
+    def feed(self, sequence: int, tokens: Sequence[int]) -> Logits:
+        """Append tokens to a sequence; return the logits after the last one: float32, (vocabulary,).
 
         Raises:
             EngineError: llama.cpp failed.
         """
+        for start in range(0, len(tokens), FEED):
+            self._decode([(sequence, tokens[start : start + FEED])], start + FEED >= len(tokens))
+        logits: Logits = self._logits(1)[0]
+        return logits
+
+    def logits(self, sequence: int, tokens: Sequence[int]) -> Logits:
+        """Append tokens to a sequence; return the logits after each: float32, (tokens, vocabulary)."""
         found = []
         for start in range(0, len(tokens), FEED):
             piece = tokens[start : start + FEED]
-            last = start + FEED >= len(tokens)
-            self._decode(piece, every, last)
-            if every or last:
-                found.append(self._logits(len(piece) if every else 1))
+            self._decode([(sequence, piece)], every=True)
+            found.append(self._logits(len(piece)))
         return np.concatenate(found)
+
+    def step(self, fed: Mapping[int, int]) -> Logits:
+        """Append one token to each of some sequences; return the logits after each: float32, (sequences, vocabulary).
+
+        Raises:
+            EngineError: llama.cpp failed.
+        """
+        self._decode([(sequence, (token,)) for sequence, token in fed.items()])
+        return self._logits(len(fed))
+
+    def branches(self, sequence: int, rows: Sequence[Sequence[int]]) -> list[Logits]:
+        """Logits after each token of rows that follow a sequence: float32, (tokens, vocabulary) each.
+
+        `BRANCHES` rows are computed together, each in a slot of its own behind `sequence`, which they are copied from.
+        The sequence itself stays as it is.
+        """
+        at, width = len(self.tokens[sequence]), max(1, min(BRANCHES, self.slots - sequence))
+        found: list[Logits] = []
+        for start in range(0, len(rows), width):
+            group = rows[start : start + width]
+            if width == 1 or sum(map(len, group)) > FEED:
+                for row in group:
+                    found.append(self.logits(sequence, row))
+                    self.keep(sequence, at)
+                continue
+            for number in range(len(group)):
+                self.copy(sequence, sequence + 1 + number)
+            self._decode([(sequence + 1 + number, row) for number, row in enumerate(group)], every=True)
+            bounds = np.cumsum([len(row) for row in group])[:-1]
+            found += np.split(self._logits(sum(map(len, group))), bounds)
+        return found
 
     def close(self) -> None:
         """Free keys and values."""
         self._free()
         self._lib.llama_batch_free(self._batch)
 
-    def _decode(self, piece: Sequence[int], every: bool, last: bool) -> None:
-        n, batch, views = len(piece), self._batch, self._views
+    def _decode(self, parts: Sequence[tuple[int, Sequence[int]]], last: bool = True, every: bool = False) -> None:
+        """Append tokens to sequences, in one call of llama.cpp.
+
+        Args:
+            last: logits are wanted after the last token of each part. every: after every token.
+        """
+        batch, views, n = self._batch, self._views, 0
+        for sequence, piece in parts:
+            end, before = n + len(piece), len(self.tokens[sequence])
+            views["token"][n:end] = piece
+            views["pos"][n:end] = np.arange(before, before + len(piece))
+            views["logits"][n:end] = every
+            views["logits"][end - 1] |= last
+            for at in range(n, end):
+                batch.seq_id[at][0] = sequence
+            n = end
         batch.n_tokens = n
-        views["token"][:n] = piece
-        views["pos"][:n] = np.arange(len(self.tokens), len(self.tokens) + n)
-        views["n_seq_id"][:n] = 1
-        views["logits"][:n] = every
-        views["logits"][n - 1] |= last
-        for at in range(n):
-            batch.seq_id[at][0] = 0
         with complaints() as lines:
             status = self._lib.llama_decode(self._pointer, batch)
             if status:
-                raise EngineError(f"llama.cpp failed with status {status} after {len(self.tokens)} tokens "
-                                  f"({reason(lines)}).")  # fmt: skip
-        self.tokens.extend(piece)
+                before = max(len(self.tokens[sequence]) for sequence, _ in parts)
+                raise EngineError(f"llama.cpp failed with status {status} after {before} tokens ({reason(lines)}).")
+        for sequence, piece in parts:
+            self.tokens[sequence].extend(piece)
 
     def _logits(self, n: int) -> Logits:
         pointer = self._lib.llama_get_logits(self._pointer)
         found: Logits = np.ctypeslib.as_array(pointer, (n, self._model.n_vocab)).astype(np.float32)
         return found
 
-    def _params(self, size: int) -> Any:
+    def _memory(self) -> Any:
+        return self._lib.llama_get_memory(self._pointer)
+
+    def _affordable(self, size: int) -> int:
+        """Number of sequences of `size` tokens whose keys and values take half of the free memory at most."""
+        free, each = free_memory(), size * self._model.kv_values * KV_BYTES[self._kv_type]
+        return FEED if free is None else int(free * MEMORY_SHARE / each)
+
+    def _created(self, size: int, slots: int) -> bool:
+        self._pointer = self._lib.llama_init_from_model(self._model.pointer, self._params(size, slots + 1))
+        return bool(self._pointer)
+
+    def _params(self, size: int, sequences: int) -> Any:
         params = self._lib.llama_context_default_params()
-        params.n_ctx = size
+        params.n_ctx = size * sequences
         params.n_batch = params.n_ubatch = FEED
-        params.n_seq_max = 1
+        params.n_seq_max = sequences
+        params.kv_unified = False
         params.n_threads = params.n_threads_batch = n_threads()
         params.type_k = params.type_v = self._kv_type
         if self._kv_type == F32:  # flash attention would round them to f16 on the way
@@ -176,7 +269,7 @@ class Context:
 
     def _free(self) -> None:
         self.tokens = []
-        self.size = 0
+        self.size = self.slots = 0
         if self._pointer:
             self._lib.llama_free(self._pointer)
             self._pointer = None

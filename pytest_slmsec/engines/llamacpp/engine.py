@@ -1,16 +1,19 @@
-"""The engine for GGUF files: llama.cpp, one request after the other in one context.
+"""The engine for GGUF files: llama.cpp, several answers at a time in one context.
 
 Prompts are rendered and tokenised as for every other engine. If the model is a directory with a Hugging Face tokenizer,
 that one is used, so that a quantised model reads the same tokens as its base. A file without one is read with its own
 vocabulary and chat template. The shared beginning of all prompts of a benchmark is computed once, and so is a prompt
-for all of its choices. Nothing else is reused, so that an answer does not depend on earlier requests.
+for all of its choices. Nothing else is reused, so that an answer does not depend on earlier requests. Questions by
+choice are scored one after the other; answers are generated in slots, and each prompt is read by itself.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -31,8 +34,8 @@ from pytest_slmsec.engines.common.quantized_share import FACT, Weight, count_wei
 from pytest_slmsec.engines.common.settings import EngineSettings, ThinkingSettings
 from pytest_slmsec.engines.decoding.answering import Answering, Tally, chosen_output
 from pytest_slmsec.engines.decoding.choice_scoring import ChoiceScores, combine_token_scores, score_tokens
-from pytest_slmsec.engines.decoding.greedy import append_next_tokens
-from pytest_slmsec.engines.llamacpp.context import BF16, F16, F32, Context, LlamaModel, Logits
+from pytest_slmsec.engines.decoding.greedy import Row, append_next_tokens
+from pytest_slmsec.engines.llamacpp.context import BF16, BRANCHES, F16, F32, PREFIX, Context, LlamaModel, Logits
 from pytest_slmsec.engines.llamacpp.gguf_file import TOKENS, GgufFile, read_gguf, shards
 from pytest_slmsec.engines.llamacpp.library import import_llama, kernel, n_threads, require_llama, system_info
 from pytest_slmsec.engines.llamacpp.probe import check_loads
@@ -40,8 +43,13 @@ from pytest_slmsec.engines.llamacpp.vocabulary import GgufTokenizer, check_token
 from pytest_slmsec.engines.prompting.batching import continuation_rows
 from pytest_slmsec.engines.prompting.encoded import Encoded, Tokens
 
-MOST_REQUESTS = 16
-"""Most requests in a batch. They run one after the other; answers are journaled when the batch ends."""
+MOST_REQUESTS = 32
+"""Most requests in a batch; answers are journaled when the batch ends."""
+MOST_SLOTS = 16
+"""Most answers that are generated at a time."""
+FIRST = 1
+"""The slot of what runs alone."""
+CRAMPED = "llama.cpp answers {slots} at a time: memory is short for the keys and values of more ({tokens} tokens each)"
 KV_TYPES: Mapping[str, tuple[str, int]] = {
     "auto": ("f16", F16),
     "fp16": ("f16", F16),
@@ -118,7 +126,8 @@ def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> LlamaCpp
             **quantized_facts(files),
         },
     )
-    return LlamaCppEngine(model, Context(model, kv_type), in_use, info, settings.thinking)
+    slots = min(MOST_SLOTS, settings.max_batch)
+    return LlamaCppEngine(model, Context(model, kv_type), in_use, info, settings.thinking, slots)
 
 
 class LlamaCppEngine(Answering):
@@ -126,11 +135,11 @@ class LlamaCppEngine(Answering):
 
     def __init__(
         self, model: LlamaModel, context: Context, in_use: TokenizerInUse, info: EngineInfo,
-        thinking: ThinkingSettings | None = None,
+        thinking: ThinkingSettings | None = None, most_slots: int = MOST_SLOTS,
     ) -> None:  # fmt: skip
         super().__init__(in_use.tokenizer, in_use.ends, info, thinking, in_use.embedded)
-        self._model, self._context = model, context
-        self._beginning: Tokens = ()
+        self._model, self._context, self._most_slots = model, context, most_slots
+        self._prefix: Tokens = ()
 
     def plan(self, requests: Sequence[Request]) -> list[list[int]]:
         """Batches of one kind each; requests with the same shared beginning are next to each other."""
@@ -148,10 +157,10 @@ class LlamaCppEngine(Answering):
     def logits(self, tokens: Sequence[int], start: int = 0) -> torch.Tensor:
         """Logits of the next token after each position from `start` on: float32, (positions, vocabulary)."""
         self._context.reserve(len(tokens))
-        self._start(())
+        self._context.keep(FIRST, 0)
         if start:
-            self._context.feed(tokens[:start])
-        return torch.from_numpy(self._context.feed(tokens[start:], every=True))
+            self._context.feed(FIRST, tokens[:start])
+        return torch.from_numpy(self._context.logits(FIRST, tokens[start:]))
 
     def close(self) -> None:
         """Free the model's memory."""
@@ -162,66 +171,101 @@ class LlamaCppEngine(Answering):
     def _answers(
         self, asked: list[int], requests: Sequence[Request], encoded: Sequence[Encoded], tally: Tally
     ) -> dict[int, Output]:
-        """Outputs by index, computed one after the other.
+        """Outputs by index: questions one after the other, answers in slots.
 
         Raises:
             EngineError: llama.cpp failed; the message names the item.
         """
+        if isinstance(requests[asked[0]], Generate):
+            return self._generate(asked, requests, encoded, tally)
         outputs: dict[int, Output] = {}
         for at in asked:
-            request, one = requests[at], encoded[at]
-            try:
-                if isinstance(request, Choose):
-                    outputs[at] = chosen_output(
-                        request, one, [self._score_choices(tree, tally) for tree in one.trees()]
-                    )
-                elif isinstance(request, Generate):
-                    outputs[at] = self._generate(request, one, tally)
-            except EngineError as error:
-                raise EngineError(f"{request.id}: {error}") from error
+            request = requests[at]
+            assert isinstance(request, Choose)
+            with _named(request):
+                scores = [self._score_choices(tree, tally) for tree in encoded[at].trees()]
+            outputs[at] = chosen_output(request, encoded[at], scores)
         return outputs
 
     def _score_choices(self, encoded: Encoded, tally: Tally) -> ChoiceScores:
-        self._context.reserve(encoded.longest)
-        logits = torch.from_numpy(self._prefilled(encoded, tally))
+        fed = continuation_rows(encoded.choices)
+        self._context.reserve(encoded.longest, 1 + (BRANCHES if len(fed) > 1 else 0))
+        logits = torch.from_numpy(self._prefilled(FIRST, encoded.prompt, encoded.shared, tally))
         firsts = score_tokens(logits, [choice[0] for choice in encoded.choices])
-        rows: dict[Tokens, torch.Tensor] = {}
-        for fed in continuation_rows(encoded.choices):
-            self._context.keep(len(encoded.prompt))
-            rows[fed] = torch.from_numpy(self._context.feed(fed, every=True))
+        rows = dict(zip(fed, map(torch.from_numpy, self._context.branches(FIRST, fed)), strict=True))
         return combine_token_scores(encoded, firsts, rows)
 
-    def _generate(self, request: Generate, encoded: Encoded, tally: Tally) -> Output:
-        row = self._row(request, encoded)
-        self._context.reserve(len(encoded.prompt) + row.longest)
-        logits = self._prefilled(encoded, tally)
-        began = self._now()
-        if tally.first_token_s is None:
-            tally.first_token_s = began - tally.began
-        while row.running:
-            append_next_tokens([row], torch.from_numpy(logits)[None], self._ends)
-            if row.running:
-                logits = self._context.feed([row.tokens[-1]])[-1]
-        tally.decode_s = (tally.decode_s or 0.0) + self._now() - began
-        return self._generated(request, encoded, row)
+    def _generate(
+        self, asked: list[int], requests: Sequence[Request], encoded: Sequence[Encoded], tally: Tally
+    ) -> dict[int, Output]:
+        """Generate, one token a slot in each step; a slot takes the next prompt when its answer has ended."""
+        generates = {at: request for at in asked if isinstance(request := requests[at], Generate)}
+        rows = {at: self._row(request, encoded[at]) for at, request in generates.items()}
+        longest = max(len(row.prompt) + row.longest for row in rows.values())
+        with _named(*generates.values()):
+            self._context.reserve(longest, min(self._most_slots, len(rows)))
+        if self._context.cramped:
+            tally.notes.append(CRAMPED.format(slots=self._context.slots, tokens=self._context.size))
+        waiting, running = deque(asked), dict[int, int]()
+        free = list(range(self._context.slots, 0, -1))
+        while waiting or running:
+            while waiting and free:
+                at, slot = waiting.popleft(), free.pop()
+                with _named(generates[at]):
+                    logits = self._prefilled(slot, rows[at].prompt, rows[at].shared, tally)
+                if tally.first_token_s is None:
+                    tally.first_token_s = self._now() - tally.began
+                append_next_tokens([rows[at]], torch.from_numpy(logits)[None], self._ends)
+                running[slot] = at
+                self._release(running, rows, free)
+            if running:
+                began = self._now()
+                with _named(*(generates[at] for at in running.values())):
+                    stepped = self._context.step({slot: rows[at].tokens[-1] for slot, at in running.items()})
+                append_next_tokens([rows[at] for at in running.values()], torch.from_numpy(stepped), self._ends)
+                self._release(running, rows, free)
+                tally.decode_s = (tally.decode_s or 0.0) + self._now() - began
+        tally.decode_s = tally.decode_s or 0.0
+        return {at: self._generated(request, encoded[at], rows[at]) for at, request in generates.items()}
 
-    def _prefilled(self, encoded: Encoded, tally: Tally) -> Logits:
-        """Logits after the prompt: float32, (vocabulary,)."""
+    @staticmethod
+    def _release(running: dict[int, int], rows: Mapping[int, Row], free: list[int]) -> None:
+        """Free the slots of answers that have ended."""
+        for slot in [slot for slot, at in running.items() if not rows[at].running]:
+            del running[slot]
+            free.append(slot)
+
+    def _prefilled(self, slot: int, prompt: Sequence[int], shared: int, tally: Tally) -> Logits:
+        """Feed a prompt to a slot; logits after it: float32, (vocabulary,). `shared`: tokens of its shared prefix."""
         began = self._now()
-        beginning = encoded.prompt[: encoded.shared]
-        self._start(beginning)
-        logits: Logits = self._context.feed(encoded.prompt[len(beginning) :])[-1]
+        self._start(slot, tuple(prompt[:shared]))
+        logits = self._context.feed(slot, prompt[shared:])
         tally.prefill_s += self._now() - began
         return logits
 
-    def _start(self, beginning: Tokens) -> None:
-        """Cut the context back to a shared beginning; compute that first if it is not in the cache."""
-        if beginning != self._beginning or len(self._context.tokens) < len(beginning):
-            self._context.keep(0)
-            self._beginning = beginning
-            if beginning:
-                self._context.feed(beginning)
-        self._context.keep(len(beginning))
+    def _start(self, slot: int, prefix: Tokens) -> None:
+        """Let a slot hold a shared prefix alone, which is computed first if it is not in the cache."""
+        if not prefix:
+            self._context.keep(slot, 0)
+            return
+        if prefix != self._prefix or len(self._context.tokens[PREFIX]) < len(prefix):
+            self._context.keep(PREFIX, 0)
+            self._prefix = prefix
+            self._context.feed(PREFIX, prefix)
+        if tuple(self._context.tokens[slot][: len(prefix)]) == prefix:
+            self._context.keep(slot, len(prefix))
+        else:
+            self._context.copy(PREFIX, slot)
+
+
+@contextmanager
+def _named(*requests: Request) -> Iterator[None]:
+    """Puts the items in front of what llama.cpp says is wrong."""
+    try:
+        yield
+    except EngineError as error:
+        further = f" and {len(requests) - 1} more" if len(requests) > 1 else ""
+        raise EngineError(f"{requests[0].id}{further}: {error}") from error
 
 
 def _pick_gpu(device: str) -> int | None:

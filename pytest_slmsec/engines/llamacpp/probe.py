@@ -66,8 +66,8 @@ def main(path: Path) -> int:
         tokens = tokenizer(TEXT)["input_ids"]
         context = Context(model, F16)
         context.reserve(len(tokens) + 1)
-        context.feed(tokens)
-        context.feed(tokens[:1])
+        context.feed(1, tokens)
+        context.feed(1, tokens[:1])
         tokenizer.decode(tokens)
     except SlmsecError as error:
         print(error)

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from enginechecks import run_all
 
-from pytest_slmsec.core.errors import MissingExtraError, UsageError
+from pytest_slmsec.core.errors import EngineError, MissingExtraError, UsageError
 from pytest_slmsec.core.items import Choose, Generate, Message
 from pytest_slmsec.engines.common.base import Capability
 from pytest_slmsec.engines.llamacpp import library
+from pytest_slmsec.engines.llamacpp.context import PREFIX
 
 pytest.importorskip("llama_cpp")
 
@@ -73,20 +74,85 @@ def test_no_bit_depends_on_what_was_asked_before(both):
 
 def test_what_a_benchmark_shares_is_computed_once(both, monkeypatch):
     _, llama = both
-    llama.logits([7])  # nothing of another test is left
+    llama._context.reserve(64)
+    llama._context.keep(PREFIX, 0)  # nothing of another test is left
     fed = []
-    feed = llama._context.feed
+    decode = llama._context._decode
 
-    def counting_feed(tokens, *args, **kwargs):
-        fed.extend(tokens)
-        return feed(tokens, *args, **kwargs)
+    def counting(parts, *args, **kwargs):
+        fed.extend(token for _, tokens in parts for token in tokens)
+        return decode(parts, *args, **kwargs)
 
-    monkeypatch.setattr(llama._context, "feed", counting_feed)
+    monkeypatch.setattr(llama._context, "_decode", counting)
     requests = [pick(COMMON + "entry " * n, "A", "B", shared=len(COMMON)) for n in (1, 2, 3)]
     outputs = run_all(llama, requests)
     (shared,) = {one.shared for one in llama._encode(requests)}
     assert shared > 16
     assert len(fed) == shared + sum(output.prompt_tokens - shared for output in outputs)
+
+
+def test_answers_in_slots_feed_no_token_more_than_alone(both, monkeypatch):
+    """Ten answers of different lengths in three slots: texts are those of one at a time, and so are the tokens fed."""
+    _, llama = both
+    monkeypatch.setattr(llama, "_most_slots", 3)
+    calls = []
+    decode = llama._context._decode
+
+    def counting(parts, *args, **kwargs):
+        calls.append([len(tokens) for _, tokens in parts])
+        return decode(parts, *args, **kwargs)
+
+    asked = [ask(f"{n} dump credentials " * n, limit=3 + n % 4) for n in range(1, 11)]
+    alone = [llama.run([request]).outputs[0] for request in asked]
+    monkeypatch.setattr(llama._context, "_decode", counting)
+    batch = llama.run(asked)
+    assert list(batch.outputs) == alone
+    assert sum(map(sum, calls)) == sum(one.prompt_tokens + one.new_tokens - 1 for one in alone)
+    steps = sum(one.new_tokens - 1 for one in alone)
+    assert len(calls) < len(asked) + steps / 2
+
+
+def test_branches_of_a_question_are_as_if_each_were_fed_alone(both):
+    _, llama = both
+    context, prompt = llama._context, list(range(7, 60))
+    rows = [[70, 71, 72], [70], [80, 81], [90, 91, 92, 93], [95], [96, 97]]
+    context.reserve(128, 5)
+    context.keep(1, 0)
+    context.feed(1, prompt)
+    together = context.branches(1, rows)
+    assert context.tokens[1] == prompt
+    for row, found in zip(rows, together, strict=True):
+        context.keep(1, len(prompt))
+        assert np.allclose(context.logits(1, row), found, atol=1e-3)
+
+
+def test_short_memory_is_fewer_slots_and_a_note(directory, load, monkeypatch):
+    """Memory for two sequences: one for a shared prefix, one slot."""
+    llama = load(directory, dtype="fp32")
+    each = 512 * llama._model.kv_values * 4
+    monkeypatch.setattr("pytest_slmsec.engines.llamacpp.context.free_memory", lambda: each * 4)
+    batch = llama.run([ask("one", 4), ask("two", 4), ask("three", 4)])
+    assert llama._context.slots == 1
+    assert batch.notes == (
+        "llama.cpp answers 1 at a time: memory is short for the keys and values of more (512 tokens each)",
+    )
+    assert [output.new_tokens for output in batch.outputs] == [4, 4, 4]
+
+
+def test_a_context_that_llama_cpp_refuses_is_tried_with_half_the_slots(directory, load, monkeypatch):
+    llama = load(directory, dtype="fp32")
+    made, wanted = llama._context._created, []
+
+    def small(size, slots):
+        wanted.append(slots)
+        return slots <= 2 and made(size, slots)
+
+    monkeypatch.setattr(llama._context, "_created", small)
+    assert all(output.error is None for output in llama.run([ask(f"n {n}", 2) for n in range(8)]).outputs)
+    assert wanted == [8, 4, 2]
+    monkeypatch.setattr(llama._context, "_created", lambda size, slots: False)
+    with pytest.raises(EngineError, match=r"A context of \d+ tokens does not fit into the memory here"):
+        llama.run([ask("word " * 150, 400)])
 
 
 def test_limits_stop_strings_and_ends(both):
