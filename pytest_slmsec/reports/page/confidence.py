@@ -36,11 +36,11 @@ def confidence_section(report: Report) -> Markup:
     if not known:
         return section("confidence", "How sure?", paragraph(NOTHING), *_distances(report))
     pages = [known[start : start + PAGE] for start in range(0, len(known), PAGE)]
-    drawn = [
-        one
-        for n, page in enumerate(pages)
-        for one in (histograms(report, page, known, f"p-{n}"), reliability(report, page, f"reliability-{n}"))
-    ]
+    drawn = []
+    for n, page in enumerate(pages):
+        drawn.append(histograms(report, page, known, f"p-{n}"))
+        if judged := [one for one in page if one.bins]:
+            drawn.append(reliability(report, judged, f"reliability-{n}"))
     pooled = ", ".join(dict.fromkeys(name for one in known for name in one.benchmarks))
     return section("confidence", "How sure?", framed(*drawn), paragraph(f"Items of {pooled} together."), _table(known),
                    *_distances(report))  # fmt: skip
@@ -82,11 +82,11 @@ def _by_item(report: Report) -> list[Markup]:
         values.setdefault((one.benchmark, one.candidate), []).append(one.kl)
     rows = boxes(report, values)
     highest = max(*ends(rows), 10 * LEAST_KL)
-    axis = Axis("KL of an item from the base", f"nats; log axis from {LEAST_KL:g}: least, quartiles, most",
+    axis = Axis("KL of an item from the base", "KL of an item in nats (log axis): least, quartiles, most",
                 Scale(LEAST_KL, highest * 1.3, NAMES, WIDTH - VALUES, True), kl_text)  # fmt: skip
     over = ", ".join(dict.fromkeys(one.over for one in found))
-    told = f"KL(base || candidate) of each item, over: {over}. 0 is no change."
-    return [framed(*pictures(report, rows, axis, "kl")), paragraph(told), as_table(rows, axis, "KL"), _furthest(found)]
+    told = f"How far each item moved: KL(base || candidate) over {over}; 0 is no change."
+    return [paragraph(told), framed(*pictures(report, rows, axis, "kl")), as_table(rows, axis, "KL"), _furthest(found)]
 
 
 def _furthest(found: Sequence[ItemDistance]) -> Markup:

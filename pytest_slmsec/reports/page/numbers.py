@@ -43,7 +43,7 @@ def kl_text(nats: float | None) -> str:
     """A divergence with two digits that count; rounding makes any number below 1e-6."""
     if nats is None:
         return UNKNOWN
-    return f"{nats:.2g}" if nats >= 1e-6 else "<1e-6"
+    return f"{nats:.2g}".replace("e-0", "e-") if nats >= 1e-6 else "<1e-6"
 
 
 def seconds_text(seconds: float | None) -> str:

@@ -26,7 +26,7 @@ def _flips(report: Report) -> Markup:
 
 
 def _reliability(report: Report) -> Markup:
-    known = confidence.calibrations(report)
+    known = [one for one in confidence.calibrations(report) if one.bins]
     if not known:
         raise UsageError(confidence.NOTHING)
     return confidence.reliability(report, known)

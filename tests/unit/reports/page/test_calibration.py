@@ -4,6 +4,7 @@ import math
 
 import pytest
 from benchmark_runs import run
+from reportpages import page_of, parsed, two_models
 
 from pytest_slmsec.reports.page.calibration import Bin, calibration, confidences
 
@@ -42,6 +43,15 @@ def test_a_scorer_that_chose_by_other_numbers_has_no_confidence():
     found.columns["parts"][0] = {"p_correct": 0.7}
     assert confidences(found) == []
     assert calibration("m", [found]).error is None
+
+
+def test_a_model_without_confidence_has_no_empty_diagram():
+    found = two_models()
+    for group in found["slmsec"]["groups"]:
+        group["items"]["parts"] = [{"p_correct": 0.25}] * 120
+    drawn = [one.text for one in parsed(page_of(found)).all("title")]
+    assert "p(correct) of each item; line: the base" in drawn
+    assert not any("by confidence" in title for title in drawn)
 
 
 def test_generated_answers_have_none():
