@@ -9,6 +9,8 @@ from pytest_slmsec.core.errors import UsageError
 
 KINDS = ("typo", "case", "space", "homoglyph", "zerowidth", "defang", "template", "options", "inject")
 OPTION = "--slmsec-perturb"
+MOST = 100
+"""Variants of one kind: more would tell nothing new of an item, and a slip of the finger would take all memory."""
 
 
 class Wanted(NamedTuple):
@@ -40,6 +42,7 @@ def _one(text: str, part: str) -> Wanted:
         near = difflib.get_close_matches(kind.casefold(), KINDS, 1, 0.5)
         hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(KINDS)}."
         raise UsageError(f"{OPTION}={text}: there is no kind {kind!r}; {hint}")
-    if colon and not (number.isascii() and number.isdecimal() and int(number) >= 1):
-        raise UsageError(f"{OPTION}={text}: {part} must end in a whole number of at least 1, such as {kind}:2.")
+    digits = number.isascii() and number.isdecimal() and len(number.lstrip("0")) <= len(str(MOST))
+    if colon and not (digits and 1 <= int(number) <= MOST):
+        raise UsageError(f"{OPTION}={text}: {part} must end in a whole number from 1 to {MOST}, such as {kind}:2.")
     return Wanted(kind, int(number) if colon else 1)
