@@ -9,7 +9,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from pytest_slmsec.cli import ask, bundle, campaign, card, finetune, flow, log, plot, report, simulate, synthesize
+from pytest_slmsec.cli import (
+    ask,
+    bundle,
+    campaign,
+    card,
+    finetune,
+    flow,
+    log,
+    plot,
+    report,
+    sagemaker,
+    simulate,
+    synthesize,
+)
 from pytest_slmsec.cli.listing import list_lines, model_lines
 from pytest_slmsec.config.files import load_config, read_gate
 from pytest_slmsec.config.options import DEVICE, PRESET
@@ -27,7 +40,7 @@ if TYPE_CHECKING:
     from pytest_slmsec.gates.policy.config import GateConfig
     from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
 
-VERBS = (ask, bundle, campaign, card, finetune, flow, log, plot, report, simulate, synthesize)
+VERBS = (ask, bundle, campaign, card, finetune, flow, log, plot, report, sagemaker, simulate, synthesize)
 """Modules that declare their verb themselves, each with `add_to`."""
 PUBLISHED = "folder of the published files (default: SLMSEC_DATA)"
 

@@ -12,7 +12,7 @@ import pytest_slmsec
 PACKAGE = Path(pytest_slmsec.__file__).parent
 ROOT_MODULES = {"__init__", "hookspec", "plugin"}
 LAYERS = [
-    {"plugin", "cli"},
+    {"plugin", "cli", "sagemaker"},
     {"session", "gating", "reports", "distribute", "campaign", "synthesize"},
     {"execution", "collection"},
     {"hookspec", "finetune", "quantize", "replay", "sentinels", "config", "devices"},

@@ -1,0 +1,1 @@
+"""Amazon SageMaker: the entry point of a container (`python -m pytest_slmsec.sagemaker`), and bodies of requests."""
