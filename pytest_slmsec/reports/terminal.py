@@ -56,7 +56,7 @@ def size(n_bytes: int | None) -> str:
     if n_bytes is None:
         return UNKNOWN
     value, units = float(n_bytes), ["B", "KiB", "MiB", "GiB", "TiB"]
-    while value >= 1000 and len(units) > 1:
+    while value >= 999.5 and len(units) > 1:  # from there on three digits are rounded to 1e+03
         value /= 1024
         units.pop(0)
     return f"{value:.3g} {units[0]}"

@@ -46,7 +46,7 @@ def report(judgement: Judgement, width: int = WIDTH, verbose: bool = False) -> s
     """
     gates = judgement.gates if verbose else at_a_glance(judgement)
     lines = [line for text in heading(judgement) for line in wrapped(text, width, indent=" " * 11)]
-    lines += ["", *table(judgement, gates)]
+    lines += ["", *(table(judgement, gates) if gates else ())]
     remarks = [*notes(gates), *_left_out(judgement, gates)]
     lines += [line for remark in remarks for line in wrapped(remark, width)]
     lines += [*category_tables(judgement, verbose), *kind_tables(judgement, verbose)]

@@ -129,7 +129,10 @@ def test_a_deviation_is_printed_in_points():
     assert " 1.00 " in tables(list(made), 160)
 
 
-@pytest.mark.parametrize(("n_bytes", "text"), [(None, "-"), (999, "999 B"), (7_300_000, "6.96 MiB"), (2**40, "1 TiB")])
+@pytest.mark.parametrize(
+    ("n_bytes", "text"),
+    [(None, "-"), (999, "999 B"), (7_300_000, "6.96 MiB"), (1_048_200_000, "0.976 GiB"), (2**40, "1 TiB")],
+)
 def test_sizes(n_bytes, text):
     assert size(n_bytes) == text
 

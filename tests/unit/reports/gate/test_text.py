@@ -255,3 +255,14 @@ def test_of_many_gates_the_table_shows_what_decides_and_verbose_shows_all():
     ends = [line.split()[-1] for line in whole.split("SUITE")[0].splitlines() if line.startswith("  ")]
     assert sum(end in ("PASS", "FAIL", "alarm", "?", "(?)") for end in ends) == len(judgement.gates)
     assert "Not shown" not in whole
+
+
+def test_where_no_gate_decides_there_is_no_empty_table():
+    small = {f"small-{i}": "10" * 6 for i in range(8)}
+    judgement = judge(
+        suite_of(small, "phi3"), suite_of(small, "phi3-gptq4"), read_config({}, "[gate]"), date(2026, 11, 21)
+    )
+    short = report(judgement)
+    assert "lost/won" not in short
+    assert "Not shown: " in short
+    assert "lost/won" in report(judgement, verbose=True)

@@ -105,7 +105,7 @@ def seconds(value):
 
 
 def size(value):
-    return f"{value / GIB:.3g} GiB" if value >= 1000 * 2**20 else f"{value / 2**20:.3g} MiB"
+    return f"{value / GIB:.3g} GiB" if value >= 999.5 * 2**20 else f"{value / 2**20:.3g} MiB"
 
 
 def check_scores(rows, runs):
