@@ -153,7 +153,7 @@ def test_a_window_that_kills_replicas_is_one_red_item(cluster, tmp_path):
 def test_a_run_that_is_killed_and_resumed_asks_nothing_twice_that_is_in_its_journal(cluster, tmp_path):
     def command(*args):
         options = [f"--rootdir={tmp_path}", "--model=tinysec", "--slmsec-data=fixture", "--slmsec-benchmarks=cti-mcq"]
-        options += ["--slmsec-window=8", "--benchmark-quiet", "--benchmark-json=run.json", "-p", "no:cacheprovider"]
+        options += ["--slmsec-window=8", "--benchmark-quiet", "--slmsec-limit=96", "-p", "no:cacheprovider"]
         return [sys.executable, "-m", "pytest", str(BENCHMARKS), *options, *args]
 
     before = asked(cluster, "cti-mcq")
