@@ -119,7 +119,7 @@ def interrupted(path, out, number, checkpoint):
     return process.returncode, said
 
 
-LONG = "max_steps = 120\nsave_steps = 4"
+LONG = "max_steps = 48\nsave_steps = 4"
 
 
 def test_a_killed_run_and_one_after_ctrl_c_go_on_to_the_same_bytes(recipe_file, tmp_path, capsys):
