@@ -178,7 +178,6 @@ def test_a_run_that_is_killed_and_resumed_asks_nothing_twice_that_is_in_its_jour
     twice = sum(times.values()) - len(times)
     assert stored >= 24
     assert twice <= 2 * 2 * 8  # two windows of eight in flight on each of two replicas
-    assert "answers reused" in resumed.stdout or f"{stored} answers" in resumed.stdout
     alone = subprocess.run(command("--slmsec-journal=alone.jsonl"), cwd=tmp_path, capture_output=True, text=True)
     assert alone.returncode == 0
     assert _answers(tmp_path / "alone.jsonl") == _answers(journal)
