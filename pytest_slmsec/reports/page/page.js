@@ -67,7 +67,8 @@
       (!query || names[item].toLowerCase().includes(query) || inTexts.has(item)) &&
       (!k || (k === "wrong" ? wrong(item) : changed(item))));
     const extreme = s === "gain" ? Math.min : Math.max; // over the candidates
-    const loss = names.map((_, item) => extreme(...chosen.map((number) => index.loss[number][item])));
+    const [first = [], ...others] = chosen.map((number) => index.loss[number]);
+    const loss = others.reduce((kept, column) => kept.map((value, item) => extreme(value, column[item])), first);
     const orders = {
       "": (one, other) => loss[other] - loss[one],
       gain: (one, other) => loss[one] - loss[other],
