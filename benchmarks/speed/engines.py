@@ -16,7 +16,7 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -76,12 +76,14 @@ class Forgetful:
         return found
 
 
-def plainly(engine: Any) -> Callable[[], None]:
-    """Make an engine answer plainly; what is returned makes it as it was."""
-    name = "_known" if isinstance(engine, OnnxEngine) else "_most_slots"
-    before = getattr(engine, name)
-    setattr(engine, name, Forgetful(before) if isinstance(engine, OnnxEngine) else 1)
-    return lambda: setattr(engine, name, before)
+def engines(model: str) -> dict[str, Any]:
+    """The model twice: it answers plainly, and as it is run."""
+    spec, found = parse_model(model, shipped_registry(), QUANTIZERS), {}
+    for way, slots in (("plain", 1), ("as it is", EngineSettings().max_batch)):
+        found[way] = make_engine(spec, EngineSettings(device="cpu", max_batch=slots))
+    if isinstance(found["plain"], OnnxEngine):
+        found["plain"]._known = Forgetful(found["plain"]._known)
+    return found
 
 
 def answer(engine: Any, asked: Sequence[Request]) -> list[Any]:
@@ -101,21 +103,19 @@ def measure(engine: Any, asked: Sequence[Request]) -> tuple[float, float, list[A
 
 def compare(model: str, args: argparse.Namespace) -> None:
     """Both ways in turns on one model, and a line for each."""
-    engine = make_engine(parse_model(model, shipped_registry(), QUANTIZERS), EngineSettings(device="cpu"))
+    ways = engines(model)
     asked = requests("cti-rcm", args.answers, args.new_tokens)
     questions = requests("cti-mcq-choice", QUESTIONS, None)
-    answer(engine, asked[:1])
-    runs: dict[str, list[tuple[float, float, list[Any]]]] = {"plain": [], "as it is": []}
+    runs: dict[str, list[tuple[float, float, list[Any]]]] = {way: [] for way in ways}
     scores = {}
-    for turn in range(args.repeats):
-        for way, some in runs.items():
-            restore = plainly(engine) if way == "plain" else None
-            some.append(measure(engine, asked))
-            if not turn:
-                scores[way] = [output.choice_logprobs for output in answer(engine, questions)]
-            if restore is not None:
-                restore()
-    engine.close()
+    for way, engine in ways.items():
+        answer(engine, asked[:1])
+        scores[way] = [output.choice_logprobs for output in answer(engine, questions)]
+    for _ in range(args.repeats):
+        for way, engine in ways.items():
+            runs[way].append(measure(engine, asked))
+    for engine in ways.values():
+        engine.close()
     texts = [[output.text for output in runs[way][0][2]] for way in runs]
     same = sum(one == other for one, other in zip(*texts, strict=True))
     off = max(abs(a - b) for one, other in zip(*scores.values(), strict=True) for a, b in zip(one, other, strict=True))

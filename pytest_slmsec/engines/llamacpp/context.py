@@ -88,28 +88,35 @@ class Context:
     Sequence `PREFIX` is for what is copied into others; the slots are numbered from 1. Each has its own part of the
     cache (llama.cpp's ``kv_unified`` is off), so that attention to one sequence is computed as if it were alone.
 
+    The number of slots does not follow the requests: the last bits of llama.cpp's logits depend on it.
+
     Args:
-        kv_type: ggml's type number for keys and values (`F32`, `F16`, `BF16`).
+        kv_type: ggml's type number for keys and values (`F32`, `F16`, `BF16`). slots: how many are wanted.
 
     Attributes:
-        size: tokens that fit into a sequence. slots: number of slots.
-        cramped: memory allows fewer slots than were wanted. tokens: those in the cache, by sequence.
+        size: tokens that fit into a sequence. slots: number of slots there are.
+        tokens: those in the cache, by sequence.
     """
 
-    def __init__(self, model: LlamaModel, kv_type: int) -> None:
+    def __init__(self, model: LlamaModel, kv_type: int, slots: int) -> None:
         self._lib = import_llama()
         self._model = model
         self._kv_type = kv_type
+        self._wanted = slots
         self._pointer: Any = None
         self._batch = self._lib.llama_batch_init(FEED, 0, 1)
         self._views = {name: np.ctypeslib.as_array(getattr(self._batch, name), (FEED,))
                        for name in ("token", "pos", "n_seq_id", "logits")}  # fmt: skip
         self._views["n_seq_id"][:] = 1
         self.size = self.slots = 0
-        self.cramped = False
         self.tokens: list[list[int]] = []
 
-    def reserve(self, n_tokens: int, slots: int = 1) -> None:
+    @property
+    def cramped(self) -> bool:
+        """Whether memory allows fewer slots than are wanted."""
+        return self.slots < self._wanted
+
+    def reserve(self, n_tokens: int) -> None:
         """Make room for so many tokens in each slot. If a larger context has to be made, all sequences are emptied.
 
         Where memory does not suffice for so many slots, there are fewer.
@@ -117,14 +124,13 @@ class Context:
         Raises:
             EngineError: there is not enough memory for one.
         """
-        if n_tokens <= self.size and (slots <= self.slots or self.cramped):
+        if n_tokens <= self.size:
             return
         size = max(SMALLEST, self.size)
         while size < n_tokens:
             size *= 2
-        wanted = max(slots, self.slots)
         self._free()
-        slots = max(1, min(wanted, self._affordable(size) - 1))
+        slots = max(1, min(self._wanted, self._affordable(size) - 1))
         with complaints() as lines:
             while not self._created(size, slots):
                 if slots == 1:
@@ -132,7 +138,7 @@ class Context:
                         f"A context of {size} tokens does not fit into the memory here ({reason(lines)})."
                     )
                 slots //= 2
-        self.size, self.slots, self.cramped = size, slots, slots < wanted
+        self.size, self.slots = size, slots
         self.tokens = [[] for _ in range(slots + 1)]
 
     def keep(self, sequence: int, n_tokens: int) -> None:

@@ -35,7 +35,7 @@ from pytest_slmsec.engines.common.settings import EngineSettings, ThinkingSettin
 from pytest_slmsec.engines.decoding.answering import Answering, Tally, chosen_output
 from pytest_slmsec.engines.decoding.choice_scoring import ChoiceScores, combine_token_scores, score_tokens
 from pytest_slmsec.engines.decoding.greedy import Row, append_next_tokens
-from pytest_slmsec.engines.llamacpp.context import BF16, BRANCHES, F16, F32, PREFIX, Context, LlamaModel, Logits
+from pytest_slmsec.engines.llamacpp.context import BF16, F16, F32, PREFIX, Context, LlamaModel, Logits
 from pytest_slmsec.engines.llamacpp.gguf_file import TOKENS, GgufFile, read_gguf, shards
 from pytest_slmsec.engines.llamacpp.library import import_llama, kernel, n_threads, require_llama, system_info
 from pytest_slmsec.engines.llamacpp.probe import check_loads
@@ -127,7 +127,7 @@ def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> LlamaCpp
         },
     )
     slots = min(MOST_SLOTS, settings.max_batch)
-    return LlamaCppEngine(model, Context(model, kv_type), in_use, info, settings.thinking, slots)
+    return LlamaCppEngine(model, Context(model, kv_type, slots), in_use, info, settings.thinking)
 
 
 class LlamaCppEngine(Answering):
@@ -135,10 +135,10 @@ class LlamaCppEngine(Answering):
 
     def __init__(
         self, model: LlamaModel, context: Context, in_use: TokenizerInUse, info: EngineInfo,
-        thinking: ThinkingSettings | None = None, most_slots: int = MOST_SLOTS,
+        thinking: ThinkingSettings | None = None,
     ) -> None:  # fmt: skip
         super().__init__(in_use.tokenizer, in_use.ends, info, thinking, in_use.embedded)
-        self._model, self._context, self._most_slots = model, context, most_slots
+        self._model, self._context = model, context
         self._prefix: Tokens = ()
 
     def plan(self, requests: Sequence[Request]) -> list[list[int]]:
@@ -189,7 +189,7 @@ class LlamaCppEngine(Answering):
 
     def _score_choices(self, encoded: Encoded, tally: Tally) -> ChoiceScores:
         fed = continuation_rows(encoded.choices)
-        self._context.reserve(encoded.longest, 1 + (BRANCHES if len(fed) > 1 else 0))
+        self._context.reserve(encoded.longest)
         logits = torch.from_numpy(self._prefilled(FIRST, encoded.prompt, encoded.shared, tally))
         firsts = score_tokens(logits, [choice[0] for choice in encoded.choices])
         rows = dict(zip(fed, map(torch.from_numpy, self._context.branches(FIRST, fed)), strict=True))
@@ -203,7 +203,7 @@ class LlamaCppEngine(Answering):
         rows = {at: self._row(request, encoded[at]) for at, request in generates.items()}
         longest = max(len(row.prompt) + row.longest for row in rows.values())
         with _named(*generates.values()):
-            self._context.reserve(longest, min(self._most_slots, len(rows)))
+            self._context.reserve(longest)
         if self._context.cramped:
             tally.notes.append(CRAMPED.format(slots=self._context.slots, tokens=self._context.size))
         waiting, running = deque(asked), dict[int, int]()

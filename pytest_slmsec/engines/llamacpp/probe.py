@@ -64,7 +64,7 @@ def main(path: Path) -> int:
         model = LlamaModel(path, None, check=True)
         tokenizer = GgufTokenizer(model, read_gguf(path))
         tokens = tokenizer(TEXT)["input_ids"]
-        context = Context(model, F16)
+        context = Context(model, F16, 1)
         context.reserve(len(tokens) + 1)
         context.feed(1, tokens)
         context.feed(1, tokens[:1])

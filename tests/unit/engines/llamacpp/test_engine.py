@@ -12,6 +12,7 @@ from pytest_slmsec.core.items import Choose, Generate, Message
 from pytest_slmsec.engines.common.base import Capability
 from pytest_slmsec.engines.llamacpp import library
 from pytest_slmsec.engines.llamacpp.context import PREFIX
+from pytest_slmsec.engines.llamacpp.engine import MOST_SLOTS
 
 pytest.importorskip("llama_cpp")
 
@@ -91,10 +92,9 @@ def test_what_a_benchmark_shares_is_computed_once(both, monkeypatch):
     assert len(fed) == shared + sum(output.prompt_tokens - shared for output in outputs)
 
 
-def test_answers_in_slots_feed_no_token_more_than_alone(both, monkeypatch):
+def test_answers_in_slots_feed_no_token_more_than_alone(directory, load, monkeypatch):
     """Ten answers of different lengths in three slots: texts are those of one at a time, and so are the tokens fed."""
-    _, llama = both
-    monkeypatch.setattr(llama, "_most_slots", 3)
+    llama = load(directory, dtype="fp32", max_batch=3)
     calls = []
     decode = llama._context._decode
 
@@ -112,11 +112,19 @@ def test_answers_in_slots_feed_no_token_more_than_alone(both, monkeypatch):
     assert len(calls) < len(asked) + steps / 2
 
 
+def test_company_changes_no_number_of_slots(directory, load):
+    """Last bits of k-quants follow the number of slots that a context is made for: one answer gets them all."""
+    alone, together = load(directory, dtype="fp32"), load(directory, dtype="fp32")
+    alone.run([ask("dump credentials")])
+    run_all(together, [ask(f"dump credentials {n}") for n in range(20)])
+    assert alone._context.slots == together._context.slots == MOST_SLOTS
+
+
 def test_branches_of_a_question_are_as_if_each_were_fed_alone(both):
     _, llama = both
     context, prompt = llama._context, list(range(7, 60))
     rows = [[70, 71, 72], [70], [80, 81], [90, 91, 92, 93], [95], [96, 97]]
-    context.reserve(128, 5)
+    context.reserve(128)
     context.keep(1, 0)
     context.feed(1, prompt)
     together = context.branches(1, rows)
@@ -149,7 +157,7 @@ def test_a_context_that_llama_cpp_refuses_is_tried_with_half_the_slots(directory
 
     monkeypatch.setattr(llama._context, "_created", small)
     assert all(output.error is None for output in llama.run([ask(f"n {n}", 2) for n in range(8)]).outputs)
-    assert wanted == [8, 4, 2]
+    assert wanted == [16, 8, 4, 2]
     monkeypatch.setattr(llama._context, "_created", lambda size, slots: False)
     with pytest.raises(EngineError, match=r"A context of \d+ tokens does not fit into the memory here"):
         llama.run([ask("word " * 150, 400)])
