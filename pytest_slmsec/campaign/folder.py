@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,9 +23,11 @@ def working_in(folder: Path) -> Iterator[int]:
     Raises:
         UsageError: the folder cannot be written, or another process works in it.
     """
+    import fcntl  # Unix only, as campaigns are
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise UsageError(
             f"{folder}, the folder of the campaign, cannot be written ({error.strerror or error}): name another one "

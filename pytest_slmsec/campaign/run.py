@@ -23,6 +23,12 @@ from pytest_slmsec.execution.openmp import THREADS
 HEARTBEAT_S = 60.0
 GRACE_S = 60.0
 """Seconds that sessions have after Ctrl-C to end the batch that they compute."""
+KILLPG: Any = getattr(os, "killpg", None)
+WAIT4: Any = getattr(os, "wait4", None)
+SIGKILL: Any = getattr(signal, "SIGKILL", None)
+SIGHUP: Any = getattr(signal, "SIGHUP", None)
+AVAILABLE = KILLPG is not None
+"""Whether this system has groups of processes: Linux and macOS do, Windows does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +120,7 @@ class Sessions:
         return found
 
     def _finish(self, session: Session, slot: int, process: subprocess.Popen[bytes]) -> Ended:
-        _, status, usage = os.wait4(process.pid, 0)
+        _, status, usage = WAIT4(process.pid, 0)
         with self._guard:
             process.returncode = os.waitstatus_to_exitcode(status)
             _, began = self._running.pop(session)
@@ -142,13 +148,13 @@ class Sessions:
             while self._running and time.monotonic() < end:
                 time.sleep(0.05)
         finally:
-            self._signal(signal.SIGKILL)
+            self._signal(SIGKILL)
 
     def _signal(self, number: int) -> None:
         with self._guard:
             for process, _ in self._running.values():
                 if process.returncode is None:
-                    os.killpg(process.pid, number)
+                    KILLPG(process.pid, number)
 
 
 def command(session: Session) -> list[str]:
@@ -165,7 +171,7 @@ def signals_interrupt() -> Iterator[None]:
     def interrupt(number: int, frame: Any) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM, SIGHUP)}
     try:
         yield
     finally:

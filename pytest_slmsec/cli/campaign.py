@@ -49,9 +49,12 @@ def campaign(args: argparse.Namespace) -> int:
     from pytest_slmsec.campaign.done import read_done
     from pytest_slmsec.campaign.folder import working_in
     from pytest_slmsec.campaign.plan import read_campaign
+    from pytest_slmsec.campaign.run import AVAILABLE
     from pytest_slmsec.config.files import load_config
     from pytest_slmsec.core.model_registry import shipped_registry
 
+    if not AVAILABLE:
+        raise UsageError("slmsec campaign runs on Linux and macOS; on Windows use WSL, or call pytest once a model.")
     if args.jobs < 1:
         raise UsageError(f"--jobs={args.jobs}: must be a whole number of at least 1.")
     planned = read_campaign(args.file, {**shipped_registry(), **load_config(Path.cwd()).get("models", {})})
@@ -115,6 +118,7 @@ def _say(lines: Sequence[str]) -> None:
 def _finish(planned: Campaign, done: dict[Session, Done], failed: list[Ended], args: argparse.Namespace) -> None:
     from pytest_slmsec.campaign.text import session_text, table, total_line
 
+    done = {session: done[session] for session in planned.sessions if session in done}  # not as they ended
     _say(
         [*table(planned.models, done, columns()), "", f"{planned.folder}: {total_line(len(planned.sessions), failed)}"]
     )

@@ -80,13 +80,10 @@ def strict_vector(text: str) -> str | None:
 
     Blanks, escapes, case, the order of the metrics, words for letters ("AV:Network") and what stands before it
     ("CVSS: 3.1/AV:...") do not matter. Of several the last one counts that has a line to itself, else the last one that
-    is not set aside ("if a user had to click, it would be ..."). A vector may also be scattered over an explanation, if
-    that says one value of each metric.
+    is not set aside ("if a user had to click, it would be ...").
     """
     plain = plain_text(text)
     found = _vectors(plain)
-    if not found:
-        return _scattered(plain)
     alone = [vector for vector, start, end in found if _is_alone(plain, start, end)]
     meant = [vector for vector, start, end in found if not is_aside(plain, start, end)]
     for vectors in (alone, meant, [vector for vector, _, _ in found]):
@@ -110,18 +107,6 @@ def _vectors(text: str) -> list[tuple[str, int, int]]:
             found.append((vector, run[0].start(), pair.end()))
             run = []
     return found
-
-
-def _scattered(text: str) -> str | None:
-    """The vector of a text that says the value of each metric, none of them two, somewhere among other words."""
-    values: dict[str, str] = {}
-    for pair in _PAIR.finditer(text):
-        value = pair["value"][0].upper()
-        if _OTHER_VALUES.match(text, pair.end()) or is_aside(text, pair.start(), pair.end()):
-            return None
-        if values.setdefault(_metric(pair), value) != value:
-            return None
-    return canonical_vector("/".join(f"{name}:{value}" for name, value in values.items()))
 
 
 def _joined(text: str, start: int, end: int) -> bool:

@@ -9,6 +9,7 @@ import tinyencoders
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from torchao.utils import should_reduce_range
 
 from pytest_slmsec.cli.quantize import print_manifest
 from pytest_slmsec.core.errors import MissingExtraError, ModelError, QuantizeError
@@ -18,6 +19,9 @@ from pytest_slmsec.quantize.load_model import make_engine
 from pytest_slmsec.quantize.plan import plan_quantization
 from pytest_slmsec.quantize.store import ensure_quantized
 
+needs_vnni = pytest.mark.skipif(
+    should_reduce_range(torch.device("cpu")), reason="8-bit activations need a processor with VNNI instructions"
+)
 ASKED = [
     Choose("c", (Message("user", "Is this an intrusion?"),), ("A", "B", "yes, it is", "no")),
     Generate("g", (Message("user", "dump credentials"),), 8),
@@ -38,7 +42,7 @@ def encoder(tmp_path_factory):
     )
 
 
-@pytest.mark.parametrize("quant", ["int8wo", "int8dyn"])
+@pytest.mark.parametrize("quant", ["int8wo", pytest.param("int8dyn", marks=needs_vnni)])
 def test_a_causal_model_is_made_verified_and_answers(quantised, spec, settings, quant):
     made = manifest(quantised(quant))
     check, recipe = made["verification"], made["recipe"]
@@ -52,6 +56,7 @@ def test_a_causal_model_is_made_verified_and_answers(quantised, spec, settings, 
     assert [output.error for output in engine.run(ASKED).outputs] == [None, None]
 
 
+@needs_vnni
 def test_weights_alone_lose_less_than_weights_and_activations(quantised):
     weights, both = (manifest(quantised(quant))["verification"] for quant in ("int8wo", "int8dyn"))
     assert weights["mean_kl_nats"] < both["mean_kl_nats"]
@@ -134,10 +139,7 @@ def test_integer_activations_are_refused_where_their_sums_overflow(quantised, sp
     import torchao.utils
 
     monkeypatch.setattr(torchao.utils, "should_reduce_range", lambda device: True)
-    for quant, refused in (("int8dyn", True), ("int8wo", False)):
-        own = replace(spec(quant), quant=None, location=str(quantised(quant)))
-        if refused:
-            with pytest.raises(ModelError, match="no VNNI instructions"):
-                make_engine(own, settings)
-        else:
-            assert make_engine(own, settings).run(ASKED[:1]).outputs[0].error is None
+    with pytest.raises(ModelError, match="no VNNI instructions"):  # without them, making it is refused already
+        make_engine(replace(spec("int8dyn"), quant=None, location=str(quantised("int8dyn"))), settings)
+    weights_alone = replace(spec("int8wo"), quant=None, location=str(quantised("int8wo")))
+    assert make_engine(weights_alone, settings).run(ASKED[:1]).outputs[0].error is None
