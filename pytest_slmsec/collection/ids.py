@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from pytest_slmsec.core.identity import sha256_text
-from pytest_slmsec.core.models import ModelSpec
+from pytest_slmsec.core.models import VLLM_PREFIX, ModelSpec
 
 UNSAFE = re.compile(r"[^A-Za-z0-9_.@+=,#-]+")
 LONGEST_ID = 100
@@ -27,6 +28,9 @@ def model_id(spec: ModelSpec) -> str:
     """The model's name in ids. Local directories (model and adapter) are shortened to their last folder."""
     if spec.source in ("replay", "server"):
         return safe_id(re.sub("[:/]+", "-", spec.name))
+    if spec.name.startswith(VLLM_PREFIX):
+        inner = {key: getattr(spec, key).removeprefix(VLLM_PREFIX) for key in ("name", "base")}
+        return safe_id(f"vllm-{model_id(replace(spec, **inner))}")
     name = spec.name if spec.source == "hub" or spec.embedded else spec.name.replace(spec.base, Path(spec.base).name)
     if spec.adapter is not None and spec.adapter.source == "path":
         name = name.replace(f"+{spec.adapter.name}", f"+{Path(spec.adapter.name).name}")

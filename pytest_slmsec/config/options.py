@@ -67,10 +67,10 @@ class Option:
 
 MODEL = Option(
     "model",
-    "Model to evaluate: base[-quant], a local directory, hf:org/name[@revision], openai:NAME or ollama:NAME for what a "
-    "server runs (docs/servers.md), or replay:PATH[::NAME] for recorded answers; repeated or comma-separated (tinysec, "
-    "tinysec-gptq4, phi3-gptq4, ./my-model, hf:org/name@main, openai:gpt-4.1-mini, replay:run.jsonl). `slmsec list` "
-    "shows the known names.",
+    "Model to evaluate: base[-quant], a local directory, hf:org/name[@revision], one of these behind vllm: for vLLM to "
+    "run it (docs/vllm.md), openai:NAME or ollama:NAME for what a server runs (docs/servers.md), or replay:PATH[::NAME]"
+    " for recorded answers; repeated or comma-separated (tinysec, tinysec-gptq4, phi3-gptq4, ./my-model, "
+    "hf:org/name@main, openai:gpt-4.1-mini, replay:run.jsonl). `slmsec list` shows the known names.",
     {"action": "append", "metavar": "NAME"},
     configurable=False,
 )

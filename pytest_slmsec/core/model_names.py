@@ -1,5 +1,5 @@
-"""The names of models: ``base[-quant][+adapter]``, ``openai:NAME`` and ``ollama:NAME`` for what a server runs, or
-``replay:PATH[::NAME]`` for recorded answers.
+"""The names of models: ``base[-quant][+adapter]``, the same behind ``vllm:``, ``openai:NAME`` and ``ollama:NAME`` for
+what a server runs, or ``replay:PATH[::NAME]`` for recorded answers.
 
 `base` is a name of the registry (`models.toml`, or ``[tool.slmsec.models.NAME]``), a local directory, or
 ``hf:org/name[@revision]``, or a GGUF file: a local one, ``hf:org/name[@revision]::FILE.gguf``, or
@@ -28,6 +28,7 @@ from pytest_slmsec.core.models import (
     PACKAGE_PREFIX,
     REPLAY_PREFIX,
     SERVERS,
+    VLLM_PREFIX,
     Adapter,
     ModelSpec,
     is_place,
@@ -62,6 +63,8 @@ def parse_model(name: str, registry: Registry, quants: Collection[str], option: 
     """
     if name.startswith(REPLAY_PREFIX):
         return recorded_model(name, option)
+    if name.startswith(VLLM_PREFIX):
+        return _run_by_vllm(name, registry, quants, option)
     if _server(name):
         return _place(ModelSpec(name, name, location=name))
     known = (*DTYPES, *quants)
@@ -78,6 +81,15 @@ def parse_model(name: str, registry: Registry, quants: Collection[str], option: 
             raise UsageError(f"{option}={name}: {spec.base} has an adapter already, and one is loaded at a time.")
         spec = replace(spec, adapter=_resolve_adapter(adapter, registry, f"{option}={name}"))
     return replace(spec, name=name)
+
+
+def _run_by_vllm(name: str, registry: Registry, quants: Collection[str], option: str) -> ModelSpec:
+    """The model behind ``vllm:``. It is a base of its own: judged against another engine's, it would be the engines
+    that are compared."""
+    inner = parse_model(name.removeprefix(VLLM_PREFIX), registry, quants, option)
+    if inner.source not in ("path", "hub") or inner.file is not None:
+        raise UsageError(f"{option}={name}: vLLM is given a directory or a hub model with *.safetensors.")
+    return replace(inner, name=name, base=f"{VLLM_PREFIX}{inner.base}", engine="vllm")
 
 
 def _parted(name: str) -> tuple[str, str | None]:

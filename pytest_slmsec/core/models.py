@@ -13,6 +13,8 @@ FIXTURE_PREFIX = "fixture:"
 HUB_PREFIX = "hf:"
 PACKAGE_PREFIX = "package:"
 REPLAY_PREFIX = "replay:"
+VLLM_PREFIX = "vllm:"
+"""Before a model that vLLM runs in this process: ``vllm:PATH``, ``vllm:hf:org/name``."""
 SERVERS = ("openai", "ollama")
 """Prefixes of models behind a server: ``openai:NAME``, ``ollama:NAME``."""
 MEMBER = "::"

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pytest_slmsec.core.errors import UsageError
-from pytest_slmsec.core.models import ModelSpec
+from pytest_slmsec.core.models import VLLM_PREFIX, ModelSpec
 from pytest_slmsec.engines.common.base import Capability, Engine
 from pytest_slmsec.engines.common.settings import EngineSettings
 
@@ -18,6 +18,7 @@ ENGINES: Mapping[str, str] = {
     "encoders": "pytest_slmsec.engines.encoders.weights",
     "llamacpp": "pytest_slmsec.engines.llamacpp.engine",
     "onnx": "pytest_slmsec.engines.onnx_.engine",
+    "vllm": "pytest_slmsec.engines.vllm_.engine",
     "replay": "pytest_slmsec.replay.engine",
     "openai": "pytest_slmsec.engines.server.openai_",
     "ollama": "pytest_slmsec.engines.server.ollama",
@@ -41,11 +42,14 @@ def without_adapter(spec: ModelSpec) -> ModelSpec:
 
 
 def engine_for(spec: ModelSpec, directory: Path) -> str:
-    """The name of the engine for a model directory: by format (GGUF, ONNX), by quantisation method (GPTQ), by
-    architecture (encoders), else the one that the model's entry names."""
+    """The name of the engine for a model directory: the one that is named before the model (``vllm:``), else by format
+    (GGUF, ONNX), by quantisation method (GPTQ), by architecture (encoders), else the one that the model's entry names.
+    """
     from pytest_slmsec.engines.common.checkpoint import find_gguf, is_onnx, read_checkpoint
     from pytest_slmsec.engines.encoders.kinds import find_kind
 
+    if spec.name.startswith(VLLM_PREFIX):
+        return spec.engine
     if find_gguf(directory) is not None:
         return "llamacpp"
     if is_onnx(directory):
