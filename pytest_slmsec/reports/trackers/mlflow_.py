@@ -56,10 +56,10 @@ def _log(client: Any, model: LoggedModel, files: Sequence[Path], name: str) -> s
     try:
         metrics = [Metric(_allowed(key), value, time_ms, 0) for key, value in model.metrics.items()]
         params = [Param(_allowed(key), value[:LONGEST]) for key, value in model.parameters.items()]
-        for part in _parts(metrics):
-            client.log_batch(run, metrics=part)
-        for part in _parts(params):
-            client.log_batch(run, params=part)
+        for some_metrics in _parts(metrics):
+            client.log_batch(run, metrics=some_metrics)
+        for some_params in _parts(params):
+            client.log_batch(run, params=some_params)
         for file in files:
             client.log_artifact(run, str(file))
     except BaseException:
