@@ -59,6 +59,8 @@ def _run(words: Sequence[str], layout: Layout) -> int:
     """Run a command, show what it prints, and write a failure. SageMaker's SIGTERM reaches it as Ctrl-C, so that it
     keeps its journal or checkpoint within the two minutes that are left."""
     print(f"slmsec: running {shlex.join(words)}", flush=True)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what runs in its background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(arguments(words, layout), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
     def stop(number: int, frame: Any) -> None:
