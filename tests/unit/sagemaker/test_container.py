@@ -143,7 +143,7 @@ def test_sigterm_reaches_the_command_as_ctrl_c(tmp_path):
     while not (tmp_path / "began").exists() and process.poll() is None:
         pass_time()
     process.send_signal(signal.SIGTERM)
-    out, _ = process.communicate()
+    out, _ = process.communicate(timeout=120)
     assert process.returncode == 2  # pytest was interrupted
     assert "KeyboardInterrupt" in out
     assert "exit status 2" in (root / "output" / "failure").read_text()
