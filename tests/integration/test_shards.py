@@ -10,6 +10,8 @@ BOTH = ("--slmsec-window=16",)
 def record(path):
     """Scores and verdicts of a run, without what differs from run to run."""
     stored = json.loads(path.read_text())
+    for group in stored["slmsec"]["groups"]:
+        del group["batches"]  # seconds and memory of each
     kept = ("score", "correct_bits", "n_items", "n_valid", "prompt_tokens", "new_tokens", "items_sha256", "load_s")
     entries = {one["name"]: {key: one["extra_info"].get(key) for key in kept} for one in stored["benchmarks"]}
     return entries, stored["slmsec"]

@@ -30,4 +30,5 @@ def test_products_laid_out_in_advance_are_timed_beside_plain_ones():
     code = "import linears; linears.SHAPES, linears.ROWS = ((8, 16),), (4,); linears.main()"
     done = subprocess.run([sys.executable, "-c", code], cwd=SPEED, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert len(re.findall(r"^(?:fp32|bf16)\s+8\s+16\s+4\s.*x$", done.stdout, re.MULTILINE)) == 2
+    assert len(re.findall(r"^fp32\s+8\s+16\s+4\s.*x$", done.stdout, re.MULTILINE)) == 1
+    assert len(re.findall(r"^bf16\s+8\s+16\s+(?:4\s.*x|not to be had here)$", done.stdout, re.MULTILINE)) == 1
