@@ -70,6 +70,8 @@ class Shared:
     def record(self):
         """What is stored, but for what was measured with a clock or a meter."""
         content = json.loads((self.path / "out.json").read_text())
+        for group in content["slmsec"]["groups"]:
+            group["batches"] = {name: v for name, v in group["batches"].items() if not name.startswith("peak_")}
         entries = [(e["fullname"], e["params"], e["stats"]["rounds"]) for e in content["benchmarks"]]
         return content["slmsec"], [entry for entry in entries if ":generation" not in entry[0]]
 
