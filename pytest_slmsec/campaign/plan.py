@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from pytest_slmsec.collection.ids import model_id, safe_id
-from pytest_slmsec.config.files import toml
 from pytest_slmsec.config.options import PLUGIN_OPTIONS
 from pytest_slmsec.core.errors import UsageError
 from pytest_slmsec.core.identity import sha256_text
 from pytest_slmsec.core.model_names import parse_model
 from pytest_slmsec.core.model_registry import Registry
+from pytest_slmsec.core.toml_files import check_keys, read_toml
 from pytest_slmsec.quantize.registry import QUANTIZERS
 from pytest_slmsec.tasks.registry import find_task, tasks
 
@@ -90,8 +90,8 @@ def read_campaign(path: Path, registry: Registry) -> Campaign:
     """
     if not path.is_file():
         raise UsageError(f"There is no file {path}; docs/campaign.md shows what a campaign's file looks like.")
-    table = toml(path)
-    _check_keys(path, table)
+    table = read_toml(path)
+    _check_values(path, table)
     tests = table.get("tests", list(SUITE))
     for name in tests:
         if not Path(name.partition("::")[0]).exists():
@@ -108,12 +108,9 @@ def read_campaign(path: Path, registry: Registry) -> Campaign:
     return Campaign(path, folder, table.get(SWITCH, True), tuple(sessions))
 
 
-def _check_keys(path: Path, table: Mapping[str, Any]) -> None:
+def _check_values(path: Path, table: Mapping[str, Any]) -> None:
+    check_keys(str(path), table, KEYS)
     for key, value in table.items():
-        if key not in KEYS:
-            near = difflib.get_close_matches(key, KEYS, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(KEYS)}."
-            raise UsageError(f"{path}: unknown key {key!r}; {hint}")
         problem = _wrong_kind(key, value)
         if problem is not None:
             raise UsageError(f"{path}: {key} = {value!r}: {problem}.")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_slmsec.config.options import PLUGIN_OPTIONS, Option
 from pytest_slmsec.core.errors import UsageError
 from pytest_slmsec.core.model_registry import check_entry
+from pytest_slmsec.core.toml_files import check_keys, read_toml
 
 if TYPE_CHECKING:
     from pytest_slmsec.gates.policy.config import GateConfig
@@ -24,11 +23,8 @@ def load_config(root: Path) -> dict[str, Any]:
     where, table = _find_table(root)
     options = {option.key: option for option in PLUGIN_OPTIONS if option.configurable}
     known = [*options, "models", "gate", "card", "devices"]
+    check_keys(f"{where}: [tool.slmsec]", table, known)
     for key, value in table.items():
-        if key not in known:
-            near = difflib.get_close_matches(key, known, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}."
-            raise UsageError(f"{where}: [tool.slmsec] has the unknown key {key!r}; {hint}")
         problem = _wrong_kind(options[key], value) if key in options else _no_table(value)
         if problem is not None:
             raise UsageError(f"{where}: [tool.slmsec] {key} = {value!r}: {problem}.")
@@ -41,12 +37,12 @@ def _find_table(root: Path) -> tuple[Path, dict[str, Any]]:
     """The table of the configuration, empty where there is none, and the file that it stands in."""
     pyproject, own = root / "pyproject.toml", root / "slmsec.toml"
     if own.is_file():
-        table = toml(own)
+        table = read_toml(own)
         if table:
             return own, table
     if not pyproject.is_file():
         return pyproject, {}
-    table = toml(pyproject).get("tool", {}).get("slmsec", {})
+    table = read_toml(pyproject).get("tool", {}).get("slmsec", {})
     problem = _no_table(table)
     if problem is not None:
         raise UsageError(f"{pyproject}: tool.slmsec = {table!r}: {problem}.")
@@ -88,17 +84,3 @@ def read_gate(root: Path, preset: str | None) -> GateConfig:
     from pytest_slmsec.gates.policy.config import read_config  # slower to import than all other settings
 
     return read_config(load_config(root).get("gate", {}), f"{root / 'pyproject.toml'} [tool.slmsec.gate]", preset)
-
-
-def toml(path: Path) -> dict[str, Any]:
-    """The content of a TOML file.
-
-    Raises:
-        UsageError: it cannot be read, or is no TOML.
-    """
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is no valid TOML: {error}.") from error

@@ -10,7 +10,8 @@ from typing import Any
 
 from pytest_slmsec.core.errors import UsageError
 from pytest_slmsec.core.paths import PACKAGE
-from pytest_slmsec.gates.policy.values import as_table, unknown
+from pytest_slmsec.core.toml_files import check_keys, unknown
+from pytest_slmsec.gates.policy.values import as_table
 
 OPTION = "--slmsec-device-profile"
 GB = 2**30
@@ -91,9 +92,7 @@ def read_profile(name: str, table: Mapping[str, Any]) -> Profile:
         UsageError: an unknown key, or a limit that is missing, zero or no number.
     """
     where = f"The device profile {name}"
-    for key in table:
-        if key not in Profile.__slots__ or key == "name":
-            raise UsageError(unknown(where, "unknown key", key, [key for key in Profile.__slots__ if key != "name"]))
+    check_keys(where, table, [key for key in Profile.__slots__ if key != "name"])
     for key in ("memory_gb", "cores", "threads", "power_limit_w"):
         _check_limit(where, key, table.get(key, None if key == "power_limit_w" else 0))
     accelerator, image = table.get("accelerator", "none"), table.get("image")

@@ -8,13 +8,13 @@ installed packages (`trainer_settings`).
 from __future__ import annotations
 
 import difflib
-import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pytest_slmsec.core.errors import UsageError
+from pytest_slmsec.core.toml_files import check_keys, read_toml
 
 LORA, QLORA, SFT = "lora", "qlora", "sft"
 MODES = (LORA, QLORA, SFT)
@@ -110,7 +110,7 @@ def read_recipe(path: Path) -> Recipe:
         UsageError: the file cannot be read, is no TOML, lacks a key, or has an unknown key or a value of the wrong
             kind; names the key, near matches and what to write.
     """
-    table = _toml(path)
+    table = read_toml(path, "docs/finetune.md")
     check_keys(f"{path}", table, TOP)
     for name in TABLES:
         if not isinstance(table.get(name, {}), dict):
@@ -128,30 +128,6 @@ def read_recipe(path: Path) -> Recipe:
         table.get("lora", {}), _quantization(_Reader(path, "quantization", table.get("quantization", {}))),
         _flow(_Reader(path, "flow", table.get("flow", {}))),
     )  # fmt: skip
-
-
-def check_keys(where: str, table: Mapping[str, Any], known: Collection[str]) -> None:
-    """Refuse a key that is not known.
-
-    Raises:
-        UsageError: with near matches, or all known keys where there are few.
-    """
-    for key in table:
-        if key in known:
-            continue
-        near = difflib.get_close_matches(key, known, 3, 0.6)
-        few = f"known: {', '.join(known)}" if len(known) <= len(TOP) + len(FORMS) else "see docs/finetune.md"
-        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"{few}."
-        raise UsageError(f"{where}: the key {key!r} is not known; {hint}")
-
-
-def _toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text("utf-8-sig"))
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read ({error.strerror}): name a recipe, a TOML file.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is no valid TOML ({error}): correct it.") from error
 
 
 class _Reader:

@@ -13,9 +13,10 @@ from typing import Any
 
 from pytest_slmsec.core.errors import UsageError
 from pytest_slmsec.core.extras import require
+from pytest_slmsec.core.toml_files import check_keys
 from pytest_slmsec.engines.common.loading import first_line
 from pytest_slmsec.engines.common.quiet import quiet
-from pytest_slmsec.finetune.recipe import QLORA, SFT, Recipe, check_keys
+from pytest_slmsec.finetune.recipe import QLORA, SFT, Recipe
 
 EXTRA = "finetune"
 MOVED = {
@@ -165,7 +166,7 @@ def _check(
             raise UsageError(f"{where}: {key!r} is no longer a key; write {moved[key]}.")
         if key in ours:
             raise UsageError(f"{where}: {key!r} is not for a recipe: {ours[key]}; take it out.")
-        check_keys(where, {key: value}, [name for name in fields if name not in ours])
+        check_keys(where, {key: value}, [name for name in fields if name not in ours], page="docs/finetune.md")
         default = fields[key].default
         if wrong := _wrong_kind(value, default):
             raise UsageError(f"{where} {key} = {value!r}: {wrong}.")

@@ -5,15 +5,14 @@ Source: the API reference of Amazon SageMaker; a test validates every body with 
 
 from __future__ import annotations
 
-import difflib
 import re
 import shlex
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pytest_slmsec.core.errors import UsageError
+from pytest_slmsec.core.toml_files import check_keys, read_toml
 from pytest_slmsec.sagemaker.container import COMMAND, PROGRAMS
 
 TRAINING, PROCESSING = "training", "processing"
@@ -34,12 +33,7 @@ def read_job(path: Path) -> dict[str, Any]:
     Raises:
         UsageError: the file cannot be read, lacks a key, or has an unknown key or a value that SageMaker would refuse.
     """
-    try:
-        job = tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read ({error.strerror}); name a TOML file (docs/sagemaker.md).") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is no valid TOML: {error}.") from error
+    job = read_toml(path, "docs/sagemaker.md")
     _check(path, job)
     return training_job(job) if job["kind"] == TRAINING else processing_job(job)
 
@@ -111,11 +105,7 @@ def _limit(job: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _check(path: Path, job: Mapping[str, Any]) -> None:
-    for key in job:
-        if key not in KEYS:
-            near = difflib.get_close_matches(key, KEYS, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(KEYS)}."
-            raise UsageError(f"{path} has the unknown key {key!r}; {hint}")
+    check_keys(str(path), job, KEYS)
     missing = [key for key in NEEDED if key not in job]
     if missing:
         raise UsageError(f"{path} lacks {', '.join(missing)}: a job needs {', '.join(NEEDED)}.")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pytest_slmsec.core.errors import UsageError
+from pytest_slmsec.core.toml_files import check_keys, read_toml
 from pytest_slmsec.core.wrap import shortened
 from pytest_slmsec.synthesize.prompts import ANSWER_SYSTEM, QUESTION_PROMPT, SLOTS, TOPIC_PROMPT
 
@@ -103,8 +102,8 @@ def read_plan(path: Path) -> Plan:
         UsageError: the file cannot be read, is no TOML, lacks the model or the topics, or has an unknown key or a value
             that cannot be used; names the key, near matches and what to write.
     """
-    content = read_toml(path)
-    _check_keys(str(path), content, ("model", *TABLES))
+    content = read_toml(path, "docs/synthesize.md")
+    check_keys(str(path), content, ("model", *TABLES))
     model = content.get("model")
     if not isinstance(model, str) or not model.strip():
         raise UsageError(f'{path} names no model that writes the data: write, for example, model = "openai:NAME".')
@@ -113,33 +112,11 @@ def read_plan(path: Path) -> Plan:
     return Plan(path, model, **read)
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """The content of a TOML file.
-
-    Raises:
-        UsageError: it cannot be read, or is no TOML.
-    """
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read ({error.strerror}); name a TOML file (docs/synthesize.md).") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is no valid TOML: {error}.") from error
-
-
-def _check_keys(where: str, table: Mapping[str, Any], known: Sequence[str]) -> None:
-    for key in table:
-        if key not in known:
-            near = difflib.get_close_matches(key, known, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}."
-            raise UsageError(f"{where} has the unknown key {key!r}; {hint}")
-
-
 def _table(path: Path, name: str, given: Any, kind: type[Table]) -> Table:
     if not isinstance(given, dict):
         raise UsageError(f"{path}: {name} = {shortened(repr(given), 60)} must be a table: write [{name}].")
     where = f"{path}: [{name}]"
-    _check_keys(where, given, [one.name for one in fields(kind)])  # type: ignore[arg-type]
+    check_keys(where, given, [one.name for one in fields(kind)])  # type: ignore[arg-type]
     for key, value in given.items():
         remedy = CHECKS[key](value)
         if remedy is not None:

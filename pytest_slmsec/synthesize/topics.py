@@ -10,9 +10,9 @@ from typing import Any
 
 from pytest_slmsec.core.errors import UsageError
 from pytest_slmsec.core.items import Output
+from pytest_slmsec.core.toml_files import read_toml
 from pytest_slmsec.core.wrap import shortened
 from pytest_slmsec.synthesize.lists import clean, read_list
-from pytest_slmsec.synthesize.plan import read_toml
 from pytest_slmsec.synthesize.prompts import Path
 
 LONGEST_NAME = 100

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 from pytest_slmsec.core.errors import UsageError
+from pytest_slmsec.core.toml_files import unknown
 from pytest_slmsec.gates.policy.suite import ADJUSTMENTS, ALPHA, Limits
 from pytest_slmsec.gates.policy.values import (
     Reader,
@@ -24,7 +25,6 @@ from pytest_slmsec.gates.policy.values import (
     read_values,
     speed_rounds,
     text,
-    unknown,
 )
 from pytest_slmsec.gates.statistics.margins import (
     Margin,

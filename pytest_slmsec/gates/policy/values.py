@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
 
 from pytest_slmsec.core.errors import UsageError
+from pytest_slmsec.core.toml_files import check_keys
 from pytest_slmsec.gates.policy.suite import ALPHA
 from pytest_slmsec.gates.statistics.margins import read_margin
 
 MINIMUM_ROUNDS = 10
 
 Reader = Callable[[Any, str], Any]
-
-
-def unknown(where: str, what: str, name: str, known: Collection[str]) -> str:
-    """A sentence on a name that is not known, with the nearest one that is."""
-    near = difflib.get_close_matches(name, known, 1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}."
-    return f"{where}: {what} {name!r}; {hint}"
 
 
 def as_table(value: Any, where: str) -> Mapping[str, Any]:
@@ -32,10 +25,9 @@ def as_table(value: Any, where: str) -> Mapping[str, Any]:
 
 def read_values(table: Mapping[str, Any], readers: Mapping[str, tuple[str, Reader]], where: str) -> dict[str, Any]:
     """Read every key with its reader; `readers` maps a key to the attribute it fills and what reads it."""
+    check_keys(where, table, readers)
     found = {}
     for key, value in table.items():
-        if key not in readers:
-            raise UsageError(unknown(where, "unknown key", key, readers))
         attribute, read = readers[key]
         found[attribute] = read(value, f"{where} {key}")
     return found

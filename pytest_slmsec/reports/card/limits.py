@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_slmsec.core.errors import UsageError
-from pytest_slmsec.gates.policy.values import as_table, flag, unknown
+from pytest_slmsec.core.toml_files import check_keys
+from pytest_slmsec.gates.policy.values import as_table, flag
 
 QUALITY = ("accuracy", "robustness")
 """Axes on which more is better: quality corrected for chance."""
@@ -46,9 +47,7 @@ def read_limits(table: Mapping[str, Any], where: str) -> CardLimits:
     Raises:
         UsageError: an unknown key or axis, named with a near match, or a value that is no limit or weight.
     """
-    for key in table:
-        if key not in KEYS:
-            raise UsageError(unknown(where, "unknown key", key, KEYS))
+    check_keys(where, table, KEYS)
     limits = _numbers(table.get("limits", {}), f"{where} limits", 0.0)
     weights = _numbers(table.get("weights", {}), f"{where} weights", math.ulp(0.0))
     for axis, limit in limits.items():
@@ -62,9 +61,7 @@ def read_limits(table: Mapping[str, Any], where: str) -> CardLimits:
 def _numbers(value: Any, where: str, least: float) -> dict[str, float]:
     """A number of at least `least` by axis."""
     table = as_table(value, where)
-    for axis in table:
-        if axis not in AXES:
-            raise UsageError(unknown(where, "there is no axis", axis, AXES))
+    check_keys(where, table, AXES, "there is no axis")
     return {axis: _number(number, f"{where}.{axis}", least) for axis, number in table.items()}
 
 

@@ -26,7 +26,7 @@ def test_an_empty_own_file_leaves_pyproject(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("limt = 5", "has the unknown key 'limt'; did you mean 'limit'?"),
+        ("limt = 5", "unknown key 'limt'; did you mean 'limit'?"),
         ("data = 5", "data = 5: write a text in quotes."),
         ("judge = ['tinysec']", "judge = ['tinysec']: write a text in quotes."),
         ("window = 'many'", "window = 'many': write a number."),
