@@ -18,13 +18,14 @@ class LocalPool:
         kinds: of the replicas that are there at first, by name.
 
     Attributes:
-        sent: all jobs, as (replica, job). released, closed: what was let go.
+        sent: all jobs, as (replica, job). to_the_dead: replicas that were sent a job after they had died.
+        released, closed: what was let go.
     """
 
     def __init__(self, run, **kinds):
         self._run = run
         self.jobs, self.events = {}, deque()
-        self.sent, self.released, self.closed, self.wanted = [], [], False, None
+        self.sent, self.to_the_dead, self.released, self.closed, self.wanted = [], [], [], False, None
         for name, kind in kinds.items():
             self.join(name, kind)
 
@@ -38,6 +39,7 @@ class LocalPool:
 
     def send(self, replica, job):
         if replica not in self.jobs:
+            self.to_the_dead.append(replica)
             return  # it has died, which is told with the next events
         self.sent.append((replica, job))
         assert len(self.jobs[replica]) < 2

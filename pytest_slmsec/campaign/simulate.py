@@ -172,9 +172,9 @@ class _Run:
         self._computing_s += computed_s
 
 
-def check_ends(sessions: Sequence[Work], failures: Failures) -> None:
-    """Refuse work of which hardly any would ever end; see `simulate`."""
-    longest_s = max((_longest_try_s(work) for work in set(sessions)), default=0.0)
+def check_ends(sessions: Sequence[Work], failures: Failures, before_s: float = 0.0) -> None:
+    """Refuse work of which hardly any would ever end; see `simulate`. `before_s`: to be added to each start."""
+    longest_s = before_s + max((_longest_try_s(work) for work in set(sessions)), default=0.0)
     if longest_s > LONGEST_TRY * failures.every_s:
         raise UsageError(
             f"A start and a window take {longest_s:,.0f} s together, and a worker fails every {failures.every_s:,.0f} "

@@ -1,8 +1,9 @@
 """The same simulation for a pool of replicas that are handed single windows, where `simulate` hands out whole sessions.
 
 A replica stays with the model that it has loaded while windows of it are left; then it takes a model that nobody has
-loaded; at last it helps the model with the most time left a replica, if that is more than loading it takes. A failure
-loses the window in flight, which goes back to the others of its model.
+loaded; at last it helps the model with the most time left a replica, if that saves more than loading it takes. These
+are the rules of `execution.dispatch`. A failure loses the window in flight, which goes back to the others of its model,
+and a new replica is started.
 """
 
 from __future__ import annotations
@@ -34,24 +35,29 @@ class _Event(NamedTuple):
     lives_s: float = 0.0
 
 
-def simulate_pool(models: Sequence[Work], replicas: int, failures: Failures | None = None, seed: int = 0) -> Simulated:
+def simulate_pool(
+    models: Sequence[Work], replicas: int, failures: Failures | None = None, seed: int = 0, replica_s: float = 0.0
+) -> Simulated:
     """Run the windows of all models on replicas.
 
     Args:
-        models: of each, the seconds to start it on a replica and its windows.
+        models: of each, the seconds to load it on a replica and its windows.
         failures, seed: as for `simulate`.
+        replica_s: seconds to start a replica, at first and after each failure.
 
     Raises:
         UsageError: as for `simulate`.
     """
     if failures is not None:
-        check_ends(models, failures)
-    return _Pool(models, replicas, failures, random.Random(seed)).all()
+        check_ends(models, failures, replica_s)
+    return _Pool(models, replicas, failures, random.Random(seed), replica_s).all()
 
 
 class _Pool:
-    def __init__(self, models: Sequence[Work], replicas: int, failures: Failures | None, draw: random.Random) -> None:
+    def __init__(self, models: Sequence[Work], replicas: int, failures: Failures | None, draw: random.Random,
+                 replica_s: float) -> None:  # fmt: skip
         self._models, self._failures, self._draw, self._replicas = models, failures, draw, replicas
+        self._replica_s = replica_s
         self._left = [list(reversed(work.windows_s)) for work in models]
         self._left_s = [work.computing_s for work in models]
         self._fresh = deque(model for model, left in enumerate(self._left) if left)
@@ -134,7 +140,8 @@ class _Pool:
 
     def _begin(self, now: float, replica: int, model: int) -> None:
         self._idle.discard(replica)
-        start_s = 0.0 if self._holds[replica] == model else self._models[model].start_s
+        start_s = self._replica_s if self._holds[replica] is None else 0.0
+        start_s += 0.0 if self._holds[replica] == model else self._models[model].start_s
         self._hold(replica, model)
         window_s = self._left[model].pop()
         self._left_s[model] -= window_s

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import math
 import random
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pytest_slmsec.core.errors import UsageError
@@ -25,7 +27,7 @@ COUNTS: Numbers = (
 )
 TIMES: Numbers = (
     ("--item-s", float, 0.1, "SECONDS", "to answer one item"),
-    ("--start-s", float, 20.0, "SECONDS", "to start a session: process and collection"),
+    ("--start-s", float, 20.0, "SECONDS", "to start a session (process and collection), or a replica of a pool"),
     ("--load-s", float, 60.0, "SECONDS", "to load a model, once a session and after each failure"),
     ("--failure-h", float, 50.0, "HOURS", "between two failures of one worker, on average; 0: none fails"),
     ("--repair-s", float, 300.0, "SECONDS", "from a failure until the worker works again"),
@@ -68,10 +70,9 @@ def run(args: argparse.Namespace) -> int:
     from pytest_slmsec.campaign.simulate_pool import simulate_pool
 
     _check(args)
-    if args.pool:
-        args.benchmarks_per_session = args.benchmarks
-    sessions, schedule = _sessions(args), simulate_pool if args.pool else simulate
     failures = Failures(args.failure_h * HOUR_S, args.repair_s) if args.failure_h else None
+    sessions = _sessions(args)
+    schedule: Callable[..., Simulated] = partial(simulate_pool, replica_s=args.start_s) if args.pool else simulate
     found = schedule(sessions, args.workers, failures, args.seed)
     calm = schedule(sessions, args.workers)
     print("\n".join([*_assumed(args), *_lines(found, calm)]))
@@ -89,12 +90,14 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _sessions(args: argparse.Namespace) -> list[Work]:
-    """All sessions, those of a model next to each other; equal ones are one object."""
+    """All sessions, those of a model next to each other; for a pool each model is one. Equal ones are one object."""
     from pytest_slmsec.campaign.simulate import Work, windows
 
     draw, found = random.Random(args.seed), list[Work]()
-    whole, rest = divmod(args.benchmarks, args.benchmarks_per_session)
-    parts = [args.benchmarks_per_session] * whole + ([rest] if rest else [])
+    n_together = args.benchmarks if args.pool else args.benchmarks_per_session
+    start_s = args.load_s if args.pool else args.start_s + args.load_s
+    whole, rest = divmod(args.benchmarks, n_together)
+    parts = [n_together] * whole + ([rest] if rest else [])
     made: dict[tuple[float, int], Work] = {}
     for _ in range(args.models):
         item_s = args.item_s * math.exp(draw.gauss(0.0, args.spread))
@@ -102,7 +105,7 @@ def _sessions(args: argparse.Namespace) -> list[Work]:
             work = made.get((item_s, part))
             if work is None:
                 of_each = windows(args.items, args.window, item_s)
-                work = made[item_s, part] = Work.of(args.start_s + args.load_s, of_each * part)
+                work = made[item_s, part] = Work.of(start_s, of_each * part)
             found.append(work)
     return found
 

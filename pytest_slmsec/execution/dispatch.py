@@ -1,8 +1,9 @@
 """Which replica of a pool gets which window, and what happens to the windows of a replica that dies.
 
-* A replica has two windows at most: one that it works on, and the next.
+* A replica has two windows at most: one that it works on, and the next. The last windows are handed out one at a time,
+  so that no replica has two while another has none.
 * It stays with its model as long as there are windows of it, then takes a model that no other replica has loaded, and
-  last helps where most windows are left, as workers of pytest-xdist do.
+  last helps where most windows a replica are left, unless loading the model takes longer than that saves.
 * The windows of a dead replica are asked again elsewhere. The one that it worked on is suspected: after three deaths it
   is halved, and so on until one item is left, which is then an error of that item.
 * All replicas must be of one kind (hardware and versions), and load the same model from the same weights: others are
@@ -14,7 +15,7 @@ Answers are journaled as they arrive, in this process alone. A window whose answ
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -88,13 +89,33 @@ class PooledEngine:
 
 @dataclass
 class _Model:
-    """A model of the run: where it is known, what it is; deaths while it was loaded, before it was known."""
+    """A model of the run: where it is known, what it is; deaths while it was loaded, before it was known.
+
+    `load_s`: seconds that its latest loading took; `windows`, `wall_s`: how many are answered, and their seconds.
+    """
 
     engine: PooledEngine | None = None
     identity: str = ""
     parts: Mapping[str, str] = field(default_factory=dict)
     broken: str | None = None
     deaths: int = 0
+    load_s: float = 0.0
+    windows: int = 0
+    wall_s: float = 0.0
+
+    def note(self, done: Done, is_window: bool) -> None:
+        """Take the times of an answered job."""
+        self.load_s = done.load_s if done.load_s else self.load_s
+        self.windows += is_window
+        self.wall_s += done.wall_s
+
+    def is_worth_helping(self, n_waiting: int, n_busy: int) -> bool:
+        """Whether one more replica ends the waiting windows sooner, although it has to load the model first.
+
+        `n_busy` replicas need w / n_busy seconds for w seconds of windows; with one more that loads for l seconds, all
+        end after (w + l) / (n_busy + 1), which is less where w > l * n_busy. Before a window is answered: yes.
+        """
+        return not self.windows or n_waiting * self.wall_s / self.windows > self.load_s * n_busy
 
 
 @dataclass
@@ -206,30 +227,30 @@ class Dispatch:
 
     def _turn(self, timeout_s: float, first: ModelSpec | None = None) -> None:
         """Hand out what can be, and wait for something to happen."""
-        for replica in list(self._replicas.values()):
-            while len(replica.jobs) < MOST_IN_FLIGHT and self._hand_out(replica, first):
-                pass
+        for n_jobs in range(MOST_IN_FLIGHT):
+            for replica in list(self._replicas.values()):
+                if len(replica.jobs) == n_jobs and (not n_jobs or self._n_waiting() > len(self._replicas)):
+                    self._hand_out(replica, first)
         self._pool.want(any(self._queues.values()) or not self._replicas)
         self._handle(self._pool.receive(timeout_s))
         self._release_idle()
         self._check_alone()
 
-    def _hand_out(self, replica: _Replica, first: ModelSpec | None) -> bool:
-        """Give a replica its next job; False if there is none for it now."""
-        model = self._next_model(replica, first)
-        if model is None:
-            return False
-        state = self._models.setdefault(model, _Model())
-        if state.engine is None:
-            if replica.jobs or state.broken is not None:
-                return False
-            self._send(replica, model, None)  # what it is must be known before its answers have keys
-            return False
-        window = self._next_window(model, state)
-        if window is None:
-            return self._next_model(replica, first) is not None
-        self._send(replica, model, window)
-        return True
+    def _n_waiting(self) -> int:
+        return sum(len(queue) for model, queue in self._queues.items() if not self._is_broken(model))
+
+    def _hand_out(self, replica: _Replica, first: ModelSpec | None) -> None:
+        """Give a replica its next job, if there is one for it now."""
+        while (model := self._next_model(replica, first)) is not None:
+            state = self._models.setdefault(model, _Model())
+            if state.engine is None:
+                if not replica.jobs and state.broken is None:
+                    self._send(replica, model, None)  # what it is must be known before its answers have keys
+                return
+            window = self._next_window(model, state)
+            if window is not None:
+                self._send(replica, model, window)
+                return
 
     def _next_model(self, replica: _Replica, first: ModelSpec | None) -> ModelSpec | None:
         """The model of which a replica gets the next window."""
@@ -240,9 +261,15 @@ class Dispatch:
             return replica.model
         if replica.jobs or not waiting:
             return None
-        elsewhere = {other.model for other in self._replicas.values()}
+        elsewhere = Counter(other.model for other in self._replicas.values())
         free = [model for model in waiting if model not in elsewhere]
-        return free[0] if free else max(waiting, key=lambda model: len(self._queues[model]))
+        return free[0] if free else self._to_help(waiting, elsewhere)
+
+    def _to_help(self, waiting: Sequence[ModelSpec], elsewhere: Mapping[ModelSpec | None, int]) -> ModelSpec | None:
+        """The model with most windows a replica that has it, if one more replica is worth its loading."""
+        model = max(waiting, key=lambda one: len(self._queues[one]) / (elsewhere[one] + 1))
+        state = self._models.get(model, _Model())
+        return model if state.is_worth_helping(len(self._queues[model]), elsewhere[model]) else None
 
     def _next_window(self, model: ModelSpec, state: _Model) -> Window | None:
         """The next window of a model with something left to ask; it is taken from the queue."""
@@ -316,6 +343,7 @@ class Dispatch:
             return
         self.tally.cpu_s += done.cpu_s
         self.tally.wall_s += done.wall_s
+        self._models[model].note(done, is_window=window is not None)
         if window is None:
             return
         for batch in done.batches:

@@ -48,6 +48,7 @@ class Done:
         failed: by place in `Job.requests`, why an item has no valid answer.
         unfit: why the model cannot do what the requests ask for, in which case nothing was asked; None: it can.
         cpu_s, wall_s: seconds of the replica's process, loading not counted.
+        load_s: seconds until the model was loaded; 0 where it was.
     """
 
     info: Mapping[str, Any] | None = None
@@ -58,6 +59,7 @@ class Done:
     unfit: str | None = None
     cpu_s: float = 0.0
     wall_s: float = 0.0
+    load_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ class Replica:
         self._models = ModelLoader(self._make_engine, _Silent())
         self._settings = EngineSettings()
         self._packed: tuple[Packed, ...] = ()
+        self._loaded: ModelSpec | None = None
 
     def about(self) -> dict[str, Any]:
         """Who this is: kind, process, and whether the cluster asks for a token."""
@@ -60,12 +61,15 @@ class Replica:
             packed: small weights that were sent along, see `packed_weights`.
         """
         self._settings, self._packed = job.settings, packed
+        began, before, self._loaded = time.perf_counter(), self._loaded, None
         try:
             resident = self._models.load(job.model)
         except Exception as error:
             _log(refused=job.model.name, why=str(error))
             return Done(refused=one_sentence(job.model.name, error))
-        facts = Done(info=asdict(resident.engine.info), capabilities=resident.engine.capabilities.value)
+        load_s = 0.0 if before == job.model else time.perf_counter() - began
+        self._loaded = job.model
+        facts = Done(info=asdict(resident.engine.info), capabilities=resident.engine.capabilities.value, load_s=load_s)
         if not job.requests:
             return facts
         if (why := unable(resident.engine, job.requests[job.rows[0]])) is not None:
@@ -89,9 +93,9 @@ def _answered(facts: Done, resident: Resident, requests: Sequence[Request], rows
     cpu, wall = time.process_time(), time.perf_counter()
     found = ask(logged, requests, answers, lambda done: None)
     failed = {row: found[row].output.error or "" for row in rows if found[row].output.error is not None}
-    _log(window=requests[0].id, rows=len(rows), cpu_s=round(time.process_time() - cpu, 3))
-    return replace(facts, batches=tuple(answers.batches), failed=failed,
-                   cpu_s=time.process_time() - cpu, wall_s=time.perf_counter() - wall)  # fmt: skip
+    cpu_s, wall_s = time.process_time() - cpu, time.perf_counter() - wall
+    _log(window=requests[0].id, rows=len(rows), cpu_s=round(cpu_s, 3), wall_s=round(wall_s, 3))
+    return replace(facts, batches=tuple(answers.batches), failed=failed, cpu_s=cpu_s, wall_s=wall_s)
 
 
 class _Answers:

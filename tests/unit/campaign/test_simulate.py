@@ -103,3 +103,12 @@ def test_replicas_help_each_other_at_the_end():
     model = [Work.of(10, [10.0] * 100)]
     assert simulate(model, 10).makespan_s == 1010
     assert simulate_pool(model, 10).makespan_s == 110
+
+
+def test_a_replica_starts_once_and_anew_after_each_failure():
+    models = [Work.of(10, [5.0]), Work.of(10, [5.0])]
+    assert simulate_pool(models, 1, replica_s=100).makespan_s == 100 + 2 * 15
+    assert simulate_pool(models, 2, replica_s=100).makespan_s == 100 + 15
+    failing = simulate_pool([Work.of(0, [10.0] * 50)], 1, Failures(100, 0), 1, replica_s=7)
+    assert failing.failures > 0
+    assert failing.makespan_s == pytest.approx(failing.computing_s + failing.starting_s + failing.lost_s)

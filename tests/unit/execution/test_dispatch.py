@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -38,8 +39,10 @@ def question(n, text=""):
 class Runs:
     """A dispatch over replicas of the free engine, and a journal.
 
-    `deadly`: of a job: the replica dies of it.
+    `deadly`: of a job: the replica dies of it. `load_s`, `window_s`: seconds that replicas say they took, if given.
     """
+
+    load_s = window_s = None
 
     def __init__(self, folder, names=("one", "two"), deadly=lambda job: False, kinds=None):
         self.log, self.deadly = folder / "log", deadly
@@ -53,7 +56,10 @@ class Runs:
     def work(self, name, job):
         if self.deadly(job):
             return None
-        return self.replicas.setdefault(name, FreeReplica()).run(job)
+        done = self.replicas.setdefault(name, FreeReplica()).run(job)
+        if self.window_s is None:
+            return done
+        return replace(done, load_s=self.load_s if done.load_s else 0.0, wall_s=self.window_s if job.requests else 0.0)
 
     def plan(self, *windows):
         self.dispatch.plan((model, partial(list, requests)) for model, requests in windows)
@@ -115,6 +121,46 @@ def test_a_replica_without_windows_of_its_model_helps_with_another(runs):
     for model, requests in planned:
         run.ask(requests, model)
     assert sorted(run.lines("load")) == ["alpha", "beta", "beta"]
+
+
+def test_each_replica_gets_a_window_before_any_gets_two(runs):
+    run = runs(names=["one", "two", "three", "four"])
+    run.plan(*windows(4))
+    for _, requests in windows(4):
+        run.ask(requests)
+    assert Counter(name for name, job in run.pool.sent if job.requests) == dict.fromkeys(run.pool.jobs, 1)
+
+
+@pytest.mark.parametrize(("load_s", "loaded"), [(90.0, ["alpha", "beta"]), (1.0, ["alpha", "beta", "beta"])])
+def test_a_replica_helps_only_where_that_saves_more_than_loading_takes(runs, load_s, loaded):
+    """When `alpha` is done, about six windows of ten seconds are left of `beta`."""
+    run = runs()
+    run.load_s, run.window_s = load_s, 10.0
+    planned = [*windows(1, model=ALPHA), *windows(7, model=BETA, first=100)]
+    run.plan(*planned)
+    for model, requests in planned:
+        run.ask(requests, model)
+    assert sorted(run.lines("load")) == loaded
+
+
+def test_a_dead_replica_gets_no_window_until_it_lives(runs):
+    run = runs()
+    planned = windows(16)
+    run.plan(*planned)
+    run.ask(planned[0][1])
+    run.pool.die("one")
+    run.dispatch.look()  # tells of the death
+    run.pool.to_the_dead.clear()
+    sent = len(run.pool.sent)
+    run.ask(planned[5][1])
+    assert {name for name, _ in run.pool.sent[sent:]} == {"two"}
+    assert run.pool.to_the_dead == []
+
+    sent = len(run.pool.sent)
+    run.pool.join("one", KIND)
+    for _, requests in planned:
+        run.ask(requests)
+    assert {name for name, job in run.pool.sent[sent:] if job.requests} == {"one", "two"}
 
 
 def test_what_a_dead_replica_had_is_asked_again_and_nothing_else(runs):

@@ -20,6 +20,7 @@ from pytest_slmsec.execution.replica import Replica, _Silent
 from pytest_slmsec.quantize.load_model import make_engine
 
 TINYSEC = parse_model("tinysec", shipped_registry(), ())
+MESSAGES = (Message("user", "What is CWE-79?"),)
 
 
 def test_it_runs_without_pytest():
@@ -96,3 +97,13 @@ def test_a_single_file_travels_too(tmp_path):
 def test_large_weights_and_those_of_the_hub_stay(model):
     assert pack_model(model, largest_bytes=3) == ()
     assert pack_model(ModelSpec("h", "h", source="hub", location="org/name")) == ()
+
+
+def test_the_time_of_loading_is_told_once(tmp_path):
+    settings, replica, requests = EngineSettings(cache_dir=tmp_path), Replica(), (Generate("g", MESSAGES, 2),)
+    packed = pack_model(TINYSEC)
+    first, second = (replica.run(Job(TINYSEC, settings, requests, (0,)), *packed) for _ in range(2))
+    assert first.load_s > 0
+    assert second.load_s == 0
+    assert replica.run(Job(ModelSpec("x", "x", source="path", location="nowhere"), settings)).refused
+    assert replica.run(Job(TINYSEC, settings), *packed).load_s > 0
