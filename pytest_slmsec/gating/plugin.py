@@ -263,7 +263,7 @@ class Gating:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_terminal_summary(self, terminalreporter: Any) -> Generator[None, None, None]:
-        """The verdicts, below the tables of results."""
+        """The verdicts, below all else that this plugin prints."""
         if len(terminalreporter.stats.get(GATES_PASSED, ())) == 1:
             terminalreporter._add_stats("gate passed", terminalreporter.stats.pop(GATES_PASSED))
         try:
@@ -274,10 +274,27 @@ class Gating:
                 for line in wrapped(shown(self._written), terminalreporter._tw.fullwidth, ""):
                     terminalreporter.write_line(line)
             if self.judgements:
-                from pytest_slmsec.reports.gate.text import report
+                self._write_judgements(terminalreporter)
 
-                verbose = terminalreporter.verbosity > 0
-                for judgement in self.judgements:
-                    terminalreporter.section("slmsec gate")
-                    for line in report(judgement, terminalreporter._tw.fullwidth, verbose).splitlines():
-                        terminalreporter.write_line(line)
+    def _write_judgements(self, reporter: Any) -> None:
+        """What was found about each candidate with its verdict, and of several candidates all verdicts once more."""
+        from pytest_slmsec.reports.gate.text import findings
+
+        for judgement in self.judgements:
+            reporter.section("slmsec gate")
+            for line in findings(judgement, reporter._tw.fullwidth, reporter.verbosity > 0):
+                reporter.write_line(line)
+            reporter.write_line("")
+            _write_verdict(reporter, judgement)
+        if len(self.judgements) > 1:
+            reporter.section("slmsec verdicts")
+            for judgement in self.judgements:
+                _write_verdict(reporter, judgement)
+
+
+def _write_verdict(reporter: Any, judgement: Judgement) -> None:
+    from pytest_slmsec.reports.gate.text import verdict_lines
+
+    colour = {"PASS": "green", "INCONCLUSIVE": "yellow"}.get(judgement.verdict.value, "red")
+    for line in verdict_lines(judgement, reporter._tw.fullwidth):
+        reporter.write_line(line, bold=True, **{colour: True})

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -251,12 +251,16 @@ class SessionPlugin:
             pytest.exit(str(problem), returncode=pytest.ExitCode.INTERRUPTED)
         pytest.fail(str(problem), pytrace=False)
 
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Say what a pool of replicas did."""
+        told = None if self._pool is None else self._pool.what_it_did()
+        if told is not None:
+            terminalreporter.write_line(f"slmsec: {told}")
+
     def finish(self) -> None:
         """Close everything. An interrupted run ends with the command that resumes it."""
         state = self.state
         stored = state.run.n_stored
-        if self._pool is not None:
-            self._pool.say_what_it_did()
         state.run.close()
         if state.device is not None:
             state.device.release()

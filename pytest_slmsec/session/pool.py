@@ -72,15 +72,15 @@ class PooledModels:
             self._dispatch = self._started()
         return self._dispatch.load(spec)
 
-    def say_what_it_did(self) -> None:
-        """One line about the work of the pool, if it was used."""
+    def what_it_did(self) -> str | None:
+        """A sentence about the work of the pool, if it was used."""
         if self._dispatch is None:
-            return
+            return None
         tally = self._dispatch.tally
         again = f", {counted(tally.again, 'window')} asked again" if tally.again else ""
         answered = counted(tally.windows - tally.again, "window")
         died = f", {counted(tally.deaths, 'replica')} died" if tally.deaths else ""
-        self._say(
+        return (
             f"the pool answered {answered} on {counted(tally.replicas, 'replica')}"
             f"{again}{died}; {tally.wall_s:.1f} s of their time, {tally.cpu_s:.1f} s of their processors"
         )

@@ -142,6 +142,29 @@ def test_each_candidate_has_verdicts_of_its_own(runs):
     assert "slmsec-gate::suite[alpha-gptq8]" not in said
 
 
+def ours(result):
+    """Lines above what pytest says at the end: its list of failures, and the closing line."""
+    lines = [line for line in result.outlines if line]
+    return lines[: next(n for n, line in enumerate(lines) if " short test summary " in line)]
+
+
+def test_the_verdict_is_the_last_line_of_the_plugin(runs):
+    runs.suite(300)
+    runs.loses(1)
+    result = runs.run(*BOTH, "--slmsec-report=page.html", "--color=yes")
+    result.stdout.re_match_lines(["slmsec report: page.html.*", "=+ slmsec sentinels =+", "=+ slmsec gate =+"])
+    assert ours(result)[-1] == "\x1b[1m\x1b[31mSUITE: ERROR (alpha-gptq4 against alpha)\x1b[0m"
+
+
+def test_several_verdicts_stand_together_at_the_end(runs):
+    runs.suite(300)
+    runs.loses(7)
+    lines = ours(runs.run(*BOTH, "--model=alpha-gptq8"))
+    verdicts = ["SUITE: FAIL (alpha-gptq4 against alpha)", "SUITE: PASS (alpha-gptq8 against alpha)"]
+    assert lines[-2:] == verdicts
+    assert [line for line in lines if line in verdicts] == verdicts * 2
+
+
 def test_the_configuration_can_name_the_base(runs):
     runs.suite(150)
     (runs.path / "pyproject.toml").write_text('[tool.slmsec.gate]\nbaseline = "live:alpha"\n')

@@ -143,7 +143,7 @@ def test_the_gate_judges_one_recorded_run_against_another(toy, recorded):
         result = toy.run("test_ports.py", f"--slmsec-baseline={name}", models=models)
         assert result.ret == 1
         result.stdout.fnmatch_lines(["candidate: replay:runs/gptq4 (this run)", "base: *replay:runs/bare (this run)",
-                                     "SUITE: FAIL"])  # fmt: skip
+                                     "SUITE: FAIL (replay:runs/gptq4 against replay:runs/bare)"])  # fmt: skip
 
 
 def test_rows_of_other_items_are_refused_at_collection(toy, recorded):

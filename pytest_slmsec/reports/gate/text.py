@@ -37,7 +37,18 @@ _METHODS = {
 
 
 def report(judgement: Judgement, width: int = WIDTH, verbose: bool = False) -> str:
-    """Everything about one candidate: heading, table, losses by category, verdict, sentences.
+    """Everything about one candidate: what was found, and the verdict last. Arguments: see `findings`."""
+    return "\n".join([*findings(judgement, width, verbose), "", *verdict_lines(judgement, width)])
+
+
+def verdict_lines(judgement: Judgement, width: int = WIDTH) -> list[str]:
+    """``SUITE: PASS (phi3-gptq4 against phi3)``, in more than one line only where the names are long."""
+    models = f"{shown(judgement.candidate)} against {shown(judgement.base)}"
+    return wrapped(f"SUITE: {judgement.verdict.value} ({models})", width)
+
+
+def findings(judgement: Judgement, width: int = WIDTH, verbose: bool = False) -> list[str]:
+    """The lines above the verdict: heading, table, losses by category, sentences.
 
     Args:
         width: of the terminal, in columns.
@@ -51,9 +62,8 @@ def report(judgement: Judgement, width: int = WIDTH, verbose: bool = False) -> s
     lines += [line for remark in remarks for line in wrapped(remark, width)]
     lines += [*category_tables(judgement, verbose), *kind_tables(judgement, verbose)]
     lines += [line for text in without_training(judgement.pairs) for line in wrapped(text, width)]
-    lines += ["", f"SUITE: {judgement.verdict.value}"]
-    lines += [line for text in sentences(judgement) for line in wrapped(f"* {text}", width)]
-    return "\n".join(lines)
+    told = [line for text in sentences(judgement) for line in wrapped(f"* {text}", width)]
+    return [*lines, "", *told] if told else lines
 
 
 def at_a_glance(judgement: Judgement) -> list[Judged]:
