@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -50,16 +50,37 @@ class ShardFacts:
     Attributes:
         shard: which part it is.
         plan: digest of the ids of all test cases of the whole run, in order; equal for all shards of one run.
+        n_cases: how many these are. spans: which of them belong to this part (`spans_of`).
     """
 
     shard: Shard
     plan: str
+    n_cases: int
+    spans: tuple[tuple[int, int], ...]
+
+    @property
+    def places(self) -> set[int]:
+        """Places of its test cases among those of the run, from 0."""
+        return {place for begin, end in self.spans for place in range(begin, end)}
 
     def plain(self) -> dict[str, Any]:
         """Plain data, the inverse of `read`."""
-        return {"number": self.shard.number, "of": self.shard.of, "plan": self.plan}
+        return {"number": self.shard.number, "of": self.shard.of, "plan": self.plan, "n_cases": self.n_cases,
+                "spans": [list(span) for span in self.spans]}  # fmt: skip
 
     @classmethod
     def read(cls, plain: Mapping[str, Any]) -> ShardFacts:
         """The facts from plain data."""
-        return cls(Shard(int(plain["number"]), int(plain["of"])), str(plain["plan"]))
+        spans = tuple((int(begin), int(end)) for begin, end in plain["spans"])
+        return cls(Shard(int(plain["number"]), int(plain["of"])), str(plain["plan"]), int(plain["n_cases"]), spans)
+
+
+def spans_of(places: Iterable[int]) -> tuple[tuple[int, int], ...]:
+    """Runs of neighbouring places, each as its first and the one behind its last."""
+    spans: list[tuple[int, int]] = []
+    for place in sorted(places):
+        if spans and spans[-1][1] == place:
+            spans[-1] = spans[-1][0], place + 1
+        else:
+            spans.append((place, place + 1))
+    return tuple(spans)

@@ -389,20 +389,20 @@ class Dispatch:
             self._alone_since = time.monotonic()
         jobs = list(replica.jobs)
         if jobs and jobs[0] is None and replica.model is not None:
-            self._died_loading(replica.model)
+            self._died_loading(replica.model, why)
         elif jobs and jobs[0] is not None:
             self._in_flight -= self._keys_of(jobs[0])
             jobs[0].deaths += 1
             jobs = [*self._suspected(jobs[0]), *jobs[1:]]
         self._ask_again(jobs)
 
-    def _died_loading(self, model: ModelSpec) -> None:
+    def _died_loading(self, model: ModelSpec, why: str) -> None:
         state = self._models[model]
         state.deaths += 1
         if state.deaths >= MOST_DEATHS and state.engine is None:
             state.broken = (
                 f"{model.name}: {counted(state.deaths, 'replica')} died while they loaded it: it may need more memory "
-                "than a node has."
+                f"than a node has left. The last one: {why}"
             )
 
     def _suspected(self, window: Window) -> list[Window]:

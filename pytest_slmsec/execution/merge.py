@@ -11,6 +11,7 @@ from pytest_slmsec.core.errors import ModelUnavailable, UsageError
 from pytest_slmsec.core.items import Output, Request
 from pytest_slmsec.core.journal import KIND, Journal, read
 from pytest_slmsec.core.shard import Shard, ShardFacts
+from pytest_slmsec.core.wrap import counted
 from pytest_slmsec.engines.common.base import Batch, Capability, EngineInfo, Timing
 from pytest_slmsec.execution.model_loader import identity_parts
 
@@ -51,15 +52,15 @@ class Merged:
 
     Attributes:
         journal: the answers of all shards, to be read and not written to.
-        shards: the parts that were run, whole or not. ended: those that ran to their end.
+        shards: the parts that were run, whole or not; they may overlap. ended: those that ran to their end.
         models: by name, the line of each model that was asked (`model_facts`).
         unfit: by model and benchmark, why a model could not be asked a benchmark.
     """
 
     paths: Sequence[Path]
     journal: Journal
-    shards: dict[Shard, ShardFacts] = field(default_factory=dict)
-    ended: set[Shard] = field(default_factory=set)
+    shards: set[ShardFacts] = field(default_factory=set)
+    ended: set[ShardFacts] = field(default_factory=set)
     models: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     unfit: dict[tuple[str, str], str] = field(default_factory=dict)
 
@@ -89,7 +90,7 @@ class Merged:
         Raises:
             UsageError: they are not.
         """
-        if any(facts.plan != plan for facts in self.shards.values()):
+        if any(facts.plan != plan for facts in self.shards):
             raise UsageError(
                 "--slmsec-merge: this run selects other test cases than the shards did: give it the same models, "
                 "benchmarks and options as them."
@@ -111,11 +112,10 @@ class Merged:
         if not found:
             raise UsageError(f"--slmsec-merge={path}: this is no journal of a shard; --slmsec-shard=1/4 writes one.")
         for facts in found:
-            known = next(iter(self.shards.values()), facts)
-            if (facts.plan, facts.shard.of) != (known.plan, known.shard.of):
+            if any(facts.plan != known.plan for known in self.shards):
                 raise UsageError(f"--slmsec-merge: {path} is a shard of another run than {self.paths[0]}.")
-            self.shards[facts.shard] = facts
-        self.ended |= {ShardFacts.read(line).shard for line in lines if line[KIND] == SHARD_END}
+            self.shards.add(facts)
+        self.ended |= {ShardFacts.read(line) for line in lines if line[KIND] == SHARD_END}
         for line in lines:
             if line[KIND] == MODEL:
                 self._add_model(path, line)
@@ -134,16 +134,30 @@ class Merged:
                 )
 
     def _check_complete(self) -> None:
-        of = next(iter(self.shards)).of
-        missing = [str(number) for number in range(1, of + 1) if Shard(number, of) not in self.shards]
-        if missing:
-            raise UsageError(f"--slmsec-merge: of {of} shards {', '.join(missing)} is missing: name its journal too.")
-        cut_off = [str(number) for number in range(1, of + 1) if Shard(number, of) not in self.ended]
-        if cut_off:
+        """See that each test case is in a shard that ran to its end."""
+        n_cases = next(iter(self.shards)).n_cases
+        lacking = set(range(n_cases)).difference(*(facts.places for facts in self.ended))
+        if not lacking:
+            return
+        shards = {facts.shard for facts in self.shards}
+        counts = {shard.of for shard in shards}
+        of = f"of {max(counts)} shards " if len(counts) == 1 else ""
+        nowhere = lacking.difference(*(facts.places for facts in self.shards))
+        if not nowhere:
+            names = {
+                str(one.shard.number if of else one.shard) for one in self.shards - self.ended if one.places & lacking
+            }
             raise UsageError(
-                f"--slmsec-merge: of {of} shards these did not run to their end: {', '.join(cut_off)}; run them again "
+                f"--slmsec-merge: {of}these did not run to their end: {', '.join(sorted(names))}; run them again "
                 "with --slmsec-resume, which asks only what is missing."
             )
+        missing = [str(number) for number in range(1, max(counts) + 1) if Shard(number, max(counts)) not in shards]
+        if of and missing:
+            raise UsageError(f"--slmsec-merge: {of}{', '.join(missing)} is missing: name its journal too.")
+        raise UsageError(
+            f"--slmsec-merge: {len(nowhere):,} of {counted(n_cases, 'test case')} are in none of these shards, which "
+            "were cut in different ways: give all of them the same number of parts and the same --slmsec-window."
+        )
 
 
 def _files(paths: Sequence[Path]) -> list[Path]:

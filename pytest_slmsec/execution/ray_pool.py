@@ -1,38 +1,25 @@
 """A pool of replicas on Ray: one Ray actor for each GPU, or for each node without GPUs.
 
 Ray starts and ends processes, sees that nodes die, and carries data. Which replica gets which window is decided in
-`execution.dispatch`.
-
-Ray runs whatever code it is sent, by design (CVE-2023-48022; CVE-2025-62593 reached it from a browser). So it must be
-2.52 or newer with its token (https://docs.ray.io/en/latest/ray-security/token-auth.html), a cluster that was started
-here has no dashboard, and a cluster with a public address, or one that asks for no token, is refused.
+`execution.dispatch`; whether a cluster is safe to use, in `execution.ray_connection`.
 """
 
 from __future__ import annotations
 
-import os
-import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from typing import Any
 
-from pytest_slmsec.core.extras import require
 from pytest_slmsec.core.models import ModelSpec
-from pytest_slmsec.core.pool_address import OPTION, PoolAddress, is_public, refuse_public
+from pytest_slmsec.core.pool_address import OPTION, PoolAddress, is_public
 from pytest_slmsec.execution.packed_weights import pack_model
 from pytest_slmsec.execution.pool import Answered, Died, Event, Job, Joined, PoolError
+from pytest_slmsec.execution.ray_connection import AUTH_MODE, NO_TOKEN, connect, first_line
 from pytest_slmsec.execution.replica import Replica
 
-OLDEST = (2, 52)
-"""The first version of Ray with a token."""
-AUTH_MODE, AUTH_TOKEN = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN"
 NODES_EVERY_S = 1.0
 LONGEST_PAUSE_S = 60.0
-STORE_BYTES = 256 << 20
-"""Memory for objects of a cluster that is started here: weights up to this size, and answers."""
-NAMESPACE = "slmsec"
 
 
 @dataclass
@@ -70,13 +57,12 @@ class RayPool:
         say: shows one line. replica: the class whose objects answer.
 
     Raises:
-        MissingExtraError: Ray is not installed. UsageError: the address is public. PoolError: no cluster can be
-            reached, or it is not safe.
+        MissingExtraError, UsageError, PoolError: see `ray_connection.connect`.
     """
 
     def __init__(self, address: PoolAddress, say: Callable[[str], None], replica: type[Replica] = Replica) -> None:
         self._address, self._say, self._replica = address, say, replica
-        self._ray = _connect(address)
+        self._ray = connect(address)
         self._actors: dict[str, _Actor] = {}
         self._nodes: dict[str, _Node] = {}
         self._looked = 0.0
@@ -135,11 +121,11 @@ class RayPool:
         try:
             found = self._ray.get(ref)
         except (errors.ActorDiedError, errors.ActorUnavailableError, errors.ActorUnschedulableError) as error:
-            return self._lost(actor, _first_line(error))
+            return self._lost(actor, first_line(error))
         except errors.RayTaskError as error:
-            return self._lost(actor, _first_line(error))
+            return self._lost(actor, first_line(error))
         except errors.RayError as error:  # its answer was lost with its node, or cannot be read
-            return self._lost(actor, _first_line(error))
+            return self._lost(actor, first_line(error))
         if actor.hello is None:
             actor.jobs.pop(0)
             return [Answered(actor.name, found)]
@@ -155,10 +141,7 @@ class RayPool:
             PoolError: as said.
         """
         if auth != "token":
-            raise PoolError(
-                f"{OPTION}={self._address}: the nodes of this cluster ask for no token, so that whoever reaches them "
-                f"may run code on them: start each with {AUTH_MODE}=token, see `ray get-auth-token --generate`."
-            )
+            raise PoolError(NO_TOKEN.format(option=OPTION, address=self._address, mode=AUTH_MODE))
 
     def _lost(self, actor: _Actor, why: str) -> list[Event]:
         """A replica that has died. Its node gets a new one after a pause, which grows where they die one after the
@@ -217,49 +200,3 @@ class RayPool:
         handle = actor.remote()
         replica = f"replica-{self._count}"
         self._actors[replica] = _Actor(replica, name, handle, handle.about.remote())
-
-
-def _first_line(error: Exception) -> str:
-    """Ray's messages have many lines; the cause stands in the last but one of a task's, in the first of all others."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if type(error).__name__.startswith("RayTask") and lines else (lines or ["no reason given"])[0]
-
-
-def _connect(address: PoolAddress) -> Any:
-    """Ray, connected.
-
-    Raises:
-        MissingExtraError, UsageError, PoolError: see `RayPool`.
-    """
-    require(f"{OPTION}={address}", "ray", "ray")
-    found = version("ray")
-    if tuple(int(part) for part in found.split(".")[:2]) < OLDEST:
-        raise PoolError(f"{OPTION}: Ray {found} has no token to protect it: pip install 'ray[client]>=2.52'.")
-    refuse_public(address)
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault(
-        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0"
-    )  # a replica without GPUs sees them as the node does
-    if address.local is not None:
-        os.environ[AUTH_MODE] = "token"
-        os.environ.setdefault(AUTH_TOKEN, secrets.token_hex(32))
-        os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's own 15 lets everything else go first
-    elif os.environ.get(AUTH_MODE, "").lower() != "token":
-        raise PoolError(
-            f"{OPTION}={address}: the connection needs the token of the cluster: set {AUTH_MODE}=token and "
-            f"{AUTH_TOKEN}, or keep the token in ~/.ray/auth_token (`ray get-auth-token` on the head shows it)."
-        )
-    if address.host is not None:
-        require(f"{OPTION}={address}", "ray", "grpc")
-    import ray
-    import ray.exceptions
-
-    quiet = {"log_to_driver": False, "logging_level": "error", "namespace": NAMESPACE}
-    try:
-        if address.local is not None:
-            ray.init("local", num_cpus=address.local, include_dashboard=False, object_store_memory=STORE_BYTES, **quiet)
-        else:
-            ray.init(address.ray_address, **quiet)
-    except Exception as error:  # of many kinds, from sockets, gRPC and Ray itself
-        raise PoolError(f"{OPTION}={address}: no connection to the cluster: {_first_line(error)}") from error
-    return ray

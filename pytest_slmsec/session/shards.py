@@ -11,7 +11,7 @@ from pytest_slmsec.collection.windows import cut
 from pytest_slmsec.config.usage_error import usage_error
 from pytest_slmsec.core.errors import SlmsecError, UsageError
 from pytest_slmsec.core.identity import sha256_json
-from pytest_slmsec.core.shard import Shard, ShardFacts
+from pytest_slmsec.core.shard import Shard, ShardFacts, spans_of
 from pytest_slmsec.core.wrap import counted
 from pytest_slmsec.execution.merge import Merged
 from pytest_slmsec.session.state import SessionState
@@ -57,13 +57,15 @@ class ShardPlugin:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, None, None]:
         """Keep the windows of this part, once all others have selected and reordered."""
         yield
-        plan = plan_of(items)
+        cases = [item for item in items if case_of(item) is not None]
         mine = set(part_of(items, self._shard, self._state.settings.window))
+        spans = spans_of(place for place, item in enumerate(cases) if item in mine)
+        facts = ShardFacts(self._shard, plan_of(items), len(cases), spans)
         left_out = [item for item in items if item not in mine]
-        self._size = f"{len(mine):,} of {counted(sum(case_of(item) is not None for item in items), 'test case')}"
+        self._size = f"{len(mine):,} of {counted(len(cases), 'test case')}"
         items[:] = [item for item in items if item in mine]
         self._state.config.hook.pytest_deselected(items=left_out)
-        self._state.run.is_shard(ShardFacts(self._shard, plan))
+        self._state.run.is_shard(facts)
 
     def pytest_report_collectionfinish(self) -> str:
         """Say how large the part is."""

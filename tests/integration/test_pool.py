@@ -1,17 +1,22 @@
 """--slmsec-pool: replicas on a local Ray cluster of two nodes that loses replicas, nodes and the run itself."""
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
+import psutil
 import pytest
 from raycluster import MortalReplica, RayCluster
+from realservers import free_port
 
 from pytest_slmsec.core.items import Choose, Generate, Message
 from pytest_slmsec.core.journal import Journal, read
@@ -19,9 +24,12 @@ from pytest_slmsec.core.model_names import parse_model
 from pytest_slmsec.core.model_registry import shipped_registry
 from pytest_slmsec.core.pool_address import PoolAddress
 from pytest_slmsec.engines.common.settings import EngineSettings
+from pytest_slmsec.execution import dispatch, ray_connection, ray_pool
 from pytest_slmsec.execution.batch_runner import ask
 from pytest_slmsec.execution.dispatch import Dispatch
 from pytest_slmsec.execution.model_loader import ModelLoader
+from pytest_slmsec.execution.pool import PoolError
+from pytest_slmsec.execution.ray_connection import CLIENT_CALL, HEAD_CALL, refuse_open
 from pytest_slmsec.execution.ray_pool import RayPool
 from pytest_slmsec.execution.replica import Replica, _Silent
 from pytest_slmsec.quantize.load_model import make_engine
@@ -110,7 +118,7 @@ def asked(cluster, prefix):
     return Counter(name for name in names if name.startswith(prefix))
 
 
-def test_replicas_and_nodes_come_and_go_and_no_answer_is_lost(cluster, tmp_path):
+def test_replicas_and_nodes_come_and_go_and_no_answer_is_lost(cluster, tmp_path, monkeypatch):
     windows = windows_of([question(n, "a-") for n in range(20 * WINDOW)])
     with Pooled(tmp_path) as run:
         run.plan(windows)
@@ -134,6 +142,12 @@ def test_replicas_and_nodes_come_and_go_and_no_answer_is_lost(cluster, tmp_path)
         found += [run.ask(window) for window in windows[6:]]
         assert run.dispatch.tally.replicas == 4
         assert run.dispatch.tally.deaths == 2
+
+        living = {int(one.place.split()[-1].strip("()")) for one in run.dispatch._replicas.values()}
+        monkeypatch.setattr(dispatch, "IDLE_S", 0.0)
+        run.wait_until(lambda: len(run.dispatch._replicas) == 1)
+        assert any("is let go: there is no work for it" in text for text in run.said)
+        run.wait_until(lambda: sum(map(psutil.pid_exists, living)) == 1)
     times = asked(cluster, "a-")
     assert set(times) == {request.id for window in windows for request in window}
     assert sum(times.values()) - len(times) <= sum(sorted(in_flight)[-2:])
@@ -190,5 +204,91 @@ def _answers(journal):
 
 def test_a_cluster_without_its_token_is_not_joined(cluster, monkeypatch):
     monkeypatch.delenv("RAY_AUTH_MODE")
-    with pytest.raises(Exception, match="needs the token of the cluster: set RAY_AUTH_MODE=token"):
+    with pytest.raises(PoolError, match="needs the token of the cluster: set RAY_AUTH_MODE=token"):
         RayPool(PoolAddress(), print)
+
+
+def test_a_ray_without_tokens_is_refused(cluster, monkeypatch):
+    monkeypatch.setattr(ray_connection, "version", lambda name: "2.51.2")
+    with pytest.raises(PoolError, match=r"Ray 2\.51\.2 has no token to protect it: pip install 'ray\[client\]>=2\.52'"):
+        RayPool(PoolAddress(), print)
+
+
+def test_a_node_with_a_public_address_gets_no_replica(cluster, tmp_path, monkeypatch):
+    monkeypatch.setattr(ray_pool, "is_public", lambda ip: True)
+    monkeypatch.setattr(dispatch, "LONGEST_ALONE_S", 3.0)
+    with Pooled(tmp_path) as run, pytest.raises(PoolError, match="no replica of the pool has lived"):
+        run.ask([question(1, "c-")])
+    assert len([text for text in run.said if "is left out: its address is public" in text]) == 2
+    assert not asked(cluster, "c-")
+
+
+@pytest.fixture
+def heads(tmp_path_factory):
+    """Starts the head of a cluster, with or without the token; its port and that for clients."""
+    started = []
+
+    def start(mode):
+        ports = free_port(), free_port()
+        folder = tempfile.mkdtemp(prefix="r")  # sockets in it have long names
+        command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--num-cpus=1"]
+        command += [f"--port={ports[0]}", f"--ray-client-server-port={ports[1]}", f"--temp-dir={folder}"]
+        command += ["--include-dashboard=false", "--node-ip-address=127.0.0.1"]
+        log = (tmp_path_factory.mktemp("head") / "log").open("wb")
+        process = subprocess.Popen(
+            command, env={**os.environ, "RAY_AUTH_MODE": mode}, stdout=log, stderr=log, start_new_session=True
+        )
+        started.append((process, folder))
+        return ports
+
+    yield start
+    for process, folder in started:
+        process.terminate()
+        process.wait(60)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def answer_without_token(address, port, call):
+    """What `refuse_open` says, once somebody answers."""
+    end = time.monotonic() + LONG_S
+    while True:
+        try:
+            return refuse_open(address, f"127.0.0.1:{port}", call)
+        except PoolError as error:
+            if "nobody answers" not in str(error):
+                return str(error)
+            assert time.monotonic() < end
+            time.sleep(0.5)
+
+
+def test_a_cluster_that_answers_without_the_token_is_refused(cluster, heads):
+    address = PoolAddress(host="127.0.0.1")
+    with_token, without = heads("token"), heads("disabled")
+    for ports, says in ((with_token, None), (without, "this cluster ask for no token, so that whoever reaches them")):
+        for port, call in zip(ports, (HEAD_CALL, CLIENT_CALL), strict=True):
+            found = answer_without_token(address, port, call)
+            assert found is None if says is None else says in found
+    with pytest.raises(PoolError, match="ask for no token"):
+        RayPool(PoolAddress(host="127.0.0.1", port=without[1]), print)
+
+
+LOCAL = """
+import json, os
+from pytest_slmsec.core.pool_address import PoolAddress
+from pytest_slmsec.execution.ray_connection import HEAD_CALL, connect, refuse_open
+ray = connect(PoolAddress(local=1))
+refuse_open(PoolAddress(local=1), ray.get_runtime_context().gcs_address, HEAD_CALL)
+dashboard = ray._private.worker._global_node.webui_url
+print(json.dumps([dashboard, os.environ["RAY_AUTH_MODE"], len(os.environ["RAY_AUTH_TOKEN"])]))
+"""
+
+
+def test_a_cluster_that_is_started_here_has_a_token_of_its_own_and_no_dashboard():
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    found = subprocess.run(
+        [sys.executable, "-c", LOCAL], env=environment, capture_output=True, text=True, timeout=LONG_S
+    )
+    assert found.returncode == 0, found.stderr
+    dashboard, mode, length = json.loads(found.stdout.splitlines()[-1])
+    assert not dashboard
+    assert (mode, length) == ("token", 64)

@@ -76,6 +76,32 @@ def test_a_missing_shard_and_one_that_was_cut_off_are_named(toy, parts):
     assert toy.run(*BOTH, "--slmsec-merge=parts").parseoutcomes() == {"passed": 80, "wrong": 40}
 
 
+def test_shards_that_were_cut_in_different_ways_may_overlap_but_leave_no_gap(toy):
+    """Of 60 test cases 1/2 has those from 0 to 29, 2/3 from 20 to 39, 3/3 from 40 to 59."""
+
+    def part(shard, window, name):
+        assert toy.run(f"--slmsec-shard={shard}", f"--slmsec-window={window}", f"--slmsec-journal=parts/{name}.jsonl",
+                       models=("alpha",)).ret == 0  # fmt: skip
+
+    part("1/2", 15, "a")
+    part("3/3", 10, "c")
+    gap = toy.run("--slmsec-merge=parts", models=("alpha",))
+    assert gap.ret == pytest.ExitCode.USAGE_ERROR
+    assert "10 of 60 test cases are in none of these shards" in " ".join(gap.stderr.str().split())
+
+    part("2/3", 10, "b")
+    assert toy.run("--slmsec-merge=parts", models=("alpha",)).parseoutcomes() == {"passed": 40, "wrong": 20}
+
+
+def test_a_shard_that_another_one_covers_need_not_have_ended(toy):
+    one = ("--slmsec-shard=1/2", "--slmsec-shard=2/2")
+    for number, shard in enumerate(one):
+        toy.run(shard, f"--slmsec-journal=parts/{number}.jsonl", models=("alpha",))
+    cut = toy.pytester.path / "parts" / "cut.jsonl"
+    cut.write_bytes(b"".join((cut.parent / "1.jsonl").read_bytes().splitlines(keepends=True)[:-1]))
+    assert toy.run("--slmsec-merge=parts", models=("alpha",)).parseoutcomes() == {"passed": 40, "wrong": 20}
+
+
 def test_more_shards_than_windows_leave_some_without_work(toy):
     """The nodes of an array job whose number is larger than that of the windows succeed."""
     for number in range(1, 4):

@@ -1,11 +1,13 @@
 """Shards: every part of a run once."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_slmsec.core.errors import UsageError
-from pytest_slmsec.core.shard import Shard, ShardFacts
+from pytest_slmsec.core.shard import Shard, ShardFacts, spans_of
 
 
 @given(st.integers(0, 40), st.integers(1, 12))
@@ -29,6 +31,12 @@ def test_anything_else_is_refused_with_an_example(text):
         Shard.parse(text)
 
 
-def test_facts_survive_json():
-    facts = ShardFacts(Shard(2, 3), "digest")
-    assert ShardFacts.read(facts.plain()) == facts
+@given(st.sets(st.integers(0, 30)))
+def test_facts_survive_json_and_name_each_place(places):
+    facts = ShardFacts(Shard(2, 3), "digest", 31, spans_of(places))
+    assert ShardFacts.read(json.loads(json.dumps(facts.plain()))) == facts
+    assert facts.places == places
+
+
+def test_neighbours_are_one_span():
+    assert spans_of([4, 0, 1, 2, 9, 5]) == ((0, 3), (4, 6), (9, 10))
