@@ -239,7 +239,7 @@ def routes_of(model, name):
         ModelError: it is refused.
     """
     loader_of(Path(name), config_of(name))
-    return Routes(Network(model), name, packed_path(model, 8192))
+    return Routes(Network(model), name, packed_path(model, 8192, 8192))
 
 
 def path_of(routes):

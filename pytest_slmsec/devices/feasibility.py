@@ -15,6 +15,7 @@ from typing import Any
 from pytest_slmsec.core.errors import SlmsecError
 from pytest_slmsec.core.models import ModelSpec
 from pytest_slmsec.devices.profile import GB, Profile
+from pytest_slmsec.engines.common.cache_size import cache_bytes
 from pytest_slmsec.engines.common.checkpoint import find_gguf, is_onnx, onnx_files, read_checkpoint
 from pytest_slmsec.engines.common.loading import locate
 from pytest_slmsec.engines.common.settings import EngineSettings
@@ -65,17 +66,6 @@ def _weights(spec: ModelSpec, settings: EngineSettings, place: Path) -> tuple[in
     quantizer = QUANTIZERS.get(spec.quant or "")
     bits = 8 * width if quantizer is None else quantizer.bits
     return round(numbers * bits / 8), checkpoint.config, width
-
-
-def cache_bytes(config: Mapping[str, Any], tokens: int, width: int) -> int:
-    """Bytes of the keys and values of so many tokens; 0 where the configuration does not say."""
-    layers, heads = config.get("num_hidden_layers"), config.get("num_attention_heads")
-    hidden = config.get("hidden_size")
-    if not (isinstance(layers, int) and isinstance(heads, int) and isinstance(hidden, int) and heads > 0):
-        return 0
-    shared = config.get("num_key_value_heads") or heads
-    size = config.get("head_dim") or hidden // heads
-    return 2 * layers * int(shared) * int(size) * width * tokens
 
 
 def why_not(spec: ModelSpec, profile: Profile, needed: int | None) -> str | None:

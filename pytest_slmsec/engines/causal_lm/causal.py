@@ -9,9 +9,10 @@ from typing import Any
 import torch
 
 from pytest_slmsec.core.errors import EngineError
-from pytest_slmsec.core.items import Choose, Output, Request
+from pytest_slmsec.core.items import Choose, Generate, Output, Request
 from pytest_slmsec.engines.causal_lm.routes import Routes
 from pytest_slmsec.engines.common.base import EngineInfo
+from pytest_slmsec.engines.common.cache_size import cache_bytes
 from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.engines.decoding.answering import Answering, Tally, chosen_output
 from pytest_slmsec.engines.decoding.choice_scoring import ChoiceScores
@@ -20,10 +21,12 @@ from pytest_slmsec.engines.decoding.network import Network, embedded_tokens, tex
 from pytest_slmsec.engines.decoding.paths import AlonePath
 from pytest_slmsec.engines.packed.fragile import FragileItems
 from pytest_slmsec.engines.packed.path import PackedPath, packed_path
-from pytest_slmsec.engines.prompting.batching import cut, size
+from pytest_slmsec.engines.prompting.batching import answer_tokens, cut, size
 from pytest_slmsec.engines.prompting.encoded import Encoded
 
 BATCH_TOKENS = {"cpu": 8192, "cuda": 65536}
+CACHE_BYTES = 512 << 20
+"""Keys and values of the running answers may take so much even where `BATCH_TOKENS` allows less."""
 OOM_PHRASES = ("out of memory", "can't allocate memory", "not enough memory")
 UNRECORDED = "answers were written without CUDA graphs, more slowly"
 RESCORED = "items that hang on numeric noise were scored again in fp32"
@@ -51,7 +54,8 @@ class CausalEngine(Answering):
         default = BATCH_TOKENS.get(self.network.device.type, BATCH_TOKENS["cpu"])
         self._budget_tokens = settings.batch_tokens or default
         self._max_batch = settings.max_batch
-        found = packed_path(model, self._budget_tokens) if settings.packing else "switched off"
+        running = settings.batch_tokens or max(default, fitting_tokens(model))
+        found = packed_path(model, self._budget_tokens, running) if settings.packing else "switched off"
         self._routes = Routes(self.network, str(getattr(tokenizer, "name_or_path", "") or "the model"), found)
         self._shares = self._routes.packed is not None
         rescoring = fragile_items(model, found) if settings.rescore_fragile else None
@@ -66,13 +70,26 @@ class CausalEngine(Answering):
     def plan(self, requests: Sequence[Request]) -> list[list[int]]:
         """Cut a window into batches of similar length under the token budget, generation and choice apart."""
         encoded = self._encode(requests)
-        packed = [at for at, (request, one) in enumerate(zip(requests, encoded, strict=True))
-                  if isinstance(request, Choose) and self._routes.packs(one)]  # fmt: skip
-        rest = sorted(set(range(len(requests))) - set(packed))
+        path, places = self._routes.packed, range(len(requests))
+        chosen = [at for at in places if isinstance(requests[at], Choose) and self._routes.packs(encoded[at])]
+        sizes = {at: self._answer_size(requests[at], encoded[at]) for at in places}
+        answered = [at for at, tokens in sizes.items() if tokens is not None]
+        rest = sorted({*places} - {*chosen, *answered})
+        planned: list[list[int]] = []
+        if path is not None:
+            own = [tokens for tokens in sizes.values() if tokens is not None]
+            planned += [[chosen[at] for at in tile] for tile in path.plan([encoded[at] for at in chosen])]
+            planned += [[answered[at] for at in batch] for batch in path.plan_answers(own, self._max_batch)]
         batches = cut([size(requests[at], encoded[at]) for at in rest], self._budget_tokens, self._max_batch)
-        path = self._routes.packed
-        tiles = path.plan([encoded[at] for at in packed]) if path is not None else []
-        return [[packed[at] for at in tile] for tile in tiles] + [[rest[at] for at in batch] for batch in batches]
+        return planned + [[rest[at] for at in batch] for batch in batches]
+
+    def _answer_size(self, request: Request, encoded: Encoded) -> int | None:
+        """Tokens of a packed answer, its prompt behind the shared prefix and those reserved; None: not packed."""
+        if not isinstance(request, Generate) or encoded.error is not None:
+            return None
+        if not self._routes.packs(encoded, self._row(request, encoded).longest):
+            return None
+        return answer_tokens(len(encoded.prompt) - encoded.shared, request.max_new_tokens)
 
     def logits(self, tokens: Sequence[int], start: int = 0) -> torch.Tensor:
         """Logits of the next token after each token of a text from index `start` on: [positions, vocabulary]."""
@@ -186,6 +203,12 @@ class CausalEngine(Answering):
     def _now(self) -> float:
         """Seconds on a monotonic clock, read when all work given to the device is done."""
         return self.network.now()
+
+
+def fitting_tokens(model: Any) -> int:
+    """How many tokens have keys and values of `CACHE_BYTES` together; 0 where the configuration does not say."""
+    one = cache_bytes(text_config(model).to_dict(), 1, model.dtype.itemsize)
+    return CACHE_BYTES // one if one else 0
 
 
 def fragile_items(model: Any, found: PackedPath | str) -> FragileItems | str:

@@ -14,26 +14,31 @@ from pytest_slmsec.engines.packed.generator import SLOTS, ContinuousBatchGenerat
 from pytest_slmsec.engines.packed.linears import pack_linears, unpack_linears
 from pytest_slmsec.engines.packed.model import PackedModel
 from pytest_slmsec.engines.packed.steps import CudaGraphs
-from pytest_slmsec.engines.prompting.batching import RESERVED_NEW_TOKENS
+from pytest_slmsec.engines.prompting.batching import answer_tokens
 from pytest_slmsec.engines.prompting.encoded import Encoded
+
+ROUNDS = 2
+"""Answers of a batch for each slot. The more, the longer all slots are in use, and the later a batch is stored."""
 
 
 class PackedPath:
     """Scores and generates with one packed model.
 
     Args:
-        budget_tokens: most tokens of all running answers together, and of all tiles of one batch.
+        budget_tokens: most tokens of all tiles of one batch. running_tokens: of all running answers together.
 
     Attributes:
         deviation_nats: largest difference between packed and plain log-probabilities, measured at load.
         linears: how the linear layers compute; see `linears.pack_linears`.
     """
 
-    def __init__(self, model: PackedModel, deviation_nats: float, budget_tokens: int, linears: str = "plain") -> None:
+    def __init__(
+        self, model: PackedModel, deviation_nats: float, budget_tokens: int, running_tokens: int, linears: str = "plain"
+    ) -> None:
         self.model, self.deviation_nats, self.linears = model, deviation_nats, linears
         self._chooser = PackedChooser(model)
         self._recorder = CudaGraphs(model.device) if model.device.type == "cuda" else None
-        self._budget_tokens = budget_tokens
+        self._budget_tokens, self._running_tokens = budget_tokens, running_tokens
 
     def accepts(self, encoded: Encoded, new_tokens: int = 0) -> bool:
         """Whether a question, or a prompt that is followed by at most `new_tokens`, can be packed: it must not become
@@ -46,19 +51,37 @@ class PackedPath:
         """Batches of questions, as indices into `asked`."""
         return self._chooser.plan(asked, self._budget_tokens)
 
+    def plan_answers(self, tokens: Sequence[int], most_rows: int) -> list[list[int]]:
+        """Batches of answers, as indices into `tokens`: longest first, each up to `ROUNDS` times as many as there are
+        slots, since a slot takes the next prompt when its answer ends.
+
+        Args:
+            tokens: of each prompt behind the shared prefix, and those reserved for its answer. most_rows: of a batch.
+        """
+        order = sorted(range(len(tokens)), key=lambda index: (-tokens[index], index))
+        batches = []
+        while order:
+            most = min(most_rows, ROUNDS * self._slots(tokens[order[0]]))
+            batches.append(order[:most])
+            order = order[most:]
+        return batches
+
     def choose(self, asked: Sequence[Encoded]) -> list[ChoiceScores]:
         """See `PackedChooser.choose`."""
         return self._chooser.choose(asked)
 
     def generate(self, rows: Sequence[Row], ends: Collection[int]) -> GenerationTiming:
-        """See `ContinuousBatchGenerator.generate`. The number of slots is the budget divided by the longest row."""
-        longest = max(len(row.prompt) - row.shared + min(row.limit, RESERVED_NEW_TOKENS) for row in rows)
+        """See `ContinuousBatchGenerator.generate`."""
+        longest = max(answer_tokens(len(row.prompt) - row.shared, row.limit) for row in rows)
+        return ContinuousBatchGenerator(self.model, self._slots(longest), self._recorder).generate(rows, ends)
+
+    def _slots(self, longest: int) -> int:
+        """How many answers run at a time, where the longest has so many tokens of its own."""
         most = SLOTS.get(self.model.device.type, SLOTS["cuda"])
-        slots = max(1, min(most, self._budget_tokens // longest))
-        return ContinuousBatchGenerator(self.model, slots, self._recorder).generate(rows, ends)
+        return max(1, min(most, self._running_tokens // longest))
 
 
-def packed_path(model: Any, budget_tokens: int) -> PackedPath | str:
+def packed_path(model: Any, budget_tokens: int, running_tokens: int) -> PackedPath | str:
     """The packed path of a model, or the reason why it has none. Linear layers on a CPU are prepacked in place."""
     linears = pack_linears(model) if model.get_output_embeddings() is not None else "plain"
     try:
@@ -67,4 +90,4 @@ def packed_path(model: Any, budget_tokens: int) -> PackedPath | str:
     except NotPackable as why:
         unpack_linears(model)
         return str(why)
-    return PackedPath(packed, deviation, budget_tokens, linears)
+    return PackedPath(packed, deviation, budget_tokens, running_tokens, linears)

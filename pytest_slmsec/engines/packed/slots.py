@@ -11,6 +11,8 @@ from pytest_slmsec.engines.packed.attention import KeysAndValues
 
 STEP_TOKENS = {"cpu": 64, "cuda": 256}
 """The cache grows, and the attended length is rounded up, in multiples of this many tokens."""
+TOGETHER = {"cpu": 8}
+"""So many neighbouring slots are attended up to the length of their longest; on other devices all of them."""
 
 
 class Slots:
@@ -33,8 +35,8 @@ class Slots:
         self._values: dict[int, Tensor] = {}
         self._ends = [0] * count
         self._step_tokens = STEP_TOKENS.get(device.type, STEP_TOKENS["cuda"])
-        self._kv_length = 0
-        self._mask = torch.empty(0)  # [slots, 1, 1, kv_length], True where attention is not allowed
+        self._lengths: list[tuple[slice, int]] = []  # neighbouring slots, and how many of their tokens are attended
+        self._parts: list[tuple[slice, int, Tensor]] = []  # the same with their masks, which are added to the scores
         self.moved = False
 
     def fill(self, slot: int, kv_slice: KeysAndValues, length: int) -> None:
@@ -64,17 +66,26 @@ class Slots:
         self._keys = {layer: keys[index] for layer, keys in self._keys.items()}
         self._values = {layer: values[index] for layer, values in self._values.items()}
 
-    def begin_step(self) -> tuple[int, int]:
-        """Make room for one more token in every slot. Returns the shape of the step: (slots, attended kv_length)."""
-        self._kv_length = self._rounded(max(self._ends) + 1)
+    def begin_step(self) -> tuple[int, ...]:
+        """Make room for one more token in every slot. Returns the shape of the step: (slots, attended lengths)."""
+        together = TOGETHER.get(self.lengths.device.type, self.count)
+        firsts = range(0, self.count, together)
+        self._lengths = [
+            (slice(first, first + together), self._rounded(max(self._ends[first : first + together]) + 1))
+            for first in firsts
+        ]
+        lengths = [length for _, length in self._lengths]
         for layer, keys in list(self._keys.items()):
-            self._room(layer, keys, self._kv_length)
-        return self.count, self._kv_length
+            self._room(layer, keys, max(lengths))
+        return self.count, *lengths
 
     def update_mask(self) -> None:
         """Mask the places of each slot that come after its newest token."""
-        places = torch.arange(self._kv_length, device=self.lengths.device)
-        self._mask = (places > self.lengths[:, None])[:, None, None]
+        self._parts = []
+        for part, length in self._lengths:
+            after = torch.arange(length, device=self.lengths.device) > self.lengths[part, None]
+            mask = torch.zeros(after.shape, device=after.device).masked_fill_(after, float("-inf"))
+            self._parts.append((part, length, mask[:, None, None]))
 
     def end_step(self) -> None:
         """Count the token that every slot has just got."""
@@ -87,8 +98,6 @@ class Slots:
         """Attention of the newest token of every slot to the prefix and to its own slot.
 
         `window` is ignored: texts longer than the smallest sliding window are not packed (`PackedPath.accepts`).
-        Keys are multiplied by queries instead of queries by keys, which is several times faster on a CPU, because the
-        keys are a view of the cache.
 
         Args:
             query: [slots, heads, 1, head size]; key, value: [slots, key-value heads, 1, head size].
@@ -99,22 +108,14 @@ class Slots:
         keys, values = self._keys[layer], self._values[layer]
         keys[self._every, :, self.lengths] = key[:, :, 0]
         values[self._every, :, self.lengths] = value[:, :, 0]
-        keys, values = keys[:, :, : self._kv_length], values[:, :, : self._kv_length]
         slots, heads, _, size = query.shape
-        grouped = query.reshape(slots, key.shape[1], heads // key.shape[1], size)
-        scores = torch.matmul(keys, grouped.transpose(2, 3)).transpose(2, 3).float() * scaling
-        scores = scores.masked_fill_(self._mask, float("-inf"))
-        if layer not in self._prefix:
-            out = torch.matmul(scores.softmax(-1).to(value.dtype), values)
-            return out.reshape(slots, heads, 1, size)
-        prefix_keys, prefix_values = self._prefix[layer]
-        n = prefix_keys.shape[2]
-        queries = grouped.transpose(0, 1).flatten(1, 2)  # [key-value heads, slots x group, head size]
-        earlier = torch.matmul(queries, prefix_keys[0].transpose(1, 2)).reshape(len(queries), slots, -1, n)
-        weights = torch.cat([earlier.transpose(0, 1).float() * scaling, scores], dim=-1).softmax(-1).to(value.dtype)
-        shared = torch.matmul(weights[..., :n].transpose(0, 1).flatten(1, 2), prefix_values[0])
-        out = torch.matmul(weights[..., n:], values) + shared.reshape(len(queries), slots, -1, size).transpose(0, 1)
-        return out.reshape(slots, heads, 1, size)
+        grouped = (query * scaling).reshape(slots, key.shape[1], heads // key.shape[1], size)
+        prefix = self._prefix.get(layer)
+        out = [
+            attended(grouped[part], keys[part, :, :length], values[part, :, :length], mask, prefix)
+            for part, length, mask in self._parts
+        ]
+        return torch.cat(out).reshape(slots, heads, 1, size)
 
     def _room(self, layer: int, like: Tensor, tokens: int) -> None:
         """Grow a layer's cache to at least `tokens` places; it at least doubles, so that it is seldom copied."""
@@ -131,3 +132,29 @@ class Slots:
 
     def _rounded(self, tokens: int) -> int:
         return -(-tokens // self._step_tokens) * self._step_tokens
+
+
+def attended(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor, prefix: tuple[Tensor, Tensor] | None) -> Tensor:
+    """Attention of the newest token of some slots to the shared prefix and to their own tokens.
+
+    Keys are multiplied by queries instead of queries by keys, which is several times faster on a CPU, because the keys
+    are a view of the cache.
+
+    Args:
+        query: scaled, [slots, key-value heads, queries a key-value head, head size].
+        keys, values: [slots, key-value heads, tokens, head size]. mask: added to the scores, [slots, 1, 1, tokens].
+        prefix: keys and values of the shared prefix, [1, key-value heads, tokens, head size].
+
+    Returns:
+        As `query`.
+    """
+    scores = torch.matmul(keys, query.transpose(2, 3)).transpose(2, 3).float() + mask
+    if prefix is None:
+        return torch.matmul(scores.softmax(-1).to(values.dtype), values)
+    slots, heads, group, size = query.shape
+    n = prefix[0].shape[2]
+    queries = query.transpose(0, 1).flatten(1, 2)  # [key-value heads, slots x group, head size]
+    earlier = torch.matmul(queries, prefix[0][0].transpose(1, 2)).reshape(heads, slots, group, n)
+    weights = torch.cat([earlier.transpose(0, 1).float(), scores], dim=-1).softmax(-1).to(values.dtype)
+    shared = torch.matmul(weights[..., :n].transpose(0, 1).flatten(1, 2), prefix[1][0])
+    return torch.matmul(weights[..., n:], values) + shared.reshape(heads, slots, group, size).transpose(0, 1)

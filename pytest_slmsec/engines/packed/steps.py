@@ -97,8 +97,8 @@ class Steps:
     def __init__(self, model: PackedModel, cache: Slots, prefix_tokens: int, recorder: Recorder | None = None) -> None:
         self._model, self._cache, self._prefix_tokens = model, cache, prefix_tokens
         self._recorder = recorder
-        self._recorded: dict[tuple[int, int], Step] = {}
-        self._runs: Counter[tuple[int, int]] = Counter()
+        self._recorded: dict[tuple[int, ...], Step] = {}
+        self._runs: Counter[tuple[int, ...]] = Counter()
         self._ids = torch.empty(0)
 
     def feed(self, tokens: Sequence[int]) -> Tensor:
@@ -115,7 +115,7 @@ class Steps:
         self._model.counts.fed += len(tokens)
         return hidden
 
-    def _step(self, shape: tuple[int, int]) -> Step:
+    def _step(self, shape: tuple[int, ...]) -> Step:
         recorder = self._recorder
         self._runs[shape] += 1
         if recorder is None or recorder.refused is not None or self._runs[shape] <= recorder.after:

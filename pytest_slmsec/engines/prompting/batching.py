@@ -22,10 +22,15 @@ class Size(NamedTuple):
     tokens: int
 
 
+def answer_tokens(prompt: int, limit: int) -> int:
+    """Tokens of a prompt, and those reserved for an answer of at most `limit`."""
+    return prompt + min(limit, RESERVED_NEW_TOKENS)
+
+
 def size(request: Request, encoded: Encoded) -> Size:
     """Rows and tokens of a request. Choices of one token share the row of the prompt; longer ones have a row each."""
     if isinstance(request, Generate):
-        return Size("generate", 1, len(encoded.prompt) + min(request.max_new_tokens, RESERVED_NEW_TOKENS))
+        return Size("generate", 1, answer_tokens(len(encoded.prompt), request.max_new_tokens))
     rows = sum(len(continuation_rows(tree.choices)) or 1 for tree in encoded.trees())
     return Size("choose", rows, encoded.longest)
 

@@ -8,8 +8,9 @@ import pytest
 from pytest_slmsec.core.model_names import parse_model
 from pytest_slmsec.core.model_registry import shipped_registry
 from pytest_slmsec.core.models import ModelSpec
-from pytest_slmsec.devices.feasibility import RUNTIME_BYTES, cache_bytes, needed_bytes, why_not
+from pytest_slmsec.devices.feasibility import RUNTIME_BYTES, needed_bytes, why_not
 from pytest_slmsec.devices.profile import GB, Profile
+from pytest_slmsec.engines.common.cache_size import cache_bytes
 from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.quantize.registry import QUANTIZERS
 

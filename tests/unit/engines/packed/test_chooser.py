@@ -155,11 +155,19 @@ def test_the_smallest_sliding_window_is_the_longest_packed_text():
 def test_texts_that_would_move_the_positions_of_others_are_not_packed(rope):
     config = transformers.LlamaConfig(**GROUPED | {"max_position_embeddings": 64}, rope_parameters=rope)
     model, _ = checked_model(made(config), 256)
-    path = PackedPath(model, 0.0, 8192)
+    path = PackedPath(model, 0.0, 8192, 8192)
     short, long = (Encoded((5,) * n, ((7,),), n) for n in (40, 80))
     assert path.accepts(short)
     assert not path.accepts(long)
     assert not path.accepts(short, new_tokens=40)
+
+
+def test_a_batch_of_answers_has_two_for_each_slot_longest_first():
+    model, _ = checked_model(made(PACKABLE["Llama"]), 256)
+    path = PackedPath(model, 0.0, 8192, running_tokens=100)
+    assert path.plan_answers([10, 50, 40, 30, 20], most_rows=64) == [[1, 2, 3, 4], [0]]  # 50 tokens: two at a time
+    assert path.plan_answers([10, 50, 40, 30, 20], most_rows=3) == [[1, 2, 3], [4, 0]]
+    assert path.plan_answers([500], most_rows=64) == [[0]]
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,14 @@ def test_the_number_of_slots_and_the_order_change_no_text(slots):
     assert [row.tokens for row in again] == [row.tokens for row in asked]
 
 
+def test_short_answers_beside_long_ones_stay_the_same():
+    """Long and short texts stand in different parts of the slots, which attend to different numbers of tokens."""
+    model, draw = made(PACKABLE["Llama"]), random.Random(2)
+    asked = [Row([draw.randrange(5, 90) for _ in range(n)], 6, lambda tokens: False) for n in (150, *[20] * 10, 90)]
+    ContinuousBatchGenerator(PackedModel(model, 512)).generate(asked, ())
+    assert [row.tokens for row in asked] == [plain(model, row)[:6] for row in asked]
+
+
 def test_every_row_stops_by_its_own_rule():
     model = made(PACKABLE["Llama"])
     free = rows(6)
