@@ -66,3 +66,13 @@ class MortalReplica(Replica):
         if any("bomb" in job.requests[row].messages[-1].content for row in job.rows):
             os.kill(os.getpid(), 9)
         return super().run(job, *packed)
+
+
+class MixedReplica(Replica):
+    """A replica that takes each node for another kind of processor."""
+
+    def about(self):
+        import ray
+
+        found = super().about()
+        return {**found, "kind": {**found["kind"], "cpu": ray.get_runtime_context().get_node_id()}}

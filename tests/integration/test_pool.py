@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from raycluster import MortalReplica, RayCluster
+from raycluster import MixedReplica, MortalReplica, RayCluster
 from realservers import free_port
 
 from pytest_slmsec.core.items import Choose, Generate, Message
@@ -162,6 +162,15 @@ def test_a_window_that_kills_replicas_is_one_red_item(cluster, tmp_path):
     assert outputs[2].error.startswith("b-2: every replica died that was asked it")
     assert set(asked(cluster, "b-").values()) == {1}
     assert run.dispatch.tally.deaths == 5  # three with four items, one with two, one with one
+
+
+def test_a_node_of_another_kind_is_refused(cluster, tmp_path):
+    window = [question(n, "d-") for n in range(4)]
+    with Pooled(tmp_path, MixedReplica) as run:
+        run.wait_until(lambda: any("is refused: its cpu is" in text for text in run.said))
+        assert all(output.error is None for output in run.ask(window))
+        assert run.dispatch.tally.replicas == 1
+    assert set(asked(cluster, "d-").values()) == {1}
 
 
 def test_a_run_that_is_killed_and_resumed_asks_nothing_twice_that_is_in_its_journal(cluster, tmp_path):
