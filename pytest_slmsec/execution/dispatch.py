@@ -228,9 +228,11 @@ class Dispatch:
     def _turn(self, timeout_s: float, first: ModelSpec | None = None) -> None:
         """Hand out what can be, and wait for something to happen."""
         for n_jobs in range(MOST_IN_FLIGHT):
+            n_waiting = self._n_waiting()
             for replica in list(self._replicas.values()):
-                if len(replica.jobs) == n_jobs and (not n_jobs or self._n_waiting() > len(self._replicas)):
+                if len(replica.jobs) == n_jobs and (n_jobs == 0 or n_waiting > len(self._replicas)):
                     self._hand_out(replica, first)
+                    n_waiting -= 1
         self._pool.want(any(self._queues.values()) or not self._replicas)
         self._handle(self._pool.receive(timeout_s))
         self._release_idle()
