@@ -54,13 +54,18 @@ def _wait() -> None:
         torch.cuda.synchronize()
 
 
+def engine_over(model: Any, tokenizer: Any) -> CausalEngine:
+    """Our engine over a model in memory."""
+    device = str(next(model.parameters()).device)
+    info = EngineInfo("speed", "torch.nn.Linear", device, str(model.dtype), 0.0, None, 4096, "", "", "")
+    return CausalEngine(model, tokenizer, info, EngineSettings(device=device, max_batch=10**6))
+
+
 class Ours:
     """Our engine over the model, whose linear layers it lays out anew."""
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
-        device = str(next(model.parameters()).device)
-        info = EngineInfo("speed", "torch.nn.Linear", device, str(model.dtype), 0.0, None, 4096, "", "", "")
-        self.engine = CausalEngine(model, tokenizer, info, EngineSettings(device=device, max_batch=10**6))
+        self.engine = engine_over(model, tokenizer)
         self.path = self.engine.info.extra["path"]
 
     def needed(self, asked: Sequence[Question]) -> int:

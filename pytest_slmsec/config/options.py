@@ -137,6 +137,13 @@ PACKING = Option(
     "padded batches, as for models that do not allow it.",
     {"choices": ("auto", "off")},
 )
+GUESSES = Option(
+    "slmsec-guesses",
+    "auto (default): on a CPU, where the last tokens of an answer stand in its text before, guess what follows and "
+    "check several tokens in one step. No text changes; texts that repeat are faster, so the decode speed is no longer "
+    "the model's alone. off, as under a device profile and for the speed gate: one token a step.",
+    {"choices": ("auto", "off")},
+)
 FRAGILE = Option(
     "slmsec-fragile",
     "Choices that hang on numeric noise: flag (default) counts them; rescore scores them again in fp32, one at a time, "
@@ -294,6 +301,7 @@ RUN_OPTIONS = (
     ),
     BATCH_TOKENS,
     PACKING,
+    GUESSES,
     FRAGILE,
     ADAPTER,
     ADAPTER_BASE,

@@ -161,6 +161,7 @@ def read_settings(given: Mapping[str, Any], root: Path, extra_models: Mapping[st
                 chosen["thinking"], chosen["template"], _positive("thought-tokens", chosen["thought-tokens"])
             ),
             packing=_one_of("packing", chosen["packing"] or "auto", ("auto", "off")) == "auto",
+            guesses=_one_of("guesses", chosen["guesses"] or "auto", ("auto", "off")) == "auto",
             dtype=_one_of("dtype", chosen["dtype"] or "auto", ("auto", *DTYPES)),
             rescore_fragile=_one_of("fragile", chosen["fragile"] or "flag", ("flag", "rescore")) == "rescore",
             merge_adapter=_one_of("adapter", chosen["adapter"] or ADAPTER_MODES[0], ADAPTER_MODES) == "merged",

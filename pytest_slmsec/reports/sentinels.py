@@ -15,6 +15,8 @@ from pytest_slmsec.reports.evaluation_results import EvaluationResult
 from pytest_slmsec.sentinels.base import Evidence, Finding
 from pytest_slmsec.sentinels.registry import SENTINELS, watch
 
+GUESSED = "guessed_tokens"
+"""Recorded where next tokens were guessed: then decode speed depends on how much the texts repeat."""
 DOCUMENTATION = "docs/sentinels.md"
 PLACES = 3
 """Benchmarks shown in full for each sentinel and model. The record holds all of them."""
@@ -57,7 +59,7 @@ def _evidence(benchmark: str, model: str, facts: Mapping[str, Any], columns: Map
         raw=bool((facts.get("decoding") or {}).get("raw")),
         kernel=engine.get("kernel"),
         device=engine.get("device"),
-        decode_tokens_per_s=facts.get("decode_tokens_per_s"),
+        decode_tokens_per_s=None if extra.get(GUESSED) else facts.get("decode_tokens_per_s"),
         **per_item,
     )
 

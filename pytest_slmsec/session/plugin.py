@@ -76,14 +76,15 @@ class SessionPlugin:
         gating = self.state.gating
         return None if gating is None else gating.stopping.takes_whole
 
-    def _make_engine(self, spec: ModelSpec) -> Engine:
+    def _make_engine(self, spec: ModelSpec, guesses: bool = True) -> Engine:
         """Load a model, with an engine of another plugin where one offers it; where shards are merged, none is
-        loaded."""
+        loaded. Without `guesses` it decodes one token a step, whatever the settings say."""
         if self._merged is not None:
             return self._merged.engine(spec.name)
         if self.state.device is not None:
             self.state.device.check(spec)
         settings = replace(self._engine_settings(spec), progress=self._show_loading, notice=self._progress.notice)
+        settings = replace(settings, guesses=settings.guesses and guesses)
         if spec.source != "replay":
             hook = self.state.config.hook.pytest_slmsec_make_engine
             own = hook(config=self.state.config, spec=spec, settings=settings)
@@ -204,7 +205,7 @@ class SessionPlugin:
         if spec.source == "replay" or self._merged is not None:
             raise EngineError(f"{spec.name} holds recorded answers: nothing can be measured beside another model.")
         self.state.run.close()
-        return self._make_engine(spec)
+        return self._make_engine(spec, guesses=False)  # its speed may be measured
 
     def pytest_report_header(self) -> list[str]:
         """What is about to be measured."""
@@ -280,7 +281,8 @@ def for_this_process(config: pytest.Config, settings: Settings) -> Settings:
         settings = replace(settings, journal=worker_journal(settings.journal, config.workerinput["workerid"]))
     chosen = settings.device_profile
     if chosen is not None:
-        settings = replace(settings, prefetch=False)  # one thing at a time, so that it can be timed
+        one_token_a_step = replace(settings.engine, guesses=False)
+        settings = replace(settings, prefetch=False, engine=one_token_a_step)  # one thing at a time: it is timed
         if chosen.profile.accelerator == "none" and settings.engine.device == "auto":
             settings = replace(settings, engine=replace(settings.engine, device="cpu"))
     prefetch = settings.prefetch and not settings.merge and _knows_next_items(config)

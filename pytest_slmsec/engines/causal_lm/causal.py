@@ -56,6 +56,8 @@ class CausalEngine(Answering):
         self._max_batch = settings.max_batch
         running = settings.batch_tokens or max(default, fitting_tokens(model))
         found = packed_path(model, self._budget_tokens, running) if settings.packing else "switched off"
+        if isinstance(found, PackedPath) and not settings.guesses:
+            found.drafted = 0
         self._routes = Routes(self.network, str(getattr(tokenizer, "name_or_path", "") or "the model"), found)
         self._shares = self._routes.packed is not None
         rescoring = fragile_items(model, found) if settings.rescore_fragile else None
@@ -229,6 +231,8 @@ def _path_facts(found: PackedPath | str, routes: Routes, rescoring: FragileItems
         slower = {f"not_{name}": why for name, why in unpacked.refused.items()}
         return {"path": unpacked.path.name, "not_packed": found, **slower, **fragile}
     facts = {"deviation_nats": found.deviation_nats, "tile_tokens": found.model.tile, "linears": found.linears}
+    if found.drafted:
+        facts["guessed_tokens"] = found.drafted
     return {"path": "packed", **facts, **fragile}
 
 

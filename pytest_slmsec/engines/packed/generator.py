@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor
 
 from pytest_slmsec.engines.decoding.greedy import GenerationTiming, Row, append_next_tokens
 from pytest_slmsec.engines.decoding.network import PAD
+from pytest_slmsec.engines.decoding.sampling import Sampler
 from pytest_slmsec.engines.packed.attention import KeysAndValues
+from pytest_slmsec.engines.packed.drafts import Drafts
 from pytest_slmsec.engines.packed.layout import Segment
 from pytest_slmsec.engines.packed.model import PackedModel
 from pytest_slmsec.engines.packed.slots import Slots
@@ -24,6 +27,11 @@ SLOTS = {"cpu": 64, "cuda": 128}
 SHRINK_BELOW = {"cpu": 0.8, "cuda": 0.5}
 """When no prompt waits any more and at most this share of the slots is in use, the cache is copied to one with only the
 slots in use. The copy costs time once, and on CUDA the graph of a step is recorded again."""
+
+
+DRAFTED = {"cpu": 4}
+"""Most tokens of an answer that are guessed in one step (`drafts`), by device; none on others, where steps are recorded
+for one token in every slot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,45 @@ class PrefilledPrompt:
         return {layer: (keys[:, :, own], values[:, :, own]) for layer, (keys, values) in self.tile.items()}
 
 
+class Answer:
+    """A row that has a slot, and the guesses of its next tokens. Tokens that are drawn are not guessed."""
+
+    def __init__(self, row: Row, drafted: int) -> None:
+        self.row = row
+        self.drafts = Drafts(row.text, 0 if row.sampler is not None else drafted)
+        self.guess: list[int] = []
+
+    def next(self) -> list[int]:
+        """The tokens to feed: the newest one, and a guess of those behind it."""
+        self.guess = self.drafts.guess(self.row.longest - len(self.row.tokens) - 1)
+        return [self.row.tokens[-1], *self.guess]
+
+    def follow(self, best: Sequence[int | None], ends: Collection[int]) -> int:
+        """Append the next token after each of the tokens fed, up to the first that was guessed wrong.
+
+        If logits behind a guess are not finite, nothing is appended, and nothing is guessed any more: in the next step
+        the newest token is alone, and its logits are its own.
+
+        Args:
+            best: for each token fed the next one, or None where the logits are not finite.
+
+        Returns:
+            How many of the tokens fed are right.
+        """
+        if self.guess and None in best:
+            self.drafts.stop()
+            return 0
+        before = len(self.row.tokens)
+        for token, guessed in zip(best, [*self.guess, None], strict=True):
+            self.row.append_next_token(PAD if token is None else token, token is not None, ends)
+            if token != guessed or not self.row.running:
+                break
+        added = self.row.tokens[before:]
+        self.drafts.follow(added)
+        self.drafts.learn(len(self.guess), sum(map(int.__eq__, added, self.guess)))
+        return max(1, len(added))
+
+
 class ContinuousBatchGenerator:
     """Generates answers with a packed model, several at a time.
 
@@ -56,13 +103,19 @@ class ContinuousBatchGenerator:
     Args:
         slots: how many answers are generated at the same time; None for the device's default.
         recorder: records a step as a CUDA graph; None to run every step operator by operator.
+        drafted: most tokens of an answer that are guessed in one step; None for the device's default. None are guessed
+            where steps are recorded.
     """
 
-    def __init__(self, model: PackedModel, slots: int | None = None, recorder: Recorder | None = None) -> None:
+    def __init__(
+        self, model: PackedModel, slots: int | None = None, recorder: Recorder | None = None, drafted: int | None = None
+    ) -> None:
         self.model = model
         self.slots = slots or SLOTS.get(model.device.type, SLOTS["cuda"])
         self._shrink_below = SHRINK_BELOW.get(model.device.type, SHRINK_BELOW["cuda"])
         self._recorder = recorder
+        drafted = DRAFTED.get(model.device.type, 0) if drafted is None else drafted
+        self._drafted = drafted if recorder is None else 0
 
     @torch.inference_mode()
     def generate(self, rows: Sequence[Row], ends: Collection[int]) -> GenerationTiming:
@@ -87,7 +140,7 @@ class ContinuousBatchGenerator:
         waiting, prefilled = deque(rows), deque[PrefilledPrompt]()
         cache = Slots(min(self.slots, len(rows)), prefix_kv, self.model.device)
         steps = Steps(self.model, cache, len(prefix), self._recorder)
-        running: list[Row | None] = [None] * cache.count
+        running: list[Answer | None] = [None] * cache.count
         while True:
             began = time.perf_counter()
             free = [slot for slot, row in enumerate(running) if row is None]
@@ -99,7 +152,7 @@ class ContinuousBatchGenerator:
                 if prompt.row.running:  # some answers end with their first token
                     slot = free.pop(0)
                     cache.fill(slot, prompt.kv_slice(), prompt.length)
-                    running[slot] = prompt.row
+                    running[slot] = Answer(prompt.row, self._drafted)
             now = time.perf_counter()
             timing.prefill_s += now - began
             if timing.first_token_s is None:
@@ -138,16 +191,39 @@ class ContinuousBatchGenerator:
             PrefilledPrompt(row, tile, start, one.own) for row, start, one in zip(rows, starts, segments, strict=False)
         ]
 
-    def _step(self, running: list[Row | None], steps: Steps, cache: Slots, ends: Collection[int]) -> None:
-        """Generate one more token for every running row, and free the slots of rows that end."""
-        hidden = steps.feed([PAD if row is None else row.tokens[-1] for row in running])
-        live = [slot for slot, row in enumerate(running) if row is not None]
-        self.model.counts.needed += len(live)
-        self._append_next_tokens([row for row in running if row is not None], hidden[live], ends)
-        for slot in live:
-            if not running[slot].running:  # type: ignore[union-attr]
+    def _step(self, running: list[Answer | None], steps: Steps, cache: Slots, ends: Collection[int]) -> None:
+        """Generate at least one more token for every running answer, and free the slots of those that end."""
+        fed = [[PAD] if answer is None else answer.next() for answer in running]
+        hidden = steps.feed(fed)
+        starts = list(accumulate(map(len, fed), initial=0))
+        samplers = {start: answer.row.sampler for start, answer in zip(starts, running, strict=False)
+                    if answer is not None and answer.row.sampler is not None}  # fmt: skip
+        best = self._next_tokens(hidden, samplers)
+        kept = [0 if answer is None else answer.follow(best[start:end], ends)
+                for answer, (start, end) in zip(running, pairwise(starts), strict=True)]  # fmt: skip
+        cache.end_step(kept)
+        self.model.counts.needed += sum(kept)
+        for slot, answer in enumerate(running):
+            if answer is None:
+                continue
+            if not answer.row.running:
                 running[slot] = None
                 cache.free(slot)
+            elif not kept[slot]:
+                cache.clear_rejected(slot)
+
+    def _next_tokens(self, hidden: Tensor, samplers: Mapping[int, Sampler]) -> list[int | None]:
+        """The next token at each position ([positions, hidden size]): drawn where there is a sampler, else the most
+        probable one; None where the logits are not finite (see `append_next_tokens`)."""
+        found: list[int | None] = []
+        for logits in self.model.head.logits(hidden):
+            best = logits.max(dim=-1)
+            finite = torch.isfinite(best.values).tolist()
+            for row, (token, sound) in enumerate(zip(best.indices.tolist(), finite, strict=True)):
+                sampler = samplers.get(len(found))
+                drawn = sampler.draw(logits[row]) if sound and sampler is not None else token
+                found.append(drawn if sound else None)
+        return found[: len(hidden)]
 
     def _append_next_tokens(self, rows: Sequence[Row], hidden: Tensor, ends: Collection[int]) -> None:
         """Append the next token of each row, from the hidden states after its last one ([rows, hidden size])."""

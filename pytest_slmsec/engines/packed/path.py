@@ -10,7 +10,7 @@ from pytest_slmsec.engines.decoding.greedy import GenerationTiming, Row
 from pytest_slmsec.engines.packed.attention import NotPackable
 from pytest_slmsec.engines.packed.check import checked_model
 from pytest_slmsec.engines.packed.chooser import PackedChooser
-from pytest_slmsec.engines.packed.generator import SLOTS, ContinuousBatchGenerator
+from pytest_slmsec.engines.packed.generator import DRAFTED, SLOTS, ContinuousBatchGenerator
 from pytest_slmsec.engines.packed.linears import pack_linears, unpack_linears
 from pytest_slmsec.engines.packed.model import PackedModel
 from pytest_slmsec.engines.packed.steps import CudaGraphs
@@ -30,12 +30,14 @@ class PackedPath:
     Attributes:
         deviation_nats: largest difference between packed and plain log-probabilities, measured at load.
         linears: how the linear layers compute; see `linears.pack_linears`.
+        drafted: most tokens of an answer that are guessed in one step.
     """
 
     def __init__(
         self, model: PackedModel, deviation_nats: float, budget_tokens: int, running_tokens: int, linears: str = "plain"
     ) -> None:
         self.model, self.deviation_nats, self.linears = model, deviation_nats, linears
+        self.drafted = DRAFTED.get(model.device.type, 0)
         self._chooser = PackedChooser(model)
         self._recorder = CudaGraphs(model.device) if model.device.type == "cuda" else None
         self._budget_tokens, self._running_tokens = budget_tokens, running_tokens
@@ -73,7 +75,9 @@ class PackedPath:
     def generate(self, rows: Sequence[Row], ends: Collection[int]) -> GenerationTiming:
         """See `ContinuousBatchGenerator.generate`."""
         longest = max(answer_tokens(len(row.prompt) - row.shared, row.limit) for row in rows)
-        return ContinuousBatchGenerator(self.model, self._slots(longest), self._recorder).generate(rows, ends)
+        return ContinuousBatchGenerator(self.model, self._slots(longest), self._recorder, self.drafted).generate(
+            rows, ends
+        )
 
     def _slots(self, longest: int) -> int:
         """How many answers run at a time, where the longest has so many tokens of its own."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -13,6 +15,21 @@ STEP_TOKENS = {"cpu": 64, "cuda": 256}
 """The cache grows, and the attended length is rounded up, in multiples of this many tokens."""
 TOGETHER = {"cpu": 8}
 """So many neighbouring slots are attended up to the length of their longest; on other devices all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Neighbouring slots, which are attended together.
+
+    Attributes:
+        length: how many of their places are attended. rows: which of the tokens fed are theirs. tokens: the most that
+            are fed in one of them.
+    """
+
+    slots: slice
+    length: int
+    rows: slice
+    tokens: int
 
 
 class Slots:
@@ -30,13 +47,14 @@ class Slots:
     def __init__(self, count: int, prefix: KeysAndValues, device: torch.device) -> None:
         self.count, self._prefix = count, prefix
         self.lengths = torch.zeros(count, dtype=torch.long, device=device)
-        self._every = torch.arange(count, device=device)
+        self._row_slots = torch.arange(count, device=device)  # for each token that is fed, its slot
+        self._row_steps: Tensor | None = None  # and its place among those of its slot; None: one token in every slot
         self._keys: dict[int, Tensor] = {}
         self._values: dict[int, Tensor] = {}
         self._ends = [0] * count
         self._step_tokens = STEP_TOKENS.get(device.type, STEP_TOKENS["cuda"])
-        self._lengths: list[tuple[slice, int]] = []  # neighbouring slots, and how many of their tokens are attended
-        self._parts: list[tuple[slice, int, Tensor]] = []  # the same with their masks, which are added to the scores
+        self._parts: list[Part] = []
+        self._masks: list[Tensor] = []  # of each part, added to the scores: [slots, 1, tokens, attended length]
         self.moved = False
 
     def fill(self, slot: int, kv_slice: KeysAndValues, length: int) -> None:
@@ -48,13 +66,15 @@ class Slots:
         self.lengths[slot] = self._ends[slot] = length
 
     def free(self, slot: int) -> None:
-        """Empty a slot; it is fed padding until it is filled again.
-
-        Values are set to zero, because zero attention weight times NaN or infinity is NaN.
-        """
+        """Empty a slot; it is fed padding until it is filled again."""
         self.lengths[slot] = self._ends[slot] = 0
-        for values in self._values.values():
-            values[slot] = 0
+        self.clear_rejected(slot)
+
+    def clear_rejected(self, slot: int) -> None:
+        """Set to zero what stands behind the tokens of a slot. It is masked, but zero weight times NaN or infinity is
+        NaN, and so is a masked score that is NaN."""
+        for cache in (*self._keys.values(), *self._values.values()):
+            cache[slot, :, self._ends[slot] :] = 0
 
     def keep(self, slots: Sequence[int]) -> None:
         """Keep only these slots, in this order."""
@@ -62,60 +82,97 @@ class Slots:
         self.count, self.lengths = len(slots), self.lengths[index]
         self._ends = [self._ends[slot] for slot in slots]
         self.moved = True
-        self._every = self._every[: len(slots)]
+        self._row_slots = torch.arange(self.count, device=index.device)
         self._keys = {layer: keys[index] for layer, keys in self._keys.items()}
         self._values = {layer: values[index] for layer, values in self._values.items()}
 
-    def begin_step(self) -> tuple[int, ...]:
-        """Make room for one more token in every slot. Returns the shape of the step: (slots, attended lengths)."""
+    def begin_step(self, counts: Sequence[int]) -> tuple[int, ...]:
+        """Make room for more tokens in every slot. Returns the shape of the step: (slots, attended lengths).
+
+        Args:
+            counts: how many tokens are fed in each slot, at least one. Fed are those of the first slot, then those of
+                the second, and so on.
+        """
+        if max(counts) > 1:
+            device = self.lengths.device
+            self._row_slots = torch.tensor([slot for slot, count in enumerate(counts) for _ in range(count)]).to(device)
+            self._row_steps = torch.tensor([step for count in counts for step in range(count)]).to(device)
+        elif self._row_steps is not None:
+            self._row_slots, self._row_steps = torch.arange(self.count, device=self.lengths.device), None
+        starts = list(accumulate(counts, initial=0))
+        ends = [end + count for end, count in zip(self._ends, counts, strict=True)]
         together = TOGETHER.get(self.lengths.device.type, self.count)
-        firsts = range(0, self.count, together)
-        self._lengths = [
-            (slice(first, first + together), self._rounded(max(self._ends[first : first + together]) + 1))
-            for first in firsts
-        ]
-        lengths = [length for _, length in self._lengths]
+        self._parts = []
+        for first in range(0, self.count, together):
+            last = min(first + together, self.count)
+            length = self._rounded(max(ends[first:last]))
+            rows = slice(starts[first], starts[last])
+            self._parts.append(Part(slice(first, last), length, rows, max(counts[first:last])))
+        lengths = [part.length for part in self._parts]
         for layer, keys in list(self._keys.items()):
             self._room(layer, keys, max(lengths))
         return self.count, *lengths
 
-    def update_mask(self) -> None:
-        """Mask the places of each slot that come after its newest token."""
-        self._parts = []
-        for part, length in self._lengths:
-            after = torch.arange(length, device=self.lengths.device) > self.lengths[part, None]
-            mask = torch.zeros(after.shape, device=after.device).masked_fill_(after, float("-inf"))
-            self._parts.append((part, length, mask[:, None, None]))
+    def positions(self) -> Tensor:
+        """The place in its slot of each token that is fed: [tokens]."""
+        return self.lengths if self._row_steps is None else self.lengths[self._row_slots] + self._row_steps
 
-    def end_step(self) -> None:
-        """Count the token that every slot has just got."""
-        self.lengths += 1
-        self._ends = [end + 1 for end in self._ends]
+    def update_mask(self) -> None:
+        """Mask the places of each slot that come after each of its tokens."""
+        device = self.lengths.device
+        self._masks = []
+        for part in self._parts:
+            newest = self.lengths[part.slots, None] + torch.arange(part.tokens, device=device)
+            after = torch.arange(part.length, device=device) > newest[:, :, None]
+            mask = torch.zeros(after.shape, device=device).masked_fill_(after, float("-inf"))
+            self._masks.append(mask[:, None])
+
+    def end_step(self, kept: Sequence[int]) -> None:
+        """Count the tokens that every slot keeps of those that were fed."""
+        self.lengths += torch.tensor(kept, device=self.lengths.device)
+        self._ends = [end + count for end, count in zip(self._ends, kept, strict=True)]
 
     def attend(
         self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float, window: int | None
     ) -> Tensor:
-        """Attention of the newest token of every slot to the prefix and to its own slot.
+        """Attention of the newest tokens of every slot to the prefix and to its own slot, each up to itself.
 
         `window` is ignored: texts longer than the smallest sliding window are not packed (`PackedPath.accepts`).
 
         Args:
-            query: [slots, heads, 1, head size]; key, value: [slots, key-value heads, 1, head size].
+            query: [tokens, heads, 1, head size]; key, value: [tokens, key-value heads, 1, head size].
 
         Returns:
-            [slots, heads, 1, head size].
+            [tokens, heads, 1, head size].
         """
-        keys, values = self._keys[layer], self._values[layer]
-        keys[self._every, :, self.lengths] = key[:, :, 0]
-        values[self._every, :, self.lengths] = value[:, :, 0]
-        slots, heads, _, size = query.shape
-        grouped = (query * scaling).reshape(slots, key.shape[1], heads // key.shape[1], size)
+        keys, values, places = self._keys[layer], self._values[layer], self.positions()
+        keys[self._row_slots, :, places] = key[:, :, 0]
+        values[self._row_slots, :, places] = value[:, :, 0]
+        rows, heads, _, size = query.shape
+        grouped = (query * scaling).reshape(rows, key.shape[1], heads // key.shape[1], size)
         prefix = self._prefix.get(layer)
-        out = [
-            attended(grouped[part], keys[part, :, :length], values[part, :, :length], mask, prefix)
-            for part, length, mask in self._parts
-        ]
-        return torch.cat(out).reshape(slots, heads, 1, size)
+        out = []
+        for part, mask in zip(self._parts, self._masks, strict=True):
+            own = keys[part.slots, :, : part.length], values[part.slots, :, : part.length]
+            if part.tokens == 1:
+                out.append(attended(grouped[part.rows], *own, mask, prefix))
+            else:
+                out.append(self._attend_several(part, grouped[part.rows], *own, mask, prefix))
+        return torch.cat(out).reshape(rows, heads, 1, size)
+
+    def _attend_several(
+        self, part: Part, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor,
+        prefix: tuple[Tensor, Tensor] | None,
+    ) -> Tensor:  # fmt: skip
+        """See `attended`; queries and result are [tokens, key-value heads, group, size]. The queries of a slot are laid
+        side by side, those of slots with fewer tokens padded with zeros."""
+        assert self._row_steps is not None
+        at = self._row_slots[part.rows] - part.slots.start, slice(None), self._row_steps[part.rows]
+        _, heads, group, size = query.shape
+        padded = query.new_zeros(len(keys), heads, part.tokens, group, size)
+        padded[at] = query
+        found = attended(padded.flatten(2, 3), keys, values, mask.repeat_interleave(group, 2), prefix)
+        return found.reshape(padded.shape)[at]
 
     def _room(self, layer: int, like: Tensor, tokens: int) -> None:
         """Grow a layer's cache to at least `tokens` places; it at least doubles, so that it is seldom copied."""
@@ -135,14 +192,15 @@ class Slots:
 
 
 def attended(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor, prefix: tuple[Tensor, Tensor] | None) -> Tensor:
-    """Attention of the newest token of some slots to the shared prefix and to their own tokens.
+    """Attention of the newest tokens of some slots to the shared prefix and to their own tokens.
 
     Keys are multiplied by queries instead of queries by keys, which is several times faster on a CPU, because the keys
     are a view of the cache.
 
     Args:
         query: scaled, [slots, key-value heads, queries a key-value head, head size].
-        keys, values: [slots, key-value heads, tokens, head size]. mask: added to the scores, [slots, 1, 1, tokens].
+        keys, values: [slots, key-value heads, tokens, head size].
+        mask: added to the scores, [slots, 1, 1 or queries, tokens].
         prefix: keys and values of the shared prefix, [1, key-value heads, tokens, head size].
 
     Returns:

@@ -87,7 +87,7 @@ class CudaGraphs:
 
 
 class Steps:
-    """Feeds the running answers of one cache, a token each at a time.
+    """Feeds the running answers of one cache, a token each at a time, or a token and guesses of the next ones.
 
     Args:
         model: inside `PackedModel.packed`. cache: the slots of the answers. prefix_tokens: length of the shared prefix.
@@ -101,19 +101,27 @@ class Steps:
         self._runs: Counter[tuple[int, ...]] = Counter()
         self._ids = torch.empty(0)
 
-    def feed(self, tokens: Sequence[int]) -> Tensor:
-        """Feed the newest token of every slot. Returns the hidden states after them ([slots, hidden size])."""
-        shape = self._cache.begin_step()
-        if self._cache.moved or len(self._ids) != len(tokens):
+    def feed(self, tokens: Sequence[Sequence[int]]) -> Tensor:
+        """Feed the newest token of every slot, and guesses of those behind it. `Slots.end_step` must follow.
+
+        Only steps without guesses are recorded.
+
+        Returns:
+            The hidden states after them, slot after slot ([tokens, hidden size]).
+        """
+        shape = self._cache.begin_step([len(some) for some in tokens])
+        flat = torch.tensor([token for some in tokens for token in some])[:, None]
+        self._model.counts.fed += len(flat)
+        if len(flat) > len(tokens):
+            self._ids = flat.to(self._model.device)
+            return self._run()
+        if self._cache.moved or len(self._ids) != len(flat):
             self._recorded.clear()
             self._runs.clear()
-            self._ids = torch.zeros(len(tokens), 1, dtype=torch.long, device=self._model.device)
+            self._ids = torch.zeros_like(flat, device=self._model.device)
             self._cache.moved = False
-        self._ids.copy_(torch.tensor(tokens)[:, None])
-        hidden = self._step(shape)()
-        self._cache.end_step()
-        self._model.counts.fed += len(tokens)
-        return hidden
+        self._ids.copy_(flat)
+        return self._step(shape)()
 
     def _step(self, shape: tuple[int, ...]) -> Step:
         recorder = self._recorder
@@ -133,4 +141,4 @@ class Steps:
         """The step itself. It reads and writes only tensors that keep their place in memory, and can be repeated."""
         self._cache.update_mask()
         with using_attention(self._cache):
-            return self._model.decode(self._ids, (self._cache.lengths + self._prefix_tokens)[:, None])[:, 0]
+            return self._model.decode(self._ids, (self._cache.positions() + self._prefix_tokens)[:, None])[:, 0]

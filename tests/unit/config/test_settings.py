@@ -37,6 +37,11 @@ def test_the_command_line_wins_over_the_environment_and_that_over_the_file(tmp_p
     assert settings(tmp_path, data=str(tmp_path / "a")).data == str(tmp_path / "a")
 
 
+def test_guesses_are_made_unless_they_are_switched_off(tmp_path):
+    assert settings(tmp_path).engine.guesses
+    assert not settings(tmp_path, guesses="off").engine.guesses
+
+
 def test_a_switch_of_the_file(tmp_path):
     (tmp_path / "slmsec.toml").write_text("no-prefetch = true\nstop-when-answered = true\n")
     found = settings(tmp_path)

@@ -68,7 +68,7 @@ def test_a_finished_slot_is_refilled_at_once():
     model = PackedModel(made(PACKABLE["Llama"]), 512)
     asked = [Row([5 + k], 27 if k == 0 else 3, lambda tokens: False) for k in range(10)]
     before = model.counts.fed
-    ContinuousBatchGenerator(model, slots=2).generate(asked, ())
+    ContinuousBatchGenerator(model, slots=2, drafted=0).generate(asked, ())
     assert sum(len(row.tokens) for row in asked) == 54
     # A tile of prompts gives every first token; 18 steps feed both slots; then the long row has 8 steps to itself.
     assert model.counts.fed - before == 512 + 18 * 2 + 8
