@@ -67,7 +67,7 @@ def test_guesses_change_no_text(name, shared):
     assert [row.ended for row in drafted] == [row.ended for row in plain]
 
 
-def test_guesses_save_steps_where_a_text_turns_in_a_circle():
+def test_guesses_save_steps_where_a_text_turns_in_a_circle(monkeypatch):
     """This model of random weights says one token again and again."""
     model = made(PACKABLE["Gemma3"])
     steps = []
@@ -75,13 +75,18 @@ def test_guesses_save_steps_where_a_text_turns_in_a_circle():
         asked = [Row([5, 6, 7], 60, never)]
         packed = PackedModel(model, 128)
         decode = packed.decode
-        packed.decode = lambda *fed, decode=decode, most=most: steps.append(most) or decode(*fed)
+
+        def counted(*fed, decode=decode, most=most):
+            steps.append(most)
+            return decode(*fed)
+
+        monkeypatch.setattr(packed, "decode", counted)
         ContinuousBatchGenerator(packed, drafted=most).generate(asked, ())
         assert len(asked[0].tokens) == 60
     assert steps.count(8) < steps.count(0) / 3
 
 
-def test_a_guess_that_gives_no_finite_logits_harms_nothing():
+def test_a_guess_that_gives_no_finite_logits_harms_nothing(monkeypatch):
     """Token 50 follows 7, 8, 9 in the prompt and so is guessed; its embedding is made to be NaN once it was fed."""
     model = made(PACKABLE["Llama"])
     prompt = [7, 8, 9, 50, 11, 12, 13, 7, 8, 9]
@@ -96,13 +101,17 @@ def test_a_guess_that_gives_no_finite_logits_harms_nothing():
 
     plain, drafted = Row(prompt, 12, never), Row(prompt, 12, never)
     ContinuousBatchGenerator(PackedModel(model, 128), drafted=0).generate([plain], ())
-    spoiled.feed = fed
     guesses = []
     guess = Drafts.guess
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Drafts, "guess", lambda self, room: guesses.append(guess(self, room)) or guesses[-1])
-        patch.setattr(Drafts, "__init__", _eager(Drafts.__init__, prompt))
-        ContinuousBatchGenerator(spoiled, drafted=8).generate([drafted], ())
+
+    def remembered(self, room):
+        guesses.append(guess(self, room))
+        return guesses[-1]
+
+    monkeypatch.setattr(spoiled, "feed", fed)
+    monkeypatch.setattr(Drafts, "guess", remembered)
+    monkeypatch.setattr(Drafts, "__init__", _eager(Drafts.__init__, prompt))
+    ContinuousBatchGenerator(spoiled, drafted=8).generate([drafted], ())
     assert any(50 in one for one in guesses)
     assert (drafted.tokens, drafted.finite) == (plain.tokens, True)
 
