@@ -139,9 +139,10 @@ PACKING = Option(
 )
 GUESSES = Option(
     "slmsec-guesses",
-    "auto (default): on a CPU, where the last tokens of an answer stand in its text before, guess what follows and "
-    "check several tokens in one step. No text changes; texts that repeat are faster, so the decode speed is no longer "
-    "the model's alone. off, as under a device profile and for the speed gate: one token a step.",
+    "auto (default): on a CPU, while at most 16 answers run, guess what follows the last tokens of an answer where "
+    "they stand in its text before, and check several tokens in one step. No text changes. Texts that repeat are "
+    "faster, so the decode speed is not the model's alone. off: one token a step, as under a device profile and for "
+    "the speed gate.",
     {"choices": ("auto", "off")},
 )
 FRAGILE = Option(

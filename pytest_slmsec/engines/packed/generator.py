@@ -17,6 +17,7 @@ from pytest_slmsec.engines.decoding.sampling import Sampler
 from pytest_slmsec.engines.packed.attention import KeysAndValues
 from pytest_slmsec.engines.packed.drafts import Drafts
 from pytest_slmsec.engines.packed.layout import Segment
+from pytest_slmsec.engines.packed.linears import LINES_OF_HEAD
 from pytest_slmsec.engines.packed.model import PackedModel
 from pytest_slmsec.engines.packed.slots import Slots
 from pytest_slmsec.engines.packed.steps import Recorder, Steps
@@ -29,9 +30,12 @@ SHRINK_BELOW = {"cpu": 0.8, "cuda": 0.5}
 slots in use. The copy costs time once, and on CUDA the graph of a step is recorded again."""
 
 
-DRAFTED = {"cpu": 4}
+DRAFTED = {"cpu": 8}
 """Most tokens of an answer that are guessed in one step (`drafts`), by device; none on others, where steps are recorded
 for one token in every slot."""
+FED_WITH_GUESSES = LINES_OF_HEAD
+"""Most tokens that are fed in a step with guesses. With more the products are no longer limited by reading the weights,
+and a guessed token costs nearly as much as a token of a step without guesses (docs/performance.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +67,9 @@ class Answer:
         self.drafts = Drafts(row.text, 0 if row.sampler is not None else drafted)
         self.guess: list[int] = []
 
-    def next(self) -> list[int]:
-        """The tokens to feed: the newest one, and a guess of those behind it."""
-        self.guess = self.drafts.guess(self.row.longest - len(self.row.tokens) - 1)
+    def next(self, guessed: int) -> list[int]:
+        """The tokens to feed: the newest one, and a guess of at most `guessed` of those behind it."""
+        self.guess = self.drafts.guess(min(guessed, self.row.longest - len(self.row.tokens) - 1))
         return [self.row.tokens[-1], *self.guess]
 
     def follow(self, best: Sequence[int | None], ends: Collection[int]) -> int:
@@ -193,7 +197,9 @@ class ContinuousBatchGenerator:
 
     def _step(self, running: list[Answer | None], steps: Steps, cache: Slots, ends: Collection[int]) -> None:
         """Generate at least one more token for every running answer, and free the slots of those that end."""
-        fed = [[PAD] if answer is None else answer.next() for answer in running]
+        live = sum(answer is not None for answer in running)
+        guessed = FED_WITH_GUESSES // live - 1
+        fed = [[PAD] if answer is None else answer.next(guessed) for answer in running]
         hidden = steps.feed(fed)
         starts = list(accumulate(map(len, fed), initial=0))
         samplers = {start: answer.row.sampler for start, answer in zip(starts, running, strict=False)

@@ -127,6 +127,6 @@ def _eager(init, prompt):
 
 def test_the_record_says_how_many_tokens_are_guessed_and_a_setting_turns_it_off(tiny, load):
     guessing, plain = load(tiny), load(tiny, guesses=False)
-    assert guessing.info.extra["guessed_tokens"] == guessing.packed.drafted == 4
+    assert guessing.info.extra["guessed_tokens"] == guessing.packed.drafted == 8
     assert "guessed_tokens" not in plain.info.extra
     assert plain.packed.drafted == 0
