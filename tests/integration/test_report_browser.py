@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(PROGRAM is None, reason=ABSENT)
 AXE = "axe_core_python"
 ATTACKS = ("<img src=x onerror=alert(1)>", "</script><script>alert(1)</script>", "\u202eevil\u200b\x00")
 WCAG = "{runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'], resultTypes: ['violations']}"
-SAFE = "made.append(...children.filter((child) => child !== null));"
+SAFE = "made.append(...children.filter(Boolean));"
 UNSAFE = "for (const child of children) child?.nodeType ? made.append(child) : (made.innerHTML += child ?? '');"
 OPEN_ALL = """(async () => { for (const folded of document.querySelectorAll("details")) folded.open = true;
 const items = [...document.querySelectorAll("#list > li > details")];
@@ -120,6 +120,18 @@ def test_the_search_finds_names_and_texts(browser, pages):
     browser.wait("document.getElementById('count').textContent.startsWith('45 of')")
 
 
+def test_one_model_has_no_filter_of_what_was_lost(browser, pages):
+    (pages / "one.html").write_text(page_of(content(plain("1101", source="own items")), prompts={}), "utf-8")
+    browser.open(pages / "one.html")
+    assert browser.run("[...document.forms[0].elements].map((one) => one.id)") == ["k", "b", "c", "s", "q", "clear"]
+    assert listed(browser) == [f"cti-mcq-{n:05d}" for n in (1, 2, 3, 4)]
+    assert browser.run("document.querySelector('#list details span:last-child').textContent") == "phi3: right"
+    browser.run("{const k = document.getElementById('k'); k.value = 'wrong'; "
+                "k.dispatchEvent(new Event('change', {bubbles: true}));}")  # fmt: skip
+    assert listed(browser) == ["cti-mcq-00003"]
+    assert browser.problems == []
+
+
 def test_the_keyboard_alone(browser, pages):
     browser.open(pages / "usual.html")
     focused = "document.activeElement.closest('details')?.dataset.item ?? document.activeElement.id"
@@ -199,6 +211,8 @@ def test_a_printed_page_cuts_no_picture_and_no_table(browser, pages, tmp_path):
     too_high = "[...document.querySelectorAll('svg')].filter((one) => one.getBoundingClientRect().height > 1000)"
     assert browser.run(f"{too_wide}.map((one) => one.outerHTML.slice(0, 80))") == []
     assert browser.run(f"{too_high}.length") == 0
+    kept = "[...document.querySelectorAll('[class^=heat]')].map((one) => getComputedStyle(one).printColorAdjust)"
+    assert set(browser.run(kept)) == {"exact"}  # the strength of the green is a number, and is printed
     browser.send("Emulation.setEmulatedMedia", media="")
     browser.look(1000)
     browser.print(tmp_path / "page.pdf")

@@ -55,14 +55,15 @@ def findings(judgement: Judgement, width: int = WIDTH, verbose: bool = False) ->
         verbose: every gate, also where that is more than a screen holds, losses by category of every benchmark that has
             categories, not just of those judged by them, and variants by kind.
     """
-    gates = judgement.gates if verbose else at_a_glance(judgement)
+    gates = list(judgement.gates) if verbose else at_a_glance(judgement)
+    brief = len(gates) < len(judgement.gates)
     lines = [line for text in heading(judgement) for line in wrapped(text, width, indent=" " * 11)]
     lines += ["", *(table(judgement, gates) if gates else ())]
-    remarks = [*notes(gates), *_left_out(judgement, gates)]
+    remarks = [*notes(gates, methods=not brief), *_left_out(judgement, gates)]
     lines += [line for remark in remarks for line in wrapped(remark, width)]
     lines += [*category_tables(judgement, verbose), *kind_tables(judgement, verbose)]
     lines += [line for text in without_training(judgement.pairs) for line in wrapped(text, width)]
-    told = [line for text in sentences(judgement) for line in wrapped(f"* {text}", width)]
+    told = [line for text in sentences(judgement, brief) for line in wrapped(f"* {text}", width)]
     return [*lines, "", *told] if told else lines
 
 
@@ -92,10 +93,11 @@ def _left_out(judgement: Judgement, gates: Sequence[Judged]) -> list[str]:
             f"{counted(places, 'benchmark')}. -v shows all."]  # fmt: skip
 
 
-def notes(gates: Sequence[Judged]) -> list[str]:
-    """What has to be known to read the table: brackets, and how bounds of real-valued scores were found."""
+def notes(gates: Sequence[Judged], methods: bool = True) -> list[str]:
+    """What has to be known to read the table: brackets, and, with `methods`, how bounds of real-valued scores were
+    found."""
     found = [NOTE] if any(judged.advisory for judged in gates) else []
-    for method, text in _METHODS.items():
+    for method, text in _METHODS.items() if methods else ():
         measured = [judged for judged in gates if judged.result.method == method
                     and "floor_items" in judged.result.details]  # fmt: skip
         if measured:
@@ -212,13 +214,18 @@ def verdict_text(judgement: Judgement, judged: Judged) -> str:
     return "alarm" if judged.result.verdict is not counts else text
 
 
-def sentences(judgement: Judgement) -> list[str]:
-    """The findings in plain words: bad news first, then undecided gates, then what is only shown."""
+def sentences(judgement: Judgement, brief: bool = False) -> list[str]:
+    """The findings in plain words: bad news first, then undecided gates, then what is only shown.
+
+    `brief`: of gates that PASS the table says enough, and undecided ones are only counted.
+    """
     found, remarks = list[str](), list[str]()
     left_open = _left_open(judgement)
     for wanted in (Verdict.ERROR, Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS):
         chosen = [judged for judged in judgement.gates if judged.result.verdict is wanted and _speaks(judged)
                   and judged not in left_open]  # fmt: skip
+        if brief and wanted in (Verdict.INCONCLUSIVE, Verdict.PASS):
+            chosen = [judged for judged in chosen if judged.advisory]
         if len(chosen) > MOST_SENTENCES and wanted in (Verdict.INCONCLUSIVE, Verdict.PASS):
             found += _undecided(chosen) if wanted is Verdict.INCONCLUSIVE else [_shown_within(chosen)]
             continue

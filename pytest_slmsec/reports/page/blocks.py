@@ -19,6 +19,7 @@ from pytest_slmsec.reports.page.texts import Prompts, wants_texts
 
 BLOCK = 256
 """Items in one block: the script unpacks only the blocks that it shows."""
+NOT_ASKED = "?"
 LEVEL = 6
 """Of gzip: 9 takes three times as long for a hundredth less."""
 KEYWORD = re.compile(r"[\w.+=-]+")
@@ -104,8 +105,8 @@ def _seen(value: Any) -> Any:
 def index(report: Report, found: Sequence[ItemView], order: Sequence[int]) -> dict[str, Any]:
     """What filters and lists need of every item, as columns.
 
-    `order`: numbers of the items in the blocks, in their order. `right`: a character an item for each model.
-    `changes`, `loss`: of each candidate.
+    `order`: numbers of the items in the blocks, in their order. `right`: of each model a character an item: ``1``,
+    ``0`` or `NOT_ASKED`. `changes`, `loss`: of each candidate.
     """
     benchmarks, categories = report.benchmarks, sorted({view.category for view in found if view.category})
     place = {name: number for number, name in enumerate(benchmarks)}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from pytest_slmsec.gates.decision.judgement import Judgement
 from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
 from pytest_slmsec.gates.records.categories import CATEGORY
 from pytest_slmsec.gates.records.flips import flips
+from pytest_slmsec.reports.page.numbers import percent
 from pytest_slmsec.reports.page.records import Report
 
 SIGN = {"lost": "l", "gained": "g", "worse": "w", "better": "b"}
@@ -90,16 +90,16 @@ def _changes(judgement: Judgement) -> Iterator[tuple[tuple[str, tuple[str, str]]
             yield (benchmark, (str(digest), str(item))), changed.get(item, same)
 
 
-def answer_of(view: ItemView, model: str, with_texts: bool) -> list[Any] | None:
-    """What a model said: text, what was read in it, right or wrong, score, p(correct), thought; None: not asked."""
+def answer_of(view: ItemView, model: str, with_texts: bool) -> list[str | None] | None:
+    """What a model said: text, what was read in it, thought, right or wrong, score, p(correct); None: not asked."""
     if model not in view.answers:
         return None
     run, row = view.answers[model]
     columns = run.columns
-    numbers = [int(columns["correct"][row]), columns["value"][row], columns["parts"][row].get("p_correct")]
     thought = (columns.get("thought") or {row: None})[row]
     said = [columns["text"][row], columns["extracted"][row], thought] if with_texts else [None, None, None]
-    return [*said, *(None if number is None else round(number, 4) for number in numbers)]
+    outcome = "right" if columns["correct"][row] else "wrong"
+    return [*said, outcome, f"{columns['value'][row]:.4g}", percent(columns["parts"][row].get("p_correct"))]
 
 
 def loss(view: ItemView, judgement: Judgement) -> int:

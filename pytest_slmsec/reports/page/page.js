@@ -5,31 +5,33 @@
   const BLOCK = 256; // items in one block of texts
   const LONGEST_DIFF = 500; // words of a text that is compared word by word
   const KINDS = {c: "lgwb", lost: "l", gained: "g", worse: "w", better: "b", x: "x", r: "r"};
-  const SAID = {l: "lost", g: "won", w: "worse", b: "better", x: "wrong", r: "right", "-": "not compared"};
+  const SAID = {l: "lost", g: "won", w: "worse", b: "better", x: "wrong", r: "right", "-": "not compared",
+    0: "wrong", 1: "right", "?": "not asked"};
   const TONE = {l: "fail", w: "fail", g: "pass", b: "pass"};
   const at = (id) => document.getElementById(id);
-  const element = (name, properties, ...children) => {
-    const made = Object.assign(document.createElement(name), properties);
-    made.append(...children.filter((child) => child !== null));
+  const on = (target, event, act) => target.addEventListener(event, act);
+  const element = (kind, ...children) => { // kind: its name, or name.class
+    const [name, className] = kind.split(".");
+    const made = document.createElement(name);
+    if (className) made.className = className;
+    made.append(...children.filter(Boolean));
     return made;
   };
   const unpacked = async (id) => {
     const bytes = Uint8Array.from(atob(at(id).textContent), (letter) => letter.charCodeAt(0));
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-    return JSON.parse(await new Response(stream).text());
+    return new Response(stream).json();
   };
 
   const index = await unpacked("index");
-  const {models, benchmarks, categories, item: names} = index;
+  const {models, benchmarks, categories, order, item: names} = index;
   const candidates = index.candidates.map(([, candidate]) => models[candidate]);
-  const place = new Map(index.order.map((item, position) => [item, position]));
   const key = (item) => `${benchmarks[index.benchmark[item]]}/${names[item]}`;
-  let held = {}; // the block that was unpacked last
   const textsOf = async (item) => {
-    if (!place.has(item)) return null;
-    const number = Math.floor(place.get(item) / BLOCK);
-    if (held.number !== number) held = {number, rows: unpacked(`block-${number}`)};
-    return (await held.rows)[place.get(item) % BLOCK];
+    const position = order.indexOf(item);
+    if (position < 0) return [];
+    const rows = await unpacked(`block-${Math.floor(position / BLOCK)}`);
+    return rows[position % BLOCK];
   };
 
   // State: the fields of the form, the page, and the open item, all of it in the address.
@@ -38,17 +40,15 @@
   let found = [];
   let inTexts = new Set(); // items whose texts hold what is searched
   const form = at("filters");
-  at("c").append(...categories.map((name) => element("option", {value: name}, name)));
+  at("c").append(...categories.map((name) => new Option(name, name)));
   const readAddress = () => {
     const given = new URLSearchParams(location.hash.slice(1));
-    if (!["m", "k", "b", "c", "s", "q", "p", "i"].some((name) => given.has(name))) return false;
     for (const field of form.elements) {
       field.value = given.get(field.name) ?? "";
       if (field.selectedIndex < 0) field.selectedIndex = 0;
     }
-    page = Math.max(0, Math.floor(Number(given.get("p")) || 0));
+    page = parseInt(given.get("p")) || 0;
     open = given.get("i") ?? "";
-    return true;
   };
   const writeAddress = () => {
     const all = [...new FormData(form), ["p", page || ""], ["i", open]];
@@ -60,111 +60,99 @@
     const query = q.trim().toLowerCase();
     const chosen = [...candidates.keys()].filter((number) => !m || candidates[number] === m);
     const changed = (item) => chosen.some((number) => KINDS[k].includes(index.changes[number][item]));
-    const wrong = (item) => index.right.some((bits) => bits[item] === "0");
+    const wrong = (item) => index.right.some((column) => column[item] === "0");
     found = [...names.keys()].filter((item) =>
       (!b || benchmarks[index.benchmark[item]] === b) &&
       (!c || categories[index.category[item]] === c) &&
       (!query || names[item].toLowerCase().includes(query) || inTexts.has(item)) &&
       (!k || (k === "wrong" ? wrong(item) : changed(item))));
-    const extreme = s === "gain" ? Math.min : Math.max; // over the candidates
-    const [first = [], ...others] = chosen.map((number) => index.loss[number]);
-    const loss = others.reduce((kept, column) => kept.map((value, item) => extreme(value, column[item])), first);
-    const orders = {
-      "": (one, other) => loss[other] - loss[one],
-      gain: (one, other) => loss[one] - loss[other],
-      id: (one, other) => (names[one] < names[other] ? -1 : Number(names[one] > names[other])),
-    };
-    if (orders[s]) found.sort(orders[s]);
+    if (s === "id") found.sort((one, other) => (names[one] > names[other]) - (names[one] < names[other]));
+    if (s === "data" || s === "id") return;
+    const sign = s === "gain" ? -1 : 1;
+    const most = names.map((_, item) => Math.max(...chosen.map((number) => sign * index.loss[number][item])));
+    found.sort((one, other) => most[other] - most[one]);
   };
 
   const draw = () => {
-    const pages = Math.max(1, Math.ceil(found.length / PAGE));
-    page = Math.min(page, pages - 1);
+    const pages = Math.ceil(found.length / PAGE) || 1;
+    page = Math.max(0, Math.min(page, pages - 1));
     at("list").replaceChildren(...found.slice(page * PAGE, (page + 1) * PAGE).map(entry));
     const [some, all] = [found, names].map((items) => items.length.toLocaleString("en"));
     at("count").textContent = `${some} of ${all} items; page ${page + 1} of ${pages}`;
     at("back").disabled = page === 0;
-    at("on").disabled = page + 1 >= pages;
+    at("on").disabled = page + 1 === pages;
     writeAddress();
   };
   const entry = (item) => {
-    const changes = candidates.map((candidate, number) => {
-      const change = index.changes[number][item];
-      return element("span", {className: TONE[change] ?? ""}, `${candidate}: ${SAID[change]}`);
+    const [columns, said] = candidates.length ? [candidates, index.changes] : [models, index.right];
+    const outcomes = columns.map((name, number) => {
+      const letter = said[number][item];
+      return element(`span.${TONE[letter] ?? ""}`, `${name}: ${SAID[letter]}`);
     });
-    const outcomes = models.map((model, number) =>
-      element("span", {}, `${model}: ${{1: "right", 0: "wrong"}[index.right[number][item]] ?? "not asked"}`));
-    const where = element("span", {className: "quiet"}, benchmarks[index.benchmark[item]]);
-    const shown = candidates.length ? changes : outcomes;
-    const folded = element("details", {}, element("summary", {}, element("strong", {}, names[item]), where, ...shown));
+    const where = element("span.quiet", benchmarks[index.benchmark[item]]);
+    const folded = element("details", element("summary", element("strong", names[item]), where, ...outcomes));
     folded.dataset.item = item;
-    folded.addEventListener("toggle", async () => {
+    let filled = false;
+    on(folded, "toggle", async () => {
       if (folded.open) open = key(item);
       else if (open === key(item)) open = "";
       writeAddress();
-      if (!folded.open || folded.dataset.filled) return;
-      folded.dataset.filled = "yes";
-      folded.append(...content(item, await textsOf(item)));
+      if (filled) return;
+      filled = true;
+      folded.append(content(item, ...await textsOf(item)));
     });
     folded.open = open === key(item);
-    return element("li", {}, folded);
+    return element("li", folded);
   };
 
-  // One item.
-  const content = (item, texts) => {
-    const [prompt, gold, answers] = texts ?? [null, null, null];
+  // One item. Without `answers` the page has no room for it.
+  const content = (item, prompt, gold, answers) => {
     const again = index.commands[index.benchmark[item]];
     const word = index.keyword[item] ?? names[item];
-    const paragraph = (...children) => element("p", {}, ...children);
-    return [
-      texts ? null : paragraph("This page has no room for its texts; --size gives more."),
-      prompt ? paragraph("Prompt") : null,
-      prompt ? element("pre", {}, prompt) : null,
-      gold === null ? null : paragraph(`Right: ${gold}`),
-      answers ? answerTable(answers) : null,
-      again && word ? paragraph("Ask it again: ", element("code", {}, `${again} ${word}`)) : null,
-    ].filter(Boolean);
+    return element("div",
+      answers ? null : element("p", "This page has no room for its texts; --size gives more."),
+      prompt && element("p", "Prompt"),
+      prompt && element("pre", prompt),
+      gold != null && element("p", `Right: ${gold}`),
+      answers && answerTable(answers),
+      again && word && element("p", "Ask it again: ", element("code", `${again} ${word}`)));
   };
   const answerTable = (answers) => {
-    const headings = ["model", "answer", "read as", "outcome", "score", "p(correct)"];
-    const head = element("tr", {}, ...headings.map((text) => element("th", {scope: "col"}, text)));
+    const table = at("answers").content.cloneNode(true);
     const rows = answers.map((answer, model) => answer && answerRow(answers, answer, model));
-    const table = element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows));
-    return element("div", {className: "wide", tabIndex: 0, role: "region", ariaLabel: "answers"}, table);
+    table.querySelector("tbody").append(...rows.filter(Boolean));
+    return table;
   };
-  const answerRow = (answers, [text, read, thought, right, score, probability], model) => {
+  const answerRow = (answers, [text, read, thought, ...facts], model) => {
     const [base] = index.candidates.find(([, candidate]) => candidate === model) ?? [];
-    const before = answers[base]?.[0] ?? text;
-    const said = text === null ? ["-"] : difference(before, text);
-    if (thought) said.push(element("details", {}, element("summary", {}, "thought"), element("pre", {}, thought)));
-    const share = probability === null ? "-" : `${(100 * probability).toFixed(1)} %`;
-    const cells = [read ?? "-", right ? "right" : "wrong", String(score ?? "-"), share];
-    return element("tr", {}, element("th", {scope: "row"}, models[model]), element("td", {className: "text"}, ...said),
-      ...cells.map((cell) => element("td", {}, cell)));
+    const said = text === null ? ["-"] : difference(answers[base]?.[0] ?? text, text);
+    if (thought) said.push(element("details", element("summary", "thought"), element("pre", thought)));
+    const heading = element("th", models[model]);
+    heading.scope = "row";
+    const cells = [read ?? "-", ...facts].map((fact) => element("td", fact));
+    return element("tr", heading, element("td.text", ...said), ...cells);
   };
 
   // Words that the base did not say are underlined, words that it alone said are struck out: longest common subsequence.
   const difference = (before, after) => {
     const [a, b] = [before, after].map((text) => text.split(/(\s+)/).filter(Boolean));
     if (before === after || Math.max(a.length, b.length) > LONGEST_DIFF) return [after];
-    const length = Array.from({length: a.length + 1}, () => new Uint16Array(b.length + 1));
+    const common = Array.from({length: a.length + 1}, () => new Uint16Array(b.length + 1)); // words from i and j on
     for (let i = a.length - 1; i >= 0; i--) {
       for (let j = b.length - 1; j >= 0; j--) {
-        length[i][j] = a[i] === b[j] ? length[i + 1][j + 1] + 1 : Math.max(length[i + 1][j], length[i][j + 1]);
+        common[i][j] = a[i] === b[j] ? common[i + 1][j + 1] + 1 : Math.max(common[i + 1][j], common[i][j + 1]);
       }
     }
     const parts = []; // neighbours of one kind are one part
-    const put = (kind, word) => {
-      if (parts.at(-1)?.[0] === kind) parts.at(-1)[1] += word;
-      else parts.push([kind, word]);
-    };
-    let [i, j] = [0, 0];
-    while (i < a.length || j < b.length) {
-      if (i < a.length && a[i] === b[j]) { put("same", a[i++]); j++; }
-      else if (j >= b.length || (i < a.length && length[i + 1][j] >= length[i][j + 1])) put("del", a[i++]);
-      else put("ins", b[j++]);
+    for (let i = 0, j = 0; i < a.length || j < b.length;) {
+      const gone = j === b.length || common[i + 1]?.[j] >= common[i][j + 1];
+      const kind = a[i] === b[j] ? "span" : gone ? "del" : "ins";
+      if (parts.at(-1)?.localName !== kind) parts.push(element(kind));
+      parts.at(-1).append(kind === "ins" ? b[j] : a[i]);
+      if (kind !== "ins") i++;
+      if (kind !== "del") j++;
     }
-    return parts.map(([kind, words]) => (kind === "same" ? words : element(kind, {}, words)));
+    return parts;
   };
 
   // What the reader does.
@@ -174,50 +162,47 @@
   const searchTexts = async () => {
     const [mine, query, hits] = [++search, at("q").value.trim().toLowerCase(), new Set()];
     if (query.length < 3) return;
-    for (let first = 0; first < index.order.length; first += BLOCK) {
+    for (let first = 0; first < order.length; first += BLOCK) {
       const rows = await unpacked(`block-${first / BLOCK}`);
       if (mine !== search) return;
       rows.forEach(([prompt, gold, answers], row) => {
-        const texts = [prompt, gold, ...answers.flatMap((answer) => (answer ? answer.slice(0, 2) : []))];
-        if (texts.some((text) => text?.toLowerCase().includes(query))) hits.add(index.order[first + row]);
+        const texts = [prompt, gold, ...answers.flatMap((answer) => answer?.slice(0, 2))];
+        if (texts.some((text) => text?.toLowerCase().includes(query))) hits.add(order[first + row]);
       });
     }
     inTexts = hits;
     anew();
   };
-  form.addEventListener("change", (event) => { if (event.target !== at("q")) anew(); });
-  form.addEventListener("submit", (event) => event.preventDefault());
-  at("q").addEventListener("input", () => { inTexts = new Set(); anew(); searchTexts(); });
-  at("clear").addEventListener("click", () => { form.reset(); anew(); });
-  at("back").addEventListener("click", () => { page--; draw(); });
-  at("on").addEventListener("click", () => { page++; draw(); });
-  addEventListener("hashchange", () => {
-    if (!readAddress()) return;
-    show();
-    at("items").scrollIntoView();
-  });
+  on(form, "change", (event) => { if (event.target !== at("q")) anew(); });
+  on(form, "submit", (event) => event.preventDefault());
+  on(at("q"), "input", () => { inTexts = new Set(); anew(); searchTexts(); });
+  on(at("clear"), "click", () => { form.reset(); anew(); });
+  on(at("back"), "click", () => { page--; draw(); });
+  on(at("on"), "click", () => { page++; draw(); });
+  const isState = () => location.hash.includes("="); // otherwise it leads to a section
+  const showAddress = () => { readAddress(); show(); at("items").scrollIntoView(); };
+  on(window, "hashchange", () => { if (isState()) showAddress(); });
   const step = (by) => {
     const all = [...document.querySelectorAll("#list > li > details > summary")];
-    const now = all.indexOf(document.activeElement.closest("#list > li > details")?.firstChild);
-    all[Math.min(Math.max(now + by, 0), all.length - 1)]?.focus();
+    const now = all.findIndex((summary) => summary.parentNode.contains(document.activeElement));
+    (all[now + by] ?? all[now] ?? all[0])?.focus();
   };
-  addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const close = () => {
+    const folded = document.activeElement.closest("#list details") ?? document.querySelector("#list details[open]");
+    if (folded) { folded.open = false; folded.firstChild.focus(); }
+  };
+  const keys = {"/": () => at("q").focus(), j: () => step(1), k: () => step(-1), Escape: close};
+  on(window, "keydown", (event) => {
     const typing = event.target.matches("input, select, textarea");
-    if (event.key === "Escape") {
-      if (typing) event.target.blur();
-      const folded = document.activeElement.closest("#list details") ?? document.querySelector("#list details[open]");
-      if (folded) { folded.open = false; folded.firstChild.focus(); }
-    } else if (!typing && event.key === "/") {
+    if (typing && event.key === "Escape") event.target.blur();
+    else if (!typing && !event.ctrlKey && !event.metaKey && !event.altKey && keys[event.key]) {
       event.preventDefault();
-      at("q").focus();
-    } else if (!typing && event.key === "j") step(1);
-    else if (!typing && event.key === "k") step(-1);
+      keys[event.key]();
+    }
   });
   at("static").hidden = true;
   at("live").hidden = false;
-  const asked = readAddress();
-  show();
-  if (asked) at("items").scrollIntoView();
+  if (isState()) showAddress();
+  else show();
   document.documentElement.dataset.ready = "yes";
 })();

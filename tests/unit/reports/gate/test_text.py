@@ -148,10 +148,10 @@ def test_where_nothing_is_right_or_wrong_the_worse_items_are_named():
     assert lost_items(pair, 5) == ["cti-mcq-00002"]
 
 
-def many(n, items, candidate=None):
+def many(n, items, candidate=None, verbose=False):
     bases = [run(items, benchmark=f"set-{row}") for row in range(n)]
     others = [quantised(candidate or items, benchmark=f"set-{row}") for row in range(n)]
-    return report(judge(bases, others, read_config({}, "[gate]"), date(2026, 11, 21)))
+    return report(judge(bases, others, read_config({}, "[gate]"), date(2026, 11, 21)), verbose=verbose)
 
 
 def test_many_undecided_gates_share_a_sentence_for_each_reason():
@@ -166,13 +166,21 @@ def test_many_undecided_gates_share_a_sentence_for_each_reason():
 
 
 def test_a_long_list_is_cut_and_says_where_the_rest_stands():
-    found = many(31, "10" * 30)
+    found = many(31, "10" * 30, verbose=True)
     assert "62 gates of 31 benchmarks: set-0 (60 items; needs about 133)," in unwrapped(found)
     assert "set-3 (60 items; needs about 133) and 27 more." in unwrapped(found)
     assert "--slmsec-json (`slmsec compare --json`) writes those of every gate." in unwrapped(found)
-    assert len(found.partition("Not shown")[2].splitlines()) <= 16
+    assert len(found[found.index("* Not decided") :].splitlines()) <= 14
     passed = "Shown to be within its limit: set-0 accuracy, set-1 accuracy, set-2 accuracy, set-3 accuracy and 27 more."
-    assert passed in unwrapped(many(31, RIGHT))
+    assert passed in unwrapped(many(31, RIGHT, verbose=True))
+
+
+def test_of_many_gates_those_that_pass_and_the_undecided_are_counted():
+    found = unwrapped(many(31, "10" * 30))
+    assert "Not shown: 32 gates that PASS, and 64 that could not be decided, of 31 benchmarks. -v shows all." in found
+    assert '* 62 gates could not be decided ("?"). That is not a pass' in found
+    assert "Not decided," not in found
+    assert len(many(31, "10" * 30).splitlines()) <= 16
 
 
 def test_gates_that_leave_the_suite_open_for_the_same_reason_are_told_together():

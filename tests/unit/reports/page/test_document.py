@@ -90,7 +90,7 @@ class TestTexts:
         _, index, rows = self.held(prompts={})
         first = index["order"][0]
         assert index["item"][first] == "cti-mcq-00001"
-        assert rows[0] == [None, "A", [["A", "A", None, 1, 1.0, None], ["B", "B", None, 0, 0.0, None]]]
+        assert rows[0] == [None, "A", [["A", "A", None, "right", "1", "-"], ["B", "B", None, "wrong", "0", "-"]]]
 
     @pytest.mark.parametrize(
         ("texts", "source", "count"),
@@ -104,7 +104,7 @@ class TestTexts:
 
     def test_scores_are_there_without_texts(self):
         _, _, rows = self.held(texts="none")
-        assert rows[0] == [None, None, [[None, None, None, 1, 1.0, None], [None, None, None, 0, 0.0, None]]]
+        assert rows[0] == [None, None, [[None, None, None, "right", "1", "-"], [None, None, None, "wrong", "0", "-"]]]
 
     def test_above_the_budget_some_items_have_no_texts(self):
         digests = two_models()["slmsec"]["groups"][0]["items"]["sha256"]

@@ -16,6 +16,7 @@ ATTACKS = (
 ELEMENTS = """
 html head meta title style body nav a header h1 h2 ul li ol span strong p main section details summary br figure div svg
 desc path rect text circle g table caption thead tbody tr th td pre form label select option input button script
+template
 """
 ATTRIBUTES = """
 lang charset http-equiv content name aria-label aria-labelledby aria-describedby aria-hidden href class id open tabindex
