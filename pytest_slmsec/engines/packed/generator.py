@@ -222,7 +222,7 @@ class ContinuousBatchGenerator:
         """The next token at each position ([positions, hidden size]): drawn where there is a sampler, else the most
         probable one; None where the logits are not finite (see `append_next_tokens`)."""
         found: list[int | None] = []
-        for logits in self.model.head.logits(hidden):
+        for logits in self.model.head.logits(hidden, padded=self.model.device.type != "cpu"):
             best = logits.max(dim=-1)
             finite = torch.isfinite(best.values).tolist()
             for row, (token, sound) in enumerate(zip(best.indices.tolist(), finite, strict=True)):

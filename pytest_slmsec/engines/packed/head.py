@@ -36,13 +36,15 @@ class Head:
         config = model.config.get_text_config()
         self._softcap: float | None = getattr(config, "final_logit_softcapping", None)
 
-    def logits(self, hidden: Tensor) -> Iterator[Tensor]:
+    def logits(self, hidden: Tensor, padded: bool = True) -> Iterator[Tensor]:
         """Logits of hidden states ([positions, hidden size]), in blocks of [`ROWS`, vocabulary].
 
-        The last block is padded with rows of zeros, whose logits mean nothing.
+        Args:
+            padded: fill the last block with rows of zeros, whose logits mean nothing. Without them the last bits of a
+                logit depend on the number of positions, as those of the hidden states of steps do.
         """
         for block in torch.split(hidden, self._rows):
-            missing = self._rows - len(block)
+            missing = self._rows - len(block) if padded else 0
             full = torch.cat([block, block.new_zeros(missing, block.shape[1])]) if missing else block
             yield self._apply(full)
 
