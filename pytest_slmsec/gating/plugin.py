@@ -295,6 +295,6 @@ class Gating:
 def _write_verdict(reporter: Any, judgement: Judgement) -> None:
     from pytest_slmsec.reports.gate.text import verdict_lines
 
-    colour = {"PASS": "green", "INCONCLUSIVE": "yellow"}.get(judgement.verdict.value, "red")
+    colours = {"PASS": {"green": True}, "INCONCLUSIVE": {}}  # yellow cannot be read on white
     for line in verdict_lines(judgement, reporter._tw.fullwidth):
-        reporter.write_line(line, bold=True, **{colour: True})
+        reporter.write_line(line, bold=True, **colours.get(judgement.verdict.value, {"red": True}))

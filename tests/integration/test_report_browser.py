@@ -138,6 +138,9 @@ def test_the_keyboard_alone(browser, pages):
     browser.press("/")
     assert browser.run(focused) == "q"
     assert browser.run("document.getElementById('q').value") == ""
+    browser.press("Tab")
+    assert browser.run(focused) == "clear"
+    browser.press("/")
     browser.press("Escape")
     browser.press("j")
     assert browser.run(focused) == "0"
