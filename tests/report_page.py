@@ -54,6 +54,12 @@ def random_run(models, benchmarks, items, seed=0):
     return found
 
 
+def random_prompts(items, seed=1):
+    """A prompt of 30 to 60 words for each item of a random run, by its digest."""
+    draw = random.Random(seed)
+    return {sha256_text(f"question {row}")[:16]: said(draw, 30, 60) for row in range(items)}
+
+
 def said(draw, least, most):
     """A text of random words."""
     return " ".join(draw.choice(WORDS) + (str(draw.randrange(1000)) if draw.random() < 0.2 else "")
@@ -64,6 +70,13 @@ def least(browser, field, value):
     """Milliseconds of one choice in a field: the least of some, because other work on the machine only adds."""
     asked = FILTER.replace("VALUE", f'"{value}"').replace('"k"', f'"{field}"')
     return min(browser.run(asked) for _ in range(5))
+
+
+def heap_mib(browser):
+    """MiB of memory that the page's objects take, once what nobody needs is gone."""
+    browser.send("HeapProfiler.collectGarbage")
+    metrics = {one["name"]: one["value"] for one in browser.send("Performance.getMetrics")["metrics"]}
+    return metrics["JSHeapUsedSize"] / 2**20
 
 
 def measure(browser, name, file, folder, prompts):
@@ -79,9 +92,7 @@ def measure(browser, name, file, folder, prompts):
     filtered = max(least(browser, "k", kind) for kind in ("c", "lost", "wrong", ""))
     sorting = least(browser, "s", "id")
     browser.run("document.querySelector('#list details').open = true; new Promise((done) => setTimeout(done, 300))")
-    browser.send("HeapProfiler.collectGarbage")
-    metrics = {one["name"]: one["value"] for one in browser.send("Performance.getMetrics")["metrics"]}
-    heap = metrics["JSHeapUsedSize"] / 2**20
+    heap = heap_mib(browser)
     told = made.partition("Prompts and answers of ")[2].partition(" (texts")[0]
     assert not browser.problems, browser.problems
     return (f"| {name} | {len(made.encode()) / 1024:,.0f} KiB | {told} | {built:.1f} s | {ready:.2f} s | {nodes:,} | "
@@ -108,9 +119,7 @@ def main():
             file = Path(temporary) / "run.json"
             made = random_run(models, benchmarks, items)
             file.write_text(json.dumps(made))
-            draw = random.Random(1)
-            prompts = {sha256_text(f"question {row}")[:16]: said(draw, 30, 60) for row in range(items)}
-            print(measure(browser, f"{models}-models-{items}-items", file, folder, prompts), flush=True)
+            print(measure(browser, f"{models}-models-{items}-items", file, folder, random_prompts(items)), flush=True)
 
 
 if __name__ == "__main__":

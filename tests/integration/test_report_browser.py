@@ -2,6 +2,8 @@
 
 import html
 import http.server
+import json
+import re
 import threading
 from importlib import resources
 from importlib.util import find_spec
@@ -9,7 +11,11 @@ from importlib.util import find_spec
 import pytest
 from benchmark_runs import content, plain
 from chromium import ABSENT, PROGRAM, Chromium
+from report_page import heap_mib, random_prompts, random_run
 from reportpages import page_of, parsed, two_models
+
+from pytest_slmsec.cli.read_report import read_report
+from pytest_slmsec.reports.page.document import Wanted, page
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason=ABSENT)
 AXE = "axe_core_python"
@@ -129,6 +135,22 @@ def test_one_model_has_no_filter_of_what_was_lost(browser, pages):
     browser.run("{const k = document.getElementById('k'); k.value = 'wrong'; "
                 "k.dispatchEvent(new Event('change', {bubbles: true}));}")  # fmt: skip
     assert listed(browser) == ["cti-mcq-00003"]
+    assert browser.problems == []
+
+
+@pytest.mark.parametrize(("models", "benchmarks", "items", "most_kib"), [(5, 1, 1_350, 400), (2, 28, 20_000, 2_048)])
+def test_size_nodes_and_memory_have_limits(browser, tmp_path, models, benchmarks, items, most_kib):
+    run = tmp_path / "run.json"
+    run.write_text(json.dumps(random_run(models, benchmarks, items)))
+    made = page(read_report([str(run)], tmp_path, None, None), Wanted(prompts=random_prompts(items)))
+    (tmp_path / "page.html").write_text(made, "utf-8")
+    assert len(made.encode()) <= most_kib * 1024
+    (texts,) = re.findall(rf"Prompts and answers of ([\d,]+) of {items:,} items", made)
+    assert (texts == f"{items:,}") == (most_kib == 400)  # the larger one has no room for all
+    browser.open(tmp_path / "page.html")
+    assert browser.run("document.getElementById('count').textContent").startswith(f"{items:,} of {items:,} items")
+    assert browser.run("document.querySelectorAll('*').length") <= 10_000
+    assert heap_mib(browser) <= 50
     assert browser.problems == []
 
 
