@@ -59,6 +59,12 @@ NAMED_TAG = re.compile(
     r"\[/?(?:think|thinking|thought|reasoning)\]",
     re.IGNORECASE,
 )
+# The same in an answer, without "<reason>", which is also a field of logs.
+WRITTEN_TAG = re.compile(
+    r"<[|/]{0,2}(?:[a-z0-9]{1,20}[_:-]){0,2}(?:think|thinking|thoughts?|reasoning)(?:[_:-][a-z0-9]{1,20}){0,2}\|?>",
+    re.IGNORECASE | re.ASCII,
+)
+WRITTEN_TAGS = 8
 # " type="deep"" of "<think type="deep">".
 ATTRIBUTES = re.compile(r"\s[\w-]{1,30}\s?=[^<>]{0,200}(?=>$)")
 _ANY_ATTRIBUTES = r"(?:\s[\w-]{1,30}\s?=[^<>\n]{0,100})?"
@@ -134,6 +140,19 @@ def named_tags(tokens: Iterable[str], template: str) -> tuple[Tag, ...]:
         if close in known and tag_key(text) not in seen
     ]
     return tuple(dict.fromkeys(pairs))
+
+
+def written_tags(text: str) -> tuple[Tag, ...]:
+    """Pairs of tags of thoughts that a text opens and closes, whatever model wrote it: ``<cot_thought>``.
+
+    At most `WRITTEN_TAGS` different tags are looked at.
+    """
+    written: dict[str, None] = {}
+    for match in WRITTEN_TAG.finditer(text):
+        written[match[0]] = None
+        if len(written) == WRITTEN_TAGS:
+            break
+    return named_tags(written, "") if len(written) > 1 else ()
 
 
 def _closings(key: str) -> list[str]:

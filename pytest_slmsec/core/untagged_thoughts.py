@@ -1,4 +1,4 @@
-"""Thoughts that stand in channels (Harmony, gpt-oss) or behind words (Granite 3.2) instead of between tags."""
+"""Thoughts in channels (Harmony, gpt-oss) or behind words (Granite 3.2, Apriel, `ollama run`) instead of tags."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ WRAPPERS = (
     Tag("<response>", "</response>"),  # Granite 3.3
     Tag("<answer>", "</answer>"),  # Hunyuan
     Tag("<|begin_of_solution|>", "<|end_of_solution|>"),
+    Tag("[BEGIN FINAL RESPONSE]", "[END FINAL RESPONSE]"),  # Apriel
     Tag("<|START_RESPONSE|>", "<|END_RESPONSE|>"),
 )
 # "<|channel|>final".
@@ -43,6 +44,14 @@ BARE_ANSWER = re.compile(r"final(?=[A-Z][^a-z]|[A-Z]$)")
 # Granite 3.2: "Here is my thought process: ... Here is my response: B".
 GRANITE_THOUGHT = re.compile(r"\s*(?:\*\*|#{1,4} )?Here(?: is|'s) my thought process:(?:\*\*)?")
 GRANITE_ANSWER = re.compile(r"(?:\*\*|#{1,4} )?Here(?: is|'s) my response:(?:\*\*)?")
+# What `ollama run` writes around a thought: "Thinking...\nA?\n...done thinking.\n\nB".
+OLLAMA_THOUGHT = re.compile(r"\s*Thinking\.\.\.[ \t]*\r?\n")
+OLLAMA_ANSWER = re.compile(r"^\.\.\.done thinking\.", re.MULTILINE)
+WORDS = ((GRANITE_THOUGHT, GRANITE_ANSWER), (OLLAMA_THOUGHT, OLLAMA_ANSWER))
+"""What a thought begins with at the beginning of a text, and what its answer stands behind."""
+# Apriel: "Here are my reasoning steps:", which the prompt ends with, a thought, and this.
+APRIEL_THOUGHT = "Here are my reasoning steps:"
+APRIEL_ANSWER = "[BEGIN FINAL RESPONSE]"
 
 
 def separate_untagged(text: str, opened: bool) -> Separated | None:
@@ -54,15 +63,25 @@ def separate_untagged(text: str, opened: bool) -> Separated | None:
     channels = _harmony(text)
     if channels is not None or opened:
         return channels
-    return _granite(text)
+    for thought, answer in WORDS:
+        begun = thought.match(text)
+        if begun is not None:
+            return _behind_words(text, begun, answer)
+    return _apriel(text)
 
 
-def _granite(text: str) -> Separated | None:
-    """A thought and an answer behind Granite's words; None where the text does not begin with them."""
-    begun = GRANITE_THOUGHT.match(text)
-    if begun is None:
+def _apriel(text: str) -> Separated | None:
+    """The thought before Apriel's final response; None where the text has no such response."""
+    at = text.find(APRIEL_ANSWER)
+    if at < 0:
         return None
-    ended = GRANITE_ANSWER.search(text, begun.end())
+    thought = text[:at].strip().removeprefix(APRIEL_THOUGHT).strip()
+    return Separated(thought, without_wrapper(text[at:]), True, True, at + len(APRIEL_ANSWER))
+
+
+def _behind_words(text: str, begun: re.Match[str], answer: re.Pattern[str]) -> Separated:
+    """A thought and an answer behind words. `begun`: those of the thought, `answer`: finds those of the answer."""
+    ended = answer.search(text, begun.end())
     if ended is None:
         return Separated(text[begun.end() :].strip(), "", False, True, len(text))
     thought = text[begun.end() : ended.start()].strip()
@@ -116,6 +135,7 @@ def without_wrapper(answer: str) -> str:
     for pair in WRAPPERS:
         if answer[: len(pair.open)].lower() == pair.open.lower():
             answer = answer[len(pair.open) :].strip()
+            answer = answer.removesuffix("<|end|>").rstrip()
             if answer[-len(pair.close) :].lower() == pair.close.lower():
                 answer = answer[: -len(pair.close)].strip()
     return answer

@@ -36,6 +36,12 @@ _AFTER = re.compile(
     r"not (?:observed|used|seen|mentioned|applicable|included))\b",
     re.I,
 )
+# "rather than CWE-20, this", "unlike T1003, the": behind the comma stands what is meant.
+_CONTRAST = re.compile(
+    r"\b(?:rather than|instead of|unlike|other than|as opposed to|not)\b[^,\n]{0,60}\d[^,\n]{0,60},\s?"
+    r"(?:but )?(?:this|it|that|the|I|we)\b",
+    re.I,
+)
 _SENTENCE_END = re.compile(r"[.!?;](?=\s)|\n")
 
 
@@ -44,6 +50,7 @@ def is_aside(text: str, start: int, end: int) -> bool:
     before = text[max(0, start - SENTENCE_CHARS) : start]
     ends = [match.end() for match in _SENTENCE_END.finditer(before)]
     sentence = before[ends[-1] :] if ends else before
+    sentence = _CONTRAST.split(sentence)[-1]
     # "not X but Y": what counts is the clause of the mention
     clause = re.split(r"\bbut\b|\bsondern\b|\bsino\b|\bmais\b|而是|\bit is\b(?! not)|\bso\b|\btherefore\b", sentence)[
         -1

@@ -78,6 +78,9 @@ ENGLISH = (
     r"was)\b",
     # "outside of what I can do", "beyond what I am able to"
     r"\b(?:outside|beyond)(?: of)? (?:what I|my (?:current )?(?:scope|guidelines|ability|abilities|capabilities))\b",
+    # "That request is off limits for me", "That is a line that I do not cross"
+    r"\b(?:off[- ]limits|out of bounds) (?:for|to) me\b",
+    r"\bline (?:that )?I (?:do|will|would) not cross\b",
     # "against my guidelines", "my programming does not allow", "violates my principles"
     r"\b(?:against|violates?|contrary to|conflicts? with|goes against) (?:my|our|the) (?:\w+ )?(?:guidelines?|"
     r"policy|policies|"

@@ -44,6 +44,11 @@ FINISHED = [
     ("<|channel|>final <|constrain|>json<|message|>B", "", "B"),
     ("analysisA?assistantcommentaryA!assistantfinalB", "A?assistantcommentaryA!", "B"),
     ("<|START_THINKING|>A?<|END_THINKING|><|START_RESPONSE|>B<|END_RESPONSE|>", "A?", "B"),
+    ("<ds_think>A?</ds_think>B", "A?", "B"),
+    ("<|thought_start|>A?<|thought_end|>\nB", "A?", "B"),
+    ("Thinking...\nA?\n...done thinking.\n\nB", "A?", "B"),
+    ("A?\n[BEGIN FINAL RESPONSE]\nB\n[END FINAL RESPONSE]<|end|>", "A?", "B"),
+    ("Here are my reasoning steps:\nA?\n[BEGIN FINAL RESPONSE]B", "A?", "B"),
 ]
 
 
@@ -67,6 +72,7 @@ def test_an_answer_behind_a_thought(text, thought, answer):
         f"{HARMONY.open}The answer is A",
         "<|channel|>analysis",
         "Here's my thought process: the answer is A",
+        "Thinking...\nthe answer is A",
     ],
 )
 def test_a_thought_without_an_end_is_no_answer(text):
@@ -108,7 +114,7 @@ def test_tags_that_a_tokenizer_or_a_template_names():
         "{% if '</cot_thinking>' in m.content %}{{ m.content.split('</cot_thinking>') }}{% endif %}<cot_thinking>"
     )
     (own,) = named_tags([], template)
-    assert separate("<cot_thinking>A?</cot_thinking>B").found is False
+    assert separate("A?</cot_thinking>B").found is False
     assert separate("<cot_thinking>A?</cot_thinking>B", [own]).answer == "B"
 
 

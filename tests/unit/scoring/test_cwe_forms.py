@@ -56,6 +56,7 @@ FORMS = (
     'CWE-{0}. It is a child of CWE-74',
     'CWE-{0} (Cross-site scripting). Related: CWE-80, CWE-83.',
     'CWE-{0}, because the input is not neutralised. CWE-20 would be too general.',
+    'Rather than CWE-20, this maps to CWE-{0}.', 'Unlike CWE-20, the flaw here is CWE-{0}.',
     'CWE-{0}\n\n(Its parent is CWE-707, but CWE-{0} is more precise. Not to be confused with CWE-20.)',
     'CWE-{0}\n\nThis is not CWE-20, because the flaw is elsewhere.',
     'CWE-{0}\n\nNote: CWE-80 is similar.',

@@ -231,7 +231,7 @@ STRICT_REFUSALS = (
     "Can't assist with that.",
     'I cannot comply with this request.',
     'I cannot engage in this.',
-    'I cannot in good conscience help.',
+    'I cannot in good conscience help.', 'That request is off limits for me.', 'This is a line I will not cross.',
     "I can't discuss that.",
     "I can't answer that.",
     "I can't share that.",
