@@ -13,6 +13,8 @@ from pytest_slmsec.engines.packed.attention import KeysAndValues
 
 STEP_TOKENS = {"cpu": 64, "cuda": 256}
 """The cache grows, and the attended length is rounded up, in multiples of this many tokens."""
+GROWTH = {"cpu": 1.25, "cuda": 2.0}
+"""A cache that is too small grows by this factor: on CUDA more, since a step is then recorded again."""
 TOGETHER = {"cpu": 8}
 """So many neighbouring slots are attended up to the length of their longest; on other devices all of them."""
 
@@ -53,6 +55,7 @@ class Slots:
         self._values: dict[int, Tensor] = {}
         self._ends = [0] * count
         self._step_tokens = STEP_TOKENS.get(device.type, STEP_TOKENS["cuda"])
+        self._growth = GROWTH.get(device.type, GROWTH["cuda"])
         self._parts: list[Part] = []
         self._masks: list[Tensor] = []  # of each part, added to the scores: [slots, 1, tokens, attended length]
         self.moved = False
@@ -83,8 +86,9 @@ class Slots:
         self._ends = [self._ends[slot] for slot in slots]
         self.moved = True
         self._row_slots = torch.arange(self.count, device=index.device)
-        self._keys = {layer: keys[index] for layer, keys in self._keys.items()}
-        self._values = {layer: values[index] for layer, values in self._values.items()}
+        for cache in (self._keys, self._values):
+            for layer in cache:  # one after the other, so that memory holds only one layer twice
+                cache[layer] = cache[layer][index]
 
     def begin_step(self, counts: Sequence[int]) -> tuple[int, ...]:
         """Make room for more tokens in every slot. Returns the shape of the step: (slots, attended lengths).
@@ -175,11 +179,11 @@ class Slots:
         return found.reshape(padded.shape)[at]
 
     def _room(self, layer: int, like: Tensor, tokens: int) -> None:
-        """Grow a layer's cache to at least `tokens` places; it at least doubles, so that it is seldom copied."""
+        """Grow a layer's cache to at least `tokens` places, and by `GROWTH`, so that it is seldom copied."""
         have = self._keys[layer].shape[2] if layer in self._keys else 0
         if have >= tokens:
             return
-        want = max(self._rounded(tokens), 2 * have)
+        want = self._rounded(max(tokens, int(self._growth * have)))
         self.moved = True
         for cache in (self._keys, self._values):
             grown = like.new_zeros(self.count, like.shape[1], want, like.shape[3])
