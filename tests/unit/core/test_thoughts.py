@@ -1,8 +1,7 @@
 """What is thought and what is answer: one example of each form, and what holds for all texts."""
 
-import time
-
 import pytest
+from growth import grows_faster_than_text
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -173,15 +172,10 @@ def test_every_text_is_separated_and_an_unfinished_one_has_no_answer(text, opene
     ["<think>", "</think>", "<", "< ", "`<think>", "\n```\n<think>", '"<think>"', "<|channel|>analysis", "analysis",
      "[/THINK]x", "Here is my thought process:", "<think>x</think>", "<|", "\n", "<response>"],
 )  # fmt: skip
-def test_a_megabyte_of_hostile_text_takes_time_linear_in_its_length(piece):
-    short, long = piece * (10**5 // len(piece)), piece * (10**6 // len(piece))
-
-    def seconds(text):
-        began = time.perf_counter()
+def test_the_time_of_separating_a_megabyte_is_proportional_to_the_text(piece):
+    def separated(text):
         separate(text)
         separate(text, opened=True)
         open_tag(text)
-        return time.perf_counter() - began
 
-    once = max(seconds(short), 0.02)
-    assert seconds(long) < 40 * once
+    assert not grows_faster_than_text(separated, piece, 10**6, at_once_s=0.5)

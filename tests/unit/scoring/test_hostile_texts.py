@@ -1,19 +1,17 @@
 """Every reader takes time proportional to the length of an answer, whatever a looping model writes.
 
-A reader that takes quadratic time needs four times as long for twice the text; one that is linear twice. The ratio of
-one machine in one moment is compared, not a time.
+`tests/growth.py` compares the time of a text with that of an eighth of it.
 
 Strict readers look at `LONGEST_READ` characters of a longer text, so they are compared below that length, and read a
 megabyte of the few texts that differ in kind. Official readers, and what comes before that cut, read 150,000
 characters of all, and a megabyte of these few.
 """
 
-import gc
 import re
-import time
 from functools import partial
 
 import pytest
+from growth import grows_faster_than_text
 
 from pytest_slmsec.core.items import Item, Output
 from pytest_slmsec.scoring.answer_marker import score_marked_letter
@@ -50,7 +48,6 @@ from pytest_slmsec.scoring.threat_actor import score_actor
 MEGABYTE = 1_000_000
 LARGE = 150_000
 BELOW_THE_CUT = 10_000
-RATIO = 3.3
 AT_ONCE_S = {MEGABYTE: 0.5, LARGE: 0.06, BELOW_THE_CUT: 0.06}
 """A reading that takes less than this is fast enough, and too short for a ratio."""
 REPEATED = (
@@ -115,43 +112,24 @@ WHOLE = {
 }
 
 
-def seconds(reader, piece, chars):
-    """CPU seconds of one reading. The garbage collector, which looks at what all other tests left behind, stands
-    still."""
-    text = piece * (chars // len(piece))
-    gc.disable()
-    try:
-        start = time.process_time()
-        reader(text)
-        return time.process_time() - start
-    finally:
-        gc.enable()
-
-
 def too_slow(reader, pieces, chars):
-    """The pieces of which twice the text takes more than twice as long, with the times of all of it and of half."""
-    slow = {}
-    for piece in pieces:
-        whole = seconds(reader, piece, chars)
-        if whole > AT_ONCE_S[chars]:
-            half = min(seconds(reader, piece, chars // 2) for _ in range(2))
-            slow[piece] = (min(whole, seconds(reader, piece, chars)), half)
-    return {piece: times for piece, times in slow.items() if times[0] > RATIO * times[1]}
+    """The pieces whose reading takes more than proportional time."""
+    return [piece for piece in pieces if grows_faster_than_text(reader, piece, chars, AT_ONCE_S[chars])]
 
 
 @pytest.mark.parametrize("name", WHOLE)
-def test_a_megabyte_of_anything_takes_twice_as_long_as_half_of_it(name):
-    assert too_slow(WHOLE[name], REPEATED, LARGE) == {}
-    assert too_slow(WHOLE[name], DIFFERENT, MEGABYTE) == {}
+def test_the_time_of_a_whole_reading_is_proportional_to_the_text(name):
+    assert too_slow(WHOLE[name], REPEATED, LARGE) == []
+    assert too_slow(WHOLE[name], DIFFERENT, MEGABYTE) == []
 
 
 @pytest.mark.parametrize("name", CUT)
-def test_a_strict_reader_takes_twice_as_long_for_twice_the_text(name):
+def test_the_time_of_a_strict_reading_is_proportional_to_the_text(name):
     assert BELOW_THE_CUT < LONGEST_READ
     if name not in {f"{scorer.__name__}-strict" for scorer in SAME_READING}:
-        assert too_slow(CUT[name], REPEATED, BELOW_THE_CUT) == {}
-    assert too_slow(CUT[name], DIFFERENT, MEGABYTE) == {}
+        assert too_slow(CUT[name], REPEATED, BELOW_THE_CUT) == []
+    assert too_slow(CUT[name], DIFFERENT, MEGABYTE) == []
 
 
 def test_a_reader_that_takes_quadratic_time_is_noticed():
-    assert too_slow(re.compile(r"\n*x").findall, ["\n"], BELOW_THE_CUT).keys() == {"\n"}
+    assert too_slow(re.compile(r"\n*x").findall, ["\n"], BELOW_THE_CUT) == ["\n"]
