@@ -1,11 +1,12 @@
 """Compares the makespans of a pool on a local Ray cluster of two nodes with those of `slmsec simulate --pool`.
 
-python tests/simulator_trial.py [--models 3] [--items 768] [--windows 16 64 256] [--pilot-windows 4]
+python tests/simulator_trial.py [--models 3] [--items 1536] [--windows 32 128] [--pilot-windows 4]
 
 Two figures stand beside each measured makespan:
 
-* predicted: from the times of a pilot, a short run of two models on one replica with the same window. These are what a
-  user measures before anything is rented: seconds to start a replica, to load a model, and of one item.
+* predicted: from the times of a pilot, a short run of all models with the same window, on as many replicas, for they
+  share the cores of this machine. These are what a user measures before anything is rented: seconds to start a
+  replica, to load a model, and of one item.
 * replayed: from the seconds that the replicas of the same run took for each window and each loading. What other
   programs do meanwhile is in these too, so that the rules of the simulator are compared on a busy machine as well.
 
@@ -138,8 +139,8 @@ def predicted_s(pilot, n_pilot, n_models, n_items, window, replicas):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", type=int, default=3)
-    parser.add_argument("--items", type=int, default=768)
-    parser.add_argument("--windows", type=int, nargs="+", default=[16, 64, 256])
+    parser.add_argument("--items", type=int, default=1536)
+    parser.add_argument("--windows", type=int, nargs="+", default=[32, 128])
     parser.add_argument("--pilot-windows", type=int, default=4)
     chosen = parser.parse_args()
     print(f"processes that want a core before the start: {os.getloadavg()[0]:.1f}, cores: {os.cpu_count()}", flush=True)
@@ -151,13 +152,13 @@ def main():
             place = shutil.copytree(MODEL.location, folder / f"model-{number}")
             models.append(parse_model(str(place), {}, ()))
         measure(models[:1], 8, 8, folder)  # files are read into memory once
-        pilots = {w: measure(models[:2], w * chosen.pilot_windows, w, folder) for w in chosen.windows}
         for replicas in (1, 2):
             if replicas == 2:
                 cluster.add()
             for w in chosen.windows:
+                pilot = measure(models, w * chosen.pilot_windows, w, folder)
                 found = measure(models, chosen.items, w, folder)
-                guessed = predicted_s(pilots[w], w * chosen.pilot_windows, len(models), chosen.items, w, replicas)
+                guessed = predicted_s(pilot, w * chosen.pilot_windows, len(models), chosen.items, w, replicas)
                 rows.append((replicas, w, found.makespan_s, guessed, replayed_s(found, replicas)))
                 print(f"  measured {found.makespan_s:.1f} s: {found}", flush=True)
     print(f"\n{chosen.models} models x {chosen.items} items\n")

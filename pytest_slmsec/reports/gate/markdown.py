@@ -10,7 +10,7 @@ from pytest_slmsec.core.wrap import counted, shown
 from pytest_slmsec.gates.decision.judgement import Judgement
 from pytest_slmsec.reports.evaluation_results import EvaluationResult
 from pytest_slmsec.reports.gate.text import HEADINGS, cells, heading, mark, notes, sentences
-from pytest_slmsec.reports.terminal import cost_lines
+from pytest_slmsec.reports.tables import cost_lines
 
 MOST_BYTES = 2**20
 """Of the summary of one step: GitHub refuses a larger one whole (docs.github.com, "Workflow commands", step isolation

@@ -21,7 +21,7 @@ from pytest_slmsec.gates.statistics.sequential_design import TWO_STAGE
 from pytest_slmsec.reports.gate.categories import category_tables
 from pytest_slmsec.reports.gate.kinds import kind_tables
 from pytest_slmsec.reports.gate.trained_on import without_training
-from pytest_slmsec.reports.terminal import size
+from pytest_slmsec.reports.tables import size
 
 NAMED_ITEMS = 5
 MOST_SENTENCES = 4
@@ -89,8 +89,8 @@ def _left_out(judgement: Judgement, gates: Sequence[Judged]) -> list[str]:
     passed = sum(judged.result.verdict is Verdict.PASS for judged in hidden)
     undecided = [judged for judged in hidden if judged.result.verdict is Verdict.INCONCLUSIVE]
     places = len({judged.benchmark for judged in undecided} - {""})
-    return [f"Not shown: {counted(passed, 'gate')} that PASS, and {len(undecided):,} that could not be decided, of "
-            f"{counted(places, 'benchmark')}. -v shows all."]  # fmt: skip
+    return [f"Not shown: {counted(passed, 'gate')} that PASS, and {len(undecided):,} that could not be decided, "
+            f"which is no pass, of {counted(places, 'benchmark')}. -v shows all."]  # fmt: skip
 
 
 def notes(gates: Sequence[Judged], methods: bool = True) -> list[str]:
@@ -217,7 +217,7 @@ def verdict_text(judgement: Judgement, judged: Judged) -> str:
 def sentences(judgement: Judgement, brief: bool = False) -> list[str]:
     """The findings in plain words: bad news first, then undecided gates, then what is only shown.
 
-    `brief`: of gates that PASS the table says enough, and undecided ones are only counted.
+    `brief`: of gates that PASS the table says enough, and undecided ones are counted below it.
     """
     found, remarks = list[str](), list[str]()
     left_open = _left_open(judgement)
@@ -237,7 +237,7 @@ def sentences(judgement: Judgement, brief: bool = False) -> list[str]:
         and judged.uninformative is None  # more items would not decide these
         for judged in judgement.gates
     )  # fmt: skip
-    if undecided:
+    if undecided and not brief:
         gates = f"{undecided} gate{'s' * (undecided > 1)}"
         found.append(f'{gates} could not be decided ("?"). That is not a pass: the test was too small to tell.')
     return found + _designs(judgement) + remarks + [shown(text) for text in (*judgement.missing, *judgement.warnings)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pytest_slmsec.reports.terminal import size
+from pytest_slmsec.reports.tables import size
 
 UNKNOWN = "-"
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from pytest_slmsec.reports.evaluation_results import EvaluationResults
-from pytest_slmsec.reports.terminal import Name, named, notes, size, tables
+from pytest_slmsec.reports.tables import Name, size, tables
+from pytest_slmsec.reports.terminal import named, notes
 from pytest_slmsec.scoring.metrics import ACCURACY, MAD
 
 
@@ -58,6 +59,60 @@ def test_at_80_columns_no_line_is_longer_and_no_name_is_broken(groups):
     assert max(map(len, text.splitlines())) <= 80
     assert "cti-mcq-choice@fixture@40" in text
     assert text.count("tinysec-gptq4") == 2
+
+
+def results(labels, models, unread=0, metric=ACCURACY, **more):
+    made = EvaluationResults()
+    for label in labels:
+        for model in models:
+            for row in range(4):
+                first = {"header": header(metric=metric.name, **more), "batch": BATCH} if row == 0 else {}
+                case = payload(label, model, row, correct=row > 0, **first)
+                if row < unread:
+                    case["row"]["score"].update(parsed=False, correct=False, value=0.0, extracted=None)
+                made.add(case, metric)
+    return list(made)
+
+
+def test_models_stand_beside_each_other_where_they_fit():
+    both = results(["cti-mcq@fixture", "cti-rcm@fixture"], ["tinysec", "tinysec-gptq4"])
+    assert tables(both, 80).split("\n\n")[0] == (
+        "                                            tinysec        tinysec-gptq4\n"
+        "benchmark       items constant  score 95 % interval  score 95 % interval\n"
+        "────────────────────────────────────────────────────────────────────────\n"
+        "cti-mcq@fixture     4   25.0 %  75.0 % 30.1 .. 95.4  75.0 % 30.1 .. 95.4\n"
+        "cti-rcm@fixture     4   25.0 %  75.0 % 30.1 .. 95.4  75.0 % 30.1 .. 95.4"
+    )
+
+
+@pytest.mark.parametrize(("width", "lines"), [(80, 11), (160, 5)])
+def test_more_models_than_fit_stand_below_each_other(width, lines):
+    many = results(["cti-mcq", "cti-rcm"], ["tinysec", "tinysec-gptq4", "tinysec-gptq8"])
+    found = tables(many, width).split("\n\n")[0]
+    assert len(found.splitlines()) == lines
+
+
+def test_verbose_has_a_line_for_each_model_of_each_benchmark():
+    text = tables(results(["cti-mcq"], ["tinysec", "tinysec-gptq4"]), 80, verbose=True)
+    assert [line.split()[:6] for line in text.splitlines() if line.startswith("  tinysec")][:2] == [
+        ["tinysec", "4", "4", "75.0", "%", "30.1"], ["tinysec-gptq4", "4", "4", "75.0", "%", "30.1"],
+    ]  # fmt: skip
+
+
+def test_a_benchmark_that_did_not_run_whole_has_a_line_for_each_model():
+    made = results(["cti-mcq"], ["tinysec", "tinysec-gptq4"], n_expected=5)
+    assert re.search(r"^  tinysec +4/5 +4 ", tables(made, 80), re.MULTILINE)
+
+
+def test_another_metric_than_the_accuracy_stands_behind_the_name():
+    found = tables(results(["cti-vsp"], ["m"], metric=MAD, scale=10.0), 80)
+    assert re.search(r"^cti-vsp, MAD +4 ", found, re.MULTILINE)
+
+
+def test_answers_that_could_not_be_read_are_counted_below_the_scores():
+    found = tables(results(["cti-mcq", "cti-rcm"], ["a", "b"], unread=1), 160)
+    assert "\nanswers that could not be read: 2 of 8 of cti-mcq, 2 of 8 of cti-rcm (-v: of each model)\n" in found
+    assert "could not be read" not in tables(results(["cti-mcq"], ["a", "b"]), 160)
 
 
 LONG = ("mmlu_elementary_mathematics@fixture@100:3", "foundation-sec-8b-instruct-onnx-int8+./our-adapters")
