@@ -186,7 +186,9 @@ def _printed(drawn: Sequence[Any], width: int) -> str:
     lines: list[str] = []
     for part in drawn:
         if isinstance(part, str):
-            lines += textwrap.wrap(part, width, subsequent_indent="  ", break_long_words=False) or [""]
+            lines += textwrap.wrap(
+                part, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+            ) or [""]
             continue
         file = StringIO()
         Console(file=file, width=width, color_system=None).print(part)

@@ -21,7 +21,7 @@ from pytest_slmsec.reports.page.axes import (
     words,
 )
 from pytest_slmsec.reports.page.markup import Markup, fold, join, paragraph, section, table
-from pytest_slmsec.reports.page.numbers import bytes_text, percent, rate_text, seconds_text
+from pytest_slmsec.reports.page.numbers import UNKNOWN, bytes_text, percent, rate_text, seconds_text, three_digits
 from pytest_slmsec.reports.page.records import Report
 from pytest_slmsec.reports.page.rows import cost_row, model_row
 
@@ -40,10 +40,14 @@ class Panel(NamedTuple):
     less: bool = True
 
 
+def _speed(tokens_per_s: float | None) -> str:
+    return UNKNOWN if tokens_per_s is None else three_digits(tokens_per_s)
+
+
 PANELS = (
     Panel("model_bytes", "size of the model", bytes_text, 52, 226),
     Panel("peak_bytes", "peak memory", bytes_text, 252, 426),
-    Panel("decode_tokens_per_s", "decode speed, tokens/s", lambda value: f"{value:.3g}", 452, 626, less=False),
+    Panel("decode_tokens_per_s", "decode speed, tokens/s", _speed, 452, 626, less=False),
 )
 
 

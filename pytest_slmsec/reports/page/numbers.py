@@ -46,8 +46,13 @@ def kl_text(nats: float | None) -> str:
     return f"{nats:.2g}".replace("e-0", "e-") if nats >= 1e-6 else "<1e-6"
 
 
+def three_digits(value: float) -> str:
+    """A number with three digits that count, and all of its digits from 1,000 on."""
+    return f"{value:.3g}" if value < 999.5 else f"{value:,.0f}"
+
+
 def seconds_text(seconds: float | None) -> str:
     """A time with three digits that count."""
     if seconds is None:
         return UNKNOWN
-    return f"{seconds:.3g} s" if seconds >= 1 else f"{1000 * seconds:.3g} ms"
+    return f"{three_digits(seconds)} s" if seconds >= 0.9995 else f"{1000 * seconds:.3g} ms"

@@ -177,7 +177,9 @@ def test_a_long_list_is_cut_and_says_where_the_rest_stands():
 
 def test_of_many_gates_those_that_pass_and_the_undecided_are_counted():
     found = unwrapped(many(31, "10" * 30))
-    assert "Not shown: 32 gates that PASS, and 64 that could not be decided, which is no pass, of 31 benchmarks." in found
+    assert (
+        "Not shown: 32 gates that PASS, and 64 that could not be decided, which is no pass, of 31 benchmarks." in found
+    )
     assert "-v shows all." in found
     assert "62 gates could not be decided" not in found  # counted without those that are only shown
     assert "Not decided," not in found
