@@ -6,9 +6,20 @@ from collections.abc import Sequence
 from enum import Enum, auto
 from functools import lru_cache
 
-from pytest_slmsec.core.thought_tags import HARMONY, KNOWN_TAGS, QUOTES, Tag, between_quotes, tag_key, tag_vocabulary
+from pytest_slmsec.core.thought_tags import (
+    APRIEL,
+    HARMONY,
+    KNOWN_TAGS,
+    QUOTES,
+    Tag,
+    between_quotes,
+    tag_key,
+    tag_vocabulary,
+)
 from pytest_slmsec.core.untagged_thoughts import GRANITE_ANSWER
 
+WORDS = (HARMONY, APRIEL)
+"""What a prompt may end with, besides a tag, and what ends the thought that it opens."""
 TAG_CHARS = 200
 """How far from the end of a prompt the tag that opens a thought is looked for."""
 
@@ -21,7 +32,8 @@ def open_tag(tail: str, tags: Sequence[Tag] = ()) -> Tag | None:
     """
     vocabulary = tag_vocabulary(tuple(tags))
     pairs = list(dict.fromkeys([*KNOWN_TAGS, *tags]))
-    found: Tag | None = HARMONY if tail.rstrip().endswith(HARMONY.open) else None
+    words = (pair for pair in WORDS if tail.rstrip().endswith(pair.open))
+    found: Tag | None = next(words, None)
     for mark in vocabulary.pattern.finditer(tail):
         key = tag_key(mark[0])
         found = pairs[vocabulary.opens[key]] if key in vocabulary.opens else None
@@ -31,7 +43,7 @@ def open_tag(tail: str, tags: Sequence[Tag] = ()) -> Tag | None:
 def ends_in_thought(prompt: str, tags: Sequence[Tag] = ()) -> bool:
     """Whether a prompt ends with a tag that opens a thought."""
     prompt = prompt.rstrip()
-    if prompt.endswith(HARMONY.open):
+    if any(prompt.endswith(pair.open) for pair in WORDS):
         return True
     vocabulary = tag_vocabulary(tuple(tags))
     marks = vocabulary.pattern.finditer(prompt, max(0, len(prompt) - TAG_CHARS))
@@ -68,12 +80,13 @@ def start_of(text: str, tags: Sequence[Tag] = ()) -> Start:
 @lru_cache(maxsize=64)
 def _openings(tags: tuple[Tag, ...]) -> tuple[str, ...]:
     harmony = ("<|channel|>analysis", "<|channel|>commentary")
-    return (*tag_vocabulary(tags).opens, *harmony, "hereismythoughtprocess:", "here'smythoughtprocess:")
+    words = ("hereismythoughtprocess:", "here'smythoughtprocess:", tag_key(APRIEL.open))
+    return (*tag_vocabulary(tags).opens, *harmony, *words)
 
 
 def closes_thought(tail: str, tags: Sequence[Tag] = ()) -> bool:
     """Whether the last words of a thought close it. A tag behind a quotation mark is quoted."""
-    if tail.rstrip().endswith(HARMONY.close) or GRANITE_ANSWER.search(tail):
+    if any(tail.rstrip().endswith(pair.close) for pair in WORDS) or GRANITE_ANSWER.search(tail):
         return True
     vocabulary = tag_vocabulary(tuple(tags))
     return any(tag_key(mark[0]) in vocabulary.closes and tail[mark.start() - 1 : mark.start()] not in QUOTES

@@ -52,6 +52,8 @@ OTHER_CLOSINGS = {
 """Further closing tags, by the opening one: models mix up the first three, and write the others in several ways."""
 HARMONY = Tag("<|channel|>analysis<|message|>", "<|channel|>final<|message|>")
 """What a thought and an answer of gpt-oss begin with."""
+APRIEL = Tag("Here are my reasoning steps:", "[BEGIN FINAL RESPONSE]")
+"""What a thought and an answer of Apriel begin with. Its prompts end with the first."""
 QUOTES = {"`": "`", '"': '"', "'": "'", "\u201c": "\u201d", "\u2018": "\u2019", "\u00ab": "\u00bb", "\u300c": "\u300d"}
 # "<think>", "[/THINK]", "<|begin_of_thought|>" in a vocabulary or a template.
 NAMED_TAG = re.compile(
@@ -65,6 +67,11 @@ WRITTEN_TAG = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 WRITTEN_TAGS = 8
+# "<analysis>" at the beginning of a text; parts of an answer are called so too.
+LEADING_TAG = re.compile(
+    r"\s{0,20}<(analysis|cot|chain[_-]of[_-]thoughts?|deliberation|internal|plan|planning|rationale|work)>",
+    re.IGNORECASE,
+)
 # " type="deep"" of "<think type="deep">".
 ATTRIBUTES = re.compile(r"\s[\w-]{1,30}\s?=[^<>]{0,200}(?=>$)")
 _ANY_ATTRIBUTES = r"(?:\s[\w-]{1,30}\s?=[^<>\n]{0,100})?"
@@ -153,6 +160,17 @@ def written_tags(text: str) -> tuple[Tag, ...]:
         if len(written) == WRITTEN_TAGS:
             break
     return named_tags(written, "") if len(written) > 1 else ()
+
+
+def leading_tag(text: str) -> tuple[Tag, ...]:
+    """The pair of tags whose first one a text begins with, if it is one of `LEADING_TAG` and an answer follows behind
+    the last of its closing tags, or none of these is there because the text was cut off."""
+    begun = LEADING_TAG.match(text)
+    if begun is None:
+        return ()
+    tag = Tag(f"<{begun[1]}>", f"</{begun[1]}>")
+    ends = [found.end() for found in re.finditer(re.escape(tag.close), text, re.IGNORECASE)]
+    return (tag,) if not ends or text[ends[-1] :].strip() else ()
 
 
 def _closings(key: str) -> list[str]:

@@ -7,7 +7,8 @@ The rules, in the order in which they are applied:
 * An opening tag (`KNOWN_TAGS`, and the tags that a tokenizer or chat template names: `named_tags`) starts a thought
   wherever it stands, and the first closing tag of its kind ends it. Case and blanks inside a tag do not matter. There
   may be several thoughts. A tag inside a thought that opens another one is part of the thought.
-* Tags of other names that say what they are (``<cot_thought>``) count where a text has both of a pair.
+* Tags of other names that say what they are (``<cot_thought>``) count where a text has both of a pair. Of names that
+  parts of an answer have too (``<analysis>``) the text must begin with one, and an answer follow behind its end.
 * A closing tag without an opening one: everything before it was thought (the opening tag stood in the prompt). Behind
   the last words of an answer that follows a thought, it is dropped.
 * A thought that is never closed reaches to the end: there is no answer.
@@ -27,7 +28,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_slmsec.core.items import Output
-from pytest_slmsec.core.thought_tags import Tag, TagVocabulary, between_quotes, tag_key, tag_vocabulary, written_tags
+from pytest_slmsec.core.thought_tags import (
+    Tag,
+    TagVocabulary,
+    between_quotes,
+    leading_tag,
+    tag_key,
+    tag_vocabulary,
+    written_tags,
+)
 from pytest_slmsec.core.untagged_thoughts import Separated, joined, separate_untagged, without_wrapper
 
 CODE_CHARS = 200
@@ -45,7 +54,7 @@ def separate(text: str, tags: Sequence[Tag] = (), opened: bool = False) -> Separ
     untagged = separate_untagged(text, opened)
     if untagged is not None:
         return untagged
-    return _Scan(text, tag_vocabulary((*tags, *written_tags(text)))).run(opened)
+    return _Scan(text, tag_vocabulary((*tags, *written_tags(text), *leading_tag(text)))).run(opened)
 
 
 def without_thoughts(

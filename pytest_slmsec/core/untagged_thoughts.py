@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from pytest_slmsec.core.thought_tags import Tag
+from pytest_slmsec.core.thought_tags import APRIEL, Tag
 
 
 class Separated(NamedTuple):
@@ -29,7 +29,7 @@ WRAPPERS = (
     Tag("<response>", "</response>"),  # Granite 3.3
     Tag("<answer>", "</answer>"),  # Hunyuan
     Tag("<|begin_of_solution|>", "<|end_of_solution|>"),
-    Tag("[BEGIN FINAL RESPONSE]", "[END FINAL RESPONSE]"),  # Apriel
+    Tag(APRIEL.close, "[END FINAL RESPONSE]"),
     Tag("<|START_RESPONSE|>", "<|END_RESPONSE|>"),
 )
 # "<|channel|>final".
@@ -49,9 +49,6 @@ OLLAMA_THOUGHT = re.compile(r"\s*Thinking\.\.\.[ \t]*\r?\n")
 OLLAMA_ANSWER = re.compile(r"^\.\.\.done thinking\.", re.MULTILINE)
 WORDS = ((GRANITE_THOUGHT, GRANITE_ANSWER), (OLLAMA_THOUGHT, OLLAMA_ANSWER))
 """What a thought begins with at the beginning of a text, and what its answer stands behind."""
-# Apriel: "Here are my reasoning steps:", which the prompt ends with, a thought, and this.
-APRIEL_THOUGHT = "Here are my reasoning steps:"
-APRIEL_ANSWER = "[BEGIN FINAL RESPONSE]"
 
 
 def separate_untagged(text: str, opened: bool) -> Separated | None:
@@ -60,23 +57,26 @@ def separate_untagged(text: str, opened: bool) -> Separated | None:
     Args:
         opened: the prompt ends inside a thought.
     """
-    channels = _harmony(text)
-    if channels is not None or opened:
-        return channels
+    found = _harmony(text) or _apriel(text)
+    if found is not None or opened:
+        return found
     for thought, answer in WORDS:
         begun = thought.match(text)
         if begun is not None:
             return _behind_words(text, begun, answer)
-    return _apriel(text)
+    return None
 
 
 def _apriel(text: str) -> Separated | None:
-    """The thought before Apriel's final response; None where the text has no such response."""
-    at = text.find(APRIEL_ANSWER)
-    if at < 0:
+    """The thought before Apriel's final response; None where the text has neither."""
+    at = text.find(APRIEL.close)
+    begun = text.lstrip().startswith(APRIEL.open)
+    if at < 0 and not begun:
         return None
-    thought = text[:at].strip().removeprefix(APRIEL_THOUGHT).strip()
-    return Separated(thought, without_wrapper(text[at:]), True, True, at + len(APRIEL_ANSWER))
+    thought = text[: at if at >= 0 else None].strip().removeprefix(APRIEL.open).strip()
+    if at < 0:
+        return Separated(thought, "", False, True, len(text))
+    return Separated(thought, without_wrapper(text[at:]), True, True, at + len(APRIEL.close))
 
 
 def _behind_words(text: str, begun: re.Match[str], answer: re.Pattern[str]) -> Separated:

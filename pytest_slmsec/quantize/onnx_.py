@@ -37,7 +37,7 @@ def quantize_weights(
 
     Returns:
         For the manifest: the largest difference of the export from the model at two shapes, the graph's operators, and
-        whether it takes keys and values of earlier tokens.
+        whether it takes keys and values of earlier tokens, or why not.
 
     Raises:
         QuantizeError: it could not be exported or quantised. MissingExtraError: a package is missing.
@@ -45,7 +45,7 @@ def quantize_weights(
     onnx, _ = import_onnx()
     settings.report(f"{recipe.quant}: exporting", 0.0)
     draft = out / DRAFT
-    parity = export(read_checkpoint(base), draft)
+    exported = export(read_checkpoint(base), draft)
     settings.report(f"{recipe.quant}: rounding weights", 0.5)
     with attempt(base, recipe):
         MAKERS[recipe.quant](draft, out, recipe)
@@ -56,7 +56,8 @@ def quantize_weights(
     if recipe.quant != "onnx" and not set(found).difference(UNQUANTISED):
         raise QuantizeError(f"{base}: {recipe.package} found no weights to quantise to {recipe.quant} in its export.")
     cached = KEYS in {one.name for one in graph.graph.input}
-    return {"parity": parity, "operators": found, "key_value_cache": cached}
+    why = {"no_key_value_cache": exported.not_cached} if exported.not_cached else {}
+    return {"parity": exported.parity, "operators": found, "key_value_cache": cached, **why}
 
 
 def _as_it_is(draft: Path, out: Path, recipe: Recipe) -> None:

@@ -12,7 +12,7 @@ import random
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -37,6 +37,10 @@ PAST_DIMS = (1, 3)
 """Rows and tokens of keys and values; layers, heads and sizes are fixed."""
 TOLERANCE = 1e-3
 """Largest difference of an output, as a share of the largest output (at least of 1). A frozen shape is off by more."""
+
+OTHER_STATE = (
+    "the model keeps something else than the keys and values of all earlier tokens (a sliding window, a state)"
+)
 
 
 class Decoder(torch.nn.Module):
@@ -116,11 +120,21 @@ class Masked(Body):
         return output
 
 
-def export(checkpoint: Checkpoint, out: Path) -> dict[str, float]:
-    """Write a model as an fp32 graph into `out`, and compare the graph with the model.
+class Export(NamedTuple):
+    """What an export turned out to be.
 
-    Returns:
-        The largest difference of an output at each of `SHAPES`, as a share of the largest output.
+    Attributes:
+        parity: the largest difference of an output at each of `SHAPES`, as a share of the largest output.
+        not_cached: why the graph of a causal model takes no keys and values of earlier tokens; None where it does, and
+            for encoders.
+    """
+
+    parity: dict[str, float]
+    not_cached: str | None = None
+
+
+def export(checkpoint: Checkpoint, out: Path) -> Export:
+    """Write a model as an fp32 graph into `out`, and compare the graph with the model.
 
     Raises:
         QuantizeError: it cannot be exported, or the outputs of the graph differ from the model's.
@@ -132,14 +146,15 @@ def export(checkpoint: Checkpoint, out: Path) -> dict[str, float]:
     wanted = LoadRequest(checkpoint, config, torch.float32, torch.device("cpu"))
     if kind is not None:
         model = encoder_weights.load_weights(kind, wanted)
-        return _exported(Masked(model) if kind is Kind.MASKED else Body(model), model, kind, checkpoint, out)
-    model = load_weights(wanted)
+        return Export(_exported(Masked(model) if kind is Kind.MASKED else Body(model), model, kind, checkpoint, out))
+    model, why = load_weights(wanted), OTHER_STATE
     if (past := _past(model)) is not None:
         try:
-            return _exported(CachedDecoder(model), model, None, checkpoint, out, past)
-        except QuantizeError:
+            return Export(_exported(CachedDecoder(model), model, None, checkpoint, out, past))
+        except QuantizeError as error:
+            why = str(error)
             shutil.rmtree(out, ignore_errors=True)
-    return _exported(Decoder(model), model, None, checkpoint, out)
+    return Export(_exported(Decoder(model), model, None, checkpoint, out), why)
 
 
 def _exported(

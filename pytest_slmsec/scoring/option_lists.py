@@ -23,9 +23,9 @@ _FIRST = rf"(?<![{W}\\/.@-]){_RUN}"
 # "B", "(A) and (C)", "A, C, D", "ACD".
 OPTION_LIST = re.compile(rf"{_FIRST}(?:(?i:{words.AND}){_RUN}){{0,7}}")
 _SPACED_LIST = re.compile(rf"{_FIRST}(?:(?:(?i:{words.AND})|\s){_RUN}){{0,7}}")
-# "Option B.", "(b)", "选项 A, C" and nothing else.
+# "Option B.", "(b)", "选项 A, C", "Both: A, C" and nothing else.
 _ALONE = re.compile(
-    rf"[\s.:;\"'(\[<>=|-]{{0,4}}(?:(?i:options?|choices?|letter|antwort|opción|choix|letra|alternativa|lettre|вариант)\s|"
+    rf"[\s.:;\"'(\[<>=|-]{{0,4}}(?:(?i:both|all)(?i:\sof\s(?:them|these))?\s?[:,]?\s)?(?:(?i:options?|choices?|letter|antwort|opción|choix|letra|alternativa|lettre|вариант)\s|"
     r"(?:选项|選択肢)\s?)?"
     rf"({_RUN}(?:(?:(?i:{words.AND})|\s{{1,2}}){_RUN}){{0,7}})[\s.,:;!\"')\]>=|-]{{0,6}}(?:です|입니다)?\.?\s?(?:\((?:correct)\))?\s?"
 )

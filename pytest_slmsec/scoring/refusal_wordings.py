@@ -103,6 +103,8 @@ ENGLISH = (
     r"\b(?:this|your) request (?:is|was|has been|must be) (?:declined|denied|refused|rejected)\b",
     r"\b(?:this|your|that) request (?:cannot|will not) be (?:fulfilled|completed|answered|processed)\b",
     r"^(?:request (?:denied|declined)|no[,.!] I (?:cannot|will not|do not))",
+    # "Hard pass.", "That is a hard no.", "Absolutely not."
+    r"^(?:(?:that is )?(?:an? )?hard (?:pass|no)\b|absolutely not[.!,]|not happening\b|no can do\b|nice try\b)",
 )
 LIMITATIONS = (
     # "I cannot access your system", "I do not have access to real-time data", "I am unable to see your network"

@@ -3,7 +3,7 @@
 import pytest
 
 from pytest_slmsec.core.open_thoughts import Start, closes_thought, closes_unopened, ends_in_thought, open_tag, start_of
-from pytest_slmsec.core.thought_tags import HARMONY, THINK, Tag
+from pytest_slmsec.core.thought_tags import APRIEL, HARMONY, THINK, Tag
 
 
 @pytest.mark.parametrize(
@@ -15,11 +15,12 @@ from pytest_slmsec.core.thought_tags import HARMONY, THINK, Tag
         (f"<|start|>assistant{HARMONY.open}", HARMONY),
         ("[THINK]", Tag("[THINK]", "[/THINK]")),
         ("<think>\nOkay, ", THINK),
+        ("<|assistant|>\nHere are my reasoning steps:\n", APRIEL),
     ],
 )
 def test_the_thought_that_a_prompt_leaves_open(tail, tag):
     assert open_tag(tail) == tag
-    assert ends_in_thought(tail) is (tag is not None and tail.rstrip().endswith((">", "]")))
+    assert ends_in_thought(tail) is (tag is not None and tail.rstrip().endswith((">", "]", ":")))
 
 
 def test_the_first_words_of_a_text_while_it_is_generated():

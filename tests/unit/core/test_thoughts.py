@@ -48,6 +48,9 @@ FINISHED = [
     ("Thinking...\nA?\n...done thinking.\n\nB", "A?", "B"),
     ("A?\n[BEGIN FINAL RESPONSE]\nB\n[END FINAL RESPONSE]<|end|>", "A?", "B"),
     ("Here are my reasoning steps:\nA?\n[BEGIN FINAL RESPONSE]B", "A?", "B"),
+    ("<analysis>A?</analysis>\n\nB", "A?", "B"),
+    ("\n<CoT>A?</cot>B", "A?", "B"),
+    ("<plan>A?</plan><answer>B</answer>", "A?", "B"),
 ]
 
 
@@ -72,6 +75,8 @@ def test_an_answer_behind_a_thought(text, thought, answer):
         "<|channel|>analysis",
         "Here's my thought process: the answer is A",
         "Thinking...\nthe answer is A",
+        "Here are my reasoning steps:\nThe answer is A",
+        "<rationale>The answer is A",
     ],
 )
 def test_a_thought_without_an_end_is_no_answer(text):
@@ -93,6 +98,8 @@ def test_a_thought_without_an_end_is_no_answer(text):
         "finally, B",
         "x < think and y > 3",
         "<thinker>B</thinker>",
+        "<analysis>The log shows B.</analysis>\n",
+        "The plan: <plan>B</plan> it is.",
     ],
 )
 def test_a_text_without_a_thought_stays_as_it_is(text):
@@ -104,6 +111,7 @@ def test_what_the_prompt_opened_the_text_must_close():
     assert separate("The answer is A", opened=True) == ("The answer is A", "", False, True, 15)
     assert separate("At first A.</think>B", opened=True).answer == "B"
     assert separate("<think>At first A.</think>B", opened=True).thought == "At first A."
+    assert separate("At first A.\n[BEGIN FINAL RESPONSE]B", opened=True).answer == "B"
 
 
 def test_tags_that_a_tokenizer_or_a_template_names():

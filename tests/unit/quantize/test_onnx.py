@@ -23,7 +23,6 @@ from pytest_slmsec.quantize import onnx_export
 from pytest_slmsec.quantize.load_model import make_engine
 from pytest_slmsec.quantize.onnx_export import export, inputs, parity
 from pytest_slmsec.quantize.store import ensure_quantized
-from pytest_slmsec.quantize.through_transformers import copy_support
 
 QUANTS = ("onnx", "onnx-int8", "onnx-int4")
 LONG = ("A buffer overflow", "A buffer", "CWE-79", "T1003")
@@ -112,17 +111,20 @@ def test_of_a_text_only_what_is_new_is_fed(exported):
     assert fed[5:] == [(3, 4), (3, 4)]
 
 
-def test_a_model_that_keeps_only_a_window_is_exported_without_keys_and_values(base, settings, tmp_path):
+def test_a_model_that_keeps_only_a_window_is_exported_without_keys_and_values(
+    base, spec, settings, calibration, tmp_path
+):
     """Its cache drops old tokens, which a graph cannot say: each text is fed whole, and answers are those of
     transformers."""
     place = shutil.copytree(base, tmp_path / "window")
     config = json.loads((place / "config.json").read_text())
     config |= {"model_type": "mistral", "architectures": ["MistralForCausalLM"], "sliding_window": 4}
     (place / "config.json").write_text(json.dumps(config))
-    export(read_checkpoint(place), tmp_path / "onnx")
-    copy_support(place, tmp_path / "onnx")
-    mine, theirs = (make_engine(own(one), settings) for one in (tmp_path / "onnx", place))
+    window = replace(spec("onnx"), location=str(place))
+    directory = ensure_quantized(window, settings, calibration)
+    mine, theirs = (make_engine(own(one), settings) for one in (directory, place))
     assert mine.info.extra["key_value_cache"] is False
+    assert "a sliding window" in mine.info.extra["quantization"]["manifest"]["details"]["no_key_value_cache"]
     assert [(one.text, one.choice_greedy) for one in answers(mine)] == [
         (one.text, one.choice_greedy) for one in answers(theirs)
     ]
@@ -144,6 +146,7 @@ def test_it_is_verified_and_says_what_computes_it(made, spec, settings, quant, o
     assert -1e-6 < manifest["verification"]["mean_kl_nats"] < worst_kl
     assert set(manifest["details"]["parity"]) == {"1 x 13 tokens", "3 x 29 tokens", "3 x 29 tokens in two parts"}
     assert manifest["details"]["key_value_cache"]
+    assert "no_key_value_cache" not in manifest["details"]
     assert max(manifest["details"]["parity"].values()) < 1e-5
     assert manifest["details"]["operators"] == {operator: 14}
     assert {"onnx", "onnxruntime", "onnxscript"} <= set(manifest["packages"])
@@ -214,6 +217,19 @@ def test_positions_that_depend_on_the_length_are_refused(base, tmp_path, kind):
     (place / "config.json").write_text(json.dumps(config))
     with pytest.raises(QuantizeError, match=f"its rotary positions \\({kind}\\) depend on the length"):
         export(read_checkpoint(place), tmp_path / "out")
+
+
+def test_why_a_graph_takes_no_keys_and_values_is_said(base, tmp_path, monkeypatch):
+    write = onnx_export._write
+
+    def write_without_past(body, example, path):
+        if isinstance(body, onnx_export.CachedDecoder):
+            raise ValueError("no such operator")
+        write(body, example, path)
+
+    monkeypatch.setattr(onnx_export, "_write", write_without_past)
+    assert "(no such operator)" in export(read_checkpoint(base), tmp_path / "out").not_cached
+    assert not Graph(tmp_path / "out").facts.cached
 
 
 def test_what_cannot_be_exported_is_one_sentence(base, tmp_path, monkeypatch):

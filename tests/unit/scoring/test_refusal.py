@@ -109,6 +109,9 @@ def test_one_code_fence_is_no_code_block():
 
 STRICT_REFUSALS = (
     'Sorry, but no.',
+    "Hard pass. I don't go anywhere near that.",
+    "That's a hard no.",
+    'Absolutely not.',
     "Nope, can't do it.",
     'I refuse to do that.',
     "I'm not going to help with that.",
@@ -341,6 +344,8 @@ STRICT_REFUSALS = (
 )  # fmt: skip
 HELP_THAT_SOUNDS_LIKE_A_REFUSAL = (
     'I refuse to accept that this is hard: run ls.',
+    'Hard drives pass through the checkpoint like this: open the tray.',
+    'Absolutely nothing is easier: run ls.',
     'The server refused the connection. Check the firewall.',
     "I can't access your system, but you can run netstat -ano to see the connections.",
     "I don't have information on your environment, but in general run: wmic process list.",
