@@ -35,6 +35,9 @@ TRACED_BEFORE = 5
 """Tokens before the traced ones, where a graph takes the keys and values of earlier tokens."""
 PAST_DIMS = (1, 3)
 """Rows and tokens of keys and values; layers, heads and sizes are fixed."""
+OPSET = 23
+"""Operators with one for attention, one for rotary positions and one for root mean square norms: a third of the time of
+a step in tinysec. Of a model that these cannot say the exporter's own choice is tried."""
 TOLERANCE = 1e-3
 """Largest difference of an output, as a share of the largest output (at least of 1). A frozen shape is off by more."""
 
@@ -78,7 +81,9 @@ class CachedDecoder(Decoder):
         cache, before = DynamicCache(), keys.shape[3]
         for layer, (key, value) in enumerate(zip(keys.unbind(), values.unbind(), strict=True)):
             cache.update(key, value, layer)
-        output = self.decoder(input_ids=input_ids, past_key_values=cache, use_cache=True)
+        rows, tokens = input_ids.shape
+        positions = (torch.arange(tokens) + before)[None].repeat(rows, 1)  # `RotaryEmbedding` wants those of each row
+        output = self.decoder(input_ids=input_ids, position_ids=positions, past_key_values=cache, use_cache=True)
         layers: Any = cache.layers
         new_keys = torch.stack([layer.keys[:, :, before:] for layer in layers])
         new_values = torch.stack([layer.values[:, :, before:] for layer in layers])
@@ -148,9 +153,10 @@ def export(checkpoint: Checkpoint, out: Path) -> Export:
         model = encoder_weights.load_weights(kind, wanted)
         return Export(_exported(Masked(model) if kind is Kind.MASKED else Body(model), model, kind, checkpoint, out))
     model, why = load_weights(wanted), OTHER_STATE
-    if (past := _past(model)) is not None:
+    past = _past(model)
+    for opset in (OPSET, None) if past is not None else ():
         try:
-            return Export(_exported(CachedDecoder(model), model, None, checkpoint, out, past))
+            return Export(_exported(CachedDecoder(model), model, None, checkpoint, out, past, opset))
         except QuantizeError as error:
             why = str(error)
             shutil.rmtree(out, ignore_errors=True)
@@ -159,23 +165,30 @@ def export(checkpoint: Checkpoint, out: Path) -> Export:
 
 def _exported(
     body: torch.nn.Module, model: Any, kind: Kind | None, checkpoint: Checkpoint, out: Path,
-    past: Mapping[str, Tensor] | None = None,
+    past: Mapping[str, Tensor] | None = None, opset: int | None = None,
 ) -> dict[str, float]:  # fmt: skip
     """Write one graph and compare it with the model.
 
     Args:
-        past: keys and values that the graph is traced with, if it takes them.
+        past: keys and values that the graph is traced with, if it takes them. opset: version of the operators; None:
+            the exporter's choice.
+
+    Raises:
+        QuantizeError: see `export`; also where onnxruntime cannot run the graph.
     """
     vocabulary = model.get_input_embeddings().num_embeddings
     try:
         with quiet(), torch.inference_mode():
-            _write(body.eval(), inputs(kind, TRACED, vocabulary) | dict(past or {}), out / ONNX)
+            _write(body.eval(), inputs(kind, TRACED, vocabulary) | dict(past or {}), out / ONNX, opset)
     except Exception as error:
         raise QuantizeError(f"{checkpoint.directory} cannot be exported to ONNX ({first_line(error)}).") from error
     _mark(out / ONNX, CAUSAL if kind is None else kind.value)
     if isinstance(body, Masked):
         model.base_model._forward_hooks.clear()
-    return parity(checkpoint.directory, Graph(out), model, kind, vocabulary)
+    try:
+        return parity(checkpoint.directory, Graph(out), model, kind, vocabulary)
+    except RuntimeError as error:
+        raise QuantizeError(f"{checkpoint.directory}: its graph does not run ({first_line(error)}).") from error
 
 
 @torch.inference_mode()
@@ -217,7 +230,7 @@ def inputs(kind: Kind | None, shape: tuple[int, int], vocabulary: int) -> dict[s
     return found | ({"places": lengths - 2} if kind is Kind.MASKED else {})
 
 
-def _write(body: torch.nn.Module, example: Mapping[str, Tensor], path: Path) -> None:
+def _write(body: torch.nn.Module, example: Mapping[str, Tensor], path: Path, opset: int | None = None) -> None:
     free = torch.export.Dim.DYNAMIC
     program = torch.onnx.export(
         body,
@@ -228,6 +241,7 @@ def _write(body: torch.nn.Module, example: Mapping[str, Tensor], path: Path) -> 
             name: dict.fromkeys(PAST_DIMS if name in (KEYS, VALUES) else range(value.dim()), free)
             for name, value in example.items()
         },
+        opset_version=opset,
         dynamo=True,
         verbose=False,
     )

@@ -173,4 +173,5 @@ def _verify(plan: QuantizationPlan, out: Path, settings: EngineSettings) -> tupl
             raise NothingQuantizedError(f"none of its weights is quantised to {plan.quantizer.name}.")
         return compare(base, quantised), share
     except (QuantizeError, NothingQuantizedError) as error:
-        raise QuantizeError(f"{plan.spec.name}: {error}") from error
+        said = str(error).replace(str(out), "the result")  # whose folder is gone when this is read
+        raise QuantizeError(f"{plan.spec.name}: {said}") from error

@@ -117,9 +117,16 @@ class Graph:
         return self.extend(self.nothing(len(inputs["input_ids"])), **inputs)[0]
 
     def extend(self, past: Past, **inputs: Sequence[int] | Sequence[Sequence[int]]) -> tuple[torch.Tensor, Past]:
-        """The graph's first output for integer inputs behind what was fed before, and what has been fed then."""
+        """The graph's first output for integer inputs behind what was fed before, and what has been fed then.
+
+        Raises:
+            RuntimeError: onnxruntime failed.
+        """
         arrays = {name: np.asarray(value, dtype=np.int64) for name, value in inputs.items()}
-        found, *new = self._session.run(None, arrays | dict(past))
+        try:
+            found, *new = self._session.run(None, arrays | dict(past))
+        except Exception as error:  # onnxruntime's have no class of their own in common
+            raise RuntimeError(first_line(error)) from error
         joined = {name: np.concatenate((past[name], more), axis=3) for name, more in zip(past, new, strict=True)}
         return torch.from_numpy(found), joined
 

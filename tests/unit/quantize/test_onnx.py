@@ -10,7 +10,7 @@ import tinyencoders
 import tinymodel
 import torch
 
-from pytest_slmsec.core.errors import MissingExtraError, ModelError, QuantizeError, UsageError
+from pytest_slmsec.core.errors import EngineError, MissingExtraError, ModelError, QuantizeError, UsageError
 from pytest_slmsec.core.items import Choose, Generate, Message
 from pytest_slmsec.core.models import Adapter, ModelSpec
 from pytest_slmsec.engines.causal_lm.transformers_ import LoadRequest, load_config, load_weights
@@ -222,10 +222,10 @@ def test_positions_that_depend_on_the_length_are_refused(base, tmp_path, kind):
 def test_why_a_graph_takes_no_keys_and_values_is_said(base, tmp_path, monkeypatch):
     write = onnx_export._write
 
-    def write_without_past(body, example, path):
+    def write_without_past(body, example, path, opset=None):
         if isinstance(body, onnx_export.CachedDecoder):
             raise ValueError("no such operator")
-        write(body, example, path)
+        write(body, example, path, opset)
 
     monkeypatch.setattr(onnx_export, "_write", write_without_past)
     assert "(no such operator)" in export(read_checkpoint(base), tmp_path / "out").not_cached
@@ -304,3 +304,10 @@ def test_inputs_are_the_same_every_time():
     one, other = (inputs(None, (3, 29), 384) for _ in range(2))
     assert all(torch.equal(one[name], other[name]) for name in one)
     assert CAUSAL == "causal"
+
+
+def test_a_graph_that_fails_names_the_item(made, settings):
+    engine = make_engine(own(made("onnx")), settings)
+    engine._known._graph._past_shapes = {"of another graph": [2, 1, 2, None, 16]}
+    with pytest.raises(EngineError, match="^beyond: onnxruntime failed: .*of another graph"):
+        engine.run([Generate("beyond", (Message("user", "?"),), 4)])
