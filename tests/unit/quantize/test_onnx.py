@@ -309,5 +309,5 @@ def test_inputs_are_the_same_every_time():
 def test_a_graph_that_fails_names_the_item(made, settings):
     engine = make_engine(own(made("onnx")), settings)
     engine._known._graph._past_shapes = {"of another graph": [2, 1, 2, None, 16]}
-    with pytest.raises(EngineError, match="^beyond: onnxruntime failed: .*of another graph"):
+    with pytest.raises(EngineError, match=r"^beyond: onnxruntime failed: .*of another graph"):
         engine.run([Generate("beyond", (Message("user", "?"),), 4)])
