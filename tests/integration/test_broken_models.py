@@ -116,7 +116,7 @@ def test_the_good_model_is_scored_in_full(ran):
     code, output, record = ran
     counts = outcomes(output)
     assert counts["passed"] + counts["wrong"] == LIMIT
-    assert re.search(rf"^  m/good +{LIMIT} +{LIMIT} +\d", output, re.M)
+    assert re.search(rf"^ports@{LIMIT} +{LIMIT} .* [\d.]+ % ", output, re.M)
     assert {group["model"]: len(group["items"]["item"]) for group in record["slmsec"]["groups"]} == {"m/good": LIMIT}
     names = {entry["name"] for entry in record["benchmarks"]}
     assert {f"ports@{LIMIT}:{metric}[m/good]" for metric in ("error_rate", "latency", "memory")} <= names
