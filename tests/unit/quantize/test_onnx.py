@@ -17,6 +17,7 @@ from pytest_slmsec.engines.causal_lm.transformers_ import LoadRequest, load_conf
 from pytest_slmsec.engines.common.base import Capability
 from pytest_slmsec.engines.common.checkpoint import read_checkpoint
 from pytest_slmsec.engines.decoding.rotary import LENGTH_DEPENDENT
+from pytest_slmsec.engines.onnx_.engine import OnnxEngine
 from pytest_slmsec.engines.onnx_.graph import CAUSAL, Graph
 from pytest_slmsec.engines.onnx_.prefix import KnownPrefix
 from pytest_slmsec.quantize import onnx_export
@@ -308,6 +309,8 @@ def test_inputs_are_the_same_every_time():
 
 def test_a_graph_that_fails_names_the_item(made, settings):
     engine = make_engine(own(made("onnx")), settings)
+    assert isinstance(engine, OnnxEngine)
+    assert engine._known is not None
     engine._known._graph._past_shapes = {"of another graph": [2, 1, 2, None, 16]}
     with pytest.raises(EngineError, match=r"^beyond: onnxruntime failed: .*of another graph"):
         engine.run([Generate("beyond", (Message("user", "?"),), 4)])
