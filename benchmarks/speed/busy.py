@@ -21,12 +21,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PLAIN = "plain pytest"
+CORES = len(os.sched_getaffinity(0))
 SETTINGS: dict[str, dict[str, str]] = {
-    PLAIN: {},
+    "plain pytest": {},
     "one thread": {"OMP_NUM_THREADS": "1"},
-    "threads sleep": {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": str(len(os.sched_getaffinity(0)))},
-    "threads spin": {"GOMP_SPINCOUNT": "300000", "OMP_NUM_THREADS": str(len(os.sched_getaffinity(0)))},
+    "threads sleep": {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": str(CORES)},
+    "threads spin": {"GOMP_SPINCOUNT": "300000", "OMP_NUM_THREADS": str(CORES)},
 }
 LEFT_OUT = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "SLMSEC_DATA")
 
@@ -72,7 +72,7 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=3, help="runs of each setting; the median counts (default 3)")
     parser.add_argument("--model", default="tinysec", help="(default tinysec)")
     parser.add_argument("--benchmark", default="cti-mcq-choice", help="(default cti-mcq-choice)")
-    parser.add_argument("--load", type=int, default=len(os.sched_getaffinity(0)),
+    parser.add_argument("--load", type=int, default=CORES,
                         help="processes that compute beside it (default: one a core)")  # fmt: skip
     parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=[*SETTINGS])
     args = parser.parse_args(given)
@@ -85,7 +85,7 @@ def main(given: Sequence[str] | None = None) -> None:
                 print(f"run {turn + 1} of {args.repeats}, {name}: {runs[-1][0]:.1f} s", file=sys.stderr, flush=True)
     medians = {name: [statistics.median(one) for one in zip(*runs, strict=True)] for name, runs in taken.items()}
     best = min(wall for wall, _ in medians.values())
-    print(f"{args.model} on {args.benchmark}, {args.load} other processes on {len(os.sched_getaffinity(0))} cores")
+    print(f"{args.model} on {args.benchmark}, {args.load} other processes on {CORES} cores")
     print(f"{'setting':14} {'wall s':>7} {'CPU s':>7} {'wall, of the best':>18}")
     for name, (wall, cpu) in medians.items():
         print(f"{name:14} {wall:7.1f} {cpu:7.1f} {wall / best:17.2f}x")

@@ -18,7 +18,7 @@ from pytest_slmsec.core.thought_tags import (
 )
 from pytest_slmsec.core.untagged_thoughts import GRANITE_ANSWER
 
-WORDS = (HARMONY, APRIEL)
+OF_PROMPTS = (HARMONY, APRIEL)
 """What a prompt may end with, besides a tag, and what ends the thought that it opens."""
 TAG_CHARS = 200
 """How far from the end of a prompt the tag that opens a thought is looked for."""
@@ -32,8 +32,7 @@ def open_tag(tail: str, tags: Sequence[Tag] = ()) -> Tag | None:
     """
     vocabulary = tag_vocabulary(tuple(tags))
     pairs = list(dict.fromkeys([*KNOWN_TAGS, *tags]))
-    words = (pair for pair in WORDS if tail.rstrip().endswith(pair.open))
-    found: Tag | None = next(words, None)
+    found = next((pair for pair in OF_PROMPTS if tail.rstrip().endswith(pair.open)), None)
     for mark in vocabulary.pattern.finditer(tail):
         key = tag_key(mark[0])
         found = pairs[vocabulary.opens[key]] if key in vocabulary.opens else None
@@ -43,7 +42,7 @@ def open_tag(tail: str, tags: Sequence[Tag] = ()) -> Tag | None:
 def ends_in_thought(prompt: str, tags: Sequence[Tag] = ()) -> bool:
     """Whether a prompt ends with a tag that opens a thought."""
     prompt = prompt.rstrip()
-    if any(prompt.endswith(pair.open) for pair in WORDS):
+    if any(prompt.endswith(pair.open) for pair in OF_PROMPTS):
         return True
     vocabulary = tag_vocabulary(tuple(tags))
     marks = vocabulary.pattern.finditer(prompt, max(0, len(prompt) - TAG_CHARS))
@@ -86,7 +85,7 @@ def _openings(tags: tuple[Tag, ...]) -> tuple[str, ...]:
 
 def closes_thought(tail: str, tags: Sequence[Tag] = ()) -> bool:
     """Whether the last words of a thought close it. A tag behind a quotation mark is quoted."""
-    if any(tail.rstrip().endswith(pair.close) for pair in WORDS) or GRANITE_ANSWER.search(tail):
+    if any(tail.rstrip().endswith(pair.close) for pair in OF_PROMPTS) or GRANITE_ANSWER.search(tail):
         return True
     vocabulary = tag_vocabulary(tuple(tags))
     return any(tag_key(mark[0]) in vocabulary.closes and tail[mark.start() - 1 : mark.start()] not in QUOTES

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from typing import Any, NamedTuple
 
-from pytest_slmsec.core.wrap import folded
+from pytest_slmsec.core.wrap import folded, wrapped
 from pytest_slmsec.reports.evaluation_results import Cost, EvaluationResult, over_all_benchmarks
 from pytest_slmsec.scoring.base import Result
 from pytest_slmsec.scoring.metrics import ACCURACY
@@ -169,9 +168,9 @@ def tables(results: Sequence[EvaluationResult], width: int, verbose: bool = Fals
     if not verbose:
         scores = models_beside_each_other(rows)
         if scores and scores.width <= width:
-            drawn = [_side_by_side_table(scores), *_unreadable(rows), "", _models_table(results)]
+            drawn = [_lines_table(scores, space=0), *_unreadable(rows), "", _lines_table(cost_lines(results))]
         else:
-            drawn = [_benchmarks_table(rows, (SCORES,)), "", _models_table(results)]
+            drawn = [_benchmarks_table(rows, (SCORES,)), "", _lines_table(cost_lines(results))]
     elif width >= WIDE:
         drawn = [_benchmarks_table(rows, (SCORES, COSTS))]
     else:
@@ -186,9 +185,7 @@ def _printed(drawn: Sequence[Any], width: int) -> str:
     lines: list[str] = []
     for part in drawn:
         if isinstance(part, str):
-            lines += textwrap.wrap(
-                part, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
-            ) or [""]
+            lines += wrapped(part, width) or [""]
             continue
         file = StringIO()
         Console(file=file, width=width, color_system=None).print(part)
@@ -251,15 +248,6 @@ def models_beside_each_other(rows: Sequence[Row]) -> Lines | None:
     return Lines(headings, lines)
 
 
-def _side_by_side_table(scores: Lines) -> Any:
-    from rich.text import Text
-
-    table = _empty_table(scores.headings[0], scores.headings[1:], space=0)
-    for row in scores.rows:
-        table.add_row(*map(Text, row))
-    return table
-
-
 def _unreadable(rows: Sequence[Row]) -> list[str]:
     """A sentence on answers that no reader could read; the table of each model has a column for them."""
     missing: dict[str, list[int]] = {}
@@ -283,13 +271,13 @@ def cost_lines(results: Sequence[EvaluationResult]) -> Lines:
     return Lines(["model", *(column.heading for column in columns)], rows)
 
 
-def _models_table(results: Sequence[EvaluationResult]) -> Any:
+def _lines_table(lines: Lines, space: int = 1) -> Any:
+    """The drawn table. space: see `_empty_table`."""
     from rich.text import Text
 
-    headings, rows = cost_lines(results)
-    table = _empty_table(headings[0], headings[1:])
-    for model, *cells in rows:
-        table.add_row(Name(model), *map(Text, cells))
+    table = _empty_table(lines.headings[0], lines.headings[1:], space)
+    for name, *cells in lines.rows:
+        table.add_row(Name(name), *map(Text, cells))
     return table
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pytest_slmsec.config.settings import Settings
-from pytest_slmsec.core.wrap import counted, folded
+from pytest_slmsec.core.wrap import counted, folded, wrapped
 from pytest_slmsec.reports.device import device_notes
 from pytest_slmsec.reports.energy import energy_notes
 from pytest_slmsec.reports.evaluation_results import EvaluationResult
@@ -126,8 +125,5 @@ def write_summary(
     if results:
         said.append(f"items: {sources(results, verbose)}; scoring {settings.mode.value}")
     for text in said:
-        wrapped = textwrap.wrap(
-            text, writer.fullwidth, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
-        )
-        for line in wrapped:
+        for line in wrapped(text, writer.fullwidth):
             reporter.write_line(line)
