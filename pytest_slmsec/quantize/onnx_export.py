@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
-from pytest_slmsec.core.errors import QuantizeError
+from pytest_slmsec.core.errors import ModelError, QuantizeError
 from pytest_slmsec.engines.causal_lm.transformers_ import LoadRequest, load_config, load_weights
 from pytest_slmsec.engines.common.checkpoint import ONNX, Checkpoint
 from pytest_slmsec.engines.common.loading import first_line
@@ -36,8 +36,8 @@ TRACED_BEFORE = 5
 PAST_DIMS = (1, 3)
 """Rows and tokens of keys and values; layers, heads and sizes are fixed."""
 OPSET = 23
-"""Operators with one for attention, one for rotary positions and one for root mean square norms: a third of the time of
-a step in tinysec. Of a model that these cannot say the exporter's own choice is tried."""
+"""Operators with one for attention, one for rotary positions and one for root mean square norms: tinysec has 268 nodes
+instead of 456. Of a model that these cannot say the exporter's own choice is tried."""
 TOLERANCE = 1e-3
 """Largest difference of an output, as a share of the largest output (at least of 1). A frozen shape is off by more."""
 
@@ -187,7 +187,7 @@ def _exported(
         model.base_model._forward_hooks.clear()
     try:
         return parity(checkpoint.directory, Graph(out), model, kind, vocabulary)
-    except RuntimeError as error:
+    except (RuntimeError, ModelError) as error:  # an onnxruntime without these operators cannot load it
         raise QuantizeError(f"{checkpoint.directory}: its graph does not run ({first_line(error)}).") from error
 
 
