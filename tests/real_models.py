@@ -82,6 +82,7 @@ def question(base: Path, asked: argparse.Namespace) -> list[str]:
     there."""
     models = [f"--model={base.name}", *(f"--model={base.name}-{quant}" for quant in asked.quant)]
     chosen = [f"--slmsec-benchmarks={','.join(asked.benchmarks)}", f"--slmsec-limit={asked.limit}"]
+    chosen += [f"--slmsec-max-new-tokens={asked.max_new_tokens}"]
     kept = ["--slmsec-resume", f"--slmsec-journal={base.parent / 'journal.jsonl'}", "--benchmark-quiet", "-q"]
     file = ROOT / "benchmarks" / "test_ctibench.py"
     return [sys.executable, "-m", "pytest", str(file), *models, f"--slmsec-data={data()}", *chosen, *kept]
@@ -98,6 +99,12 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--limit", type=int, default=200, help="items of each benchmark (default: 200)")
     parser.add_argument("--quant", nargs="+", default=QUANTS, choices=QUANTS)
+    parser.add_argument(
+        "--max-new-tokens",
+        type=int,
+        default=128,
+        help="token limit of an answer (default: 128; this model repeats itself up to any limit)",
+    )
     parser.add_argument("--benchmarks", nargs="+", default=BENCHMARKS, metavar="NAME", help=" and ".join(BENCHMARKS))
     return parser.parse_args()
 

@@ -17,7 +17,7 @@ from typing import Any
 from pytest_slmsec.core.errors import QuantizeError
 from pytest_slmsec.engines.common.checkpoint import ONNX, ONNX_DATA, read_checkpoint
 from pytest_slmsec.engines.common.settings import EngineSettings
-from pytest_slmsec.engines.onnx_.graph import KEYS, import_onnx, operators
+from pytest_slmsec.engines.onnx_.graph import import_onnx, keeps_tokens, operators
 from pytest_slmsec.quantize.attempt import attempt
 from pytest_slmsec.quantize.manifest import Recipe
 from pytest_slmsec.quantize.onnx_export import export
@@ -55,7 +55,7 @@ def quantize_weights(
     found = operators(graph)
     if recipe.quant != "onnx" and not set(found).difference(UNQUANTISED):
         raise QuantizeError(f"{base}: {recipe.package} found no weights to quantise to {recipe.quant} in its export.")
-    cached = KEYS in {one.name for one in graph.graph.input}
+    cached = any(keeps_tokens(one.name) for one in graph.graph.input)
     why = {"no_key_value_cache": exported.not_cached} if exported.not_cached else {}
     return {"parity": exported.parity, "operators": found, "key_value_cache": cached, **why}
 

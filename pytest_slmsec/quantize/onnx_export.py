@@ -8,11 +8,13 @@ parts for it.
 from __future__ import annotations
 
 import inspect
+import os
 import random
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import torch
 from torch import Tensor
@@ -33,11 +35,14 @@ SHAPES = ((1, 13), (3, 29))
 TRACED = (2, 7)
 TRACED_BEFORE = 5
 """Tokens before the traced ones, where a graph takes the keys and values of earlier tokens."""
-PAST_DIMS = (1, 3)
-"""Rows and tokens of keys and values; layers, heads and sizes are fixed."""
+PAST_DIMS = (0, 2)
+"""Rows and tokens of keys and values; heads and sizes are fixed."""
 OPSET = 23
-"""Operators with one for attention, one for rotary positions and one for root mean square norms: tinysec has 268 nodes
+"""Operators with one for attention, one for rotary positions and one for root mean square norms: tinysec has 164 nodes
 instead of 456. Of a model that these cannot say the exporter's own choice is tried."""
+GROUPED = "TRANSFORMERS_SDPA_FORCE_GQA"
+"""Variable with which transformers leaves it to the operator that several heads share keys and values, where it
+otherwise copies these for each head. Source: transformers 5.23, ``integrations/sdpa_attention.py``."""
 TOLERANCE = 1e-3
 """Largest difference of an output, as a share of the largest output (at least of 1). A frozen shape is off by more."""
 
@@ -71,23 +76,27 @@ class CachedDecoder(Decoder):
     """A causal language model that goes on behind tokens fed before. Every row has the same number of them."""
 
     def forward(  # type: ignore[override]
-        self, input_ids: Tensor, places: Tensor, keys: Tensor, values: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits as of `Decoder`, and the keys and values of the new tokens.
+        self, input_ids: Tensor, places: Tensor, keys: Sequence[Tensor], values: Sequence[Tensor]
+    ) -> tuple[Tensor, ...]:
+        """Logits as of `Decoder`, and of each layer the keys, then of each the values, of all tokens.
 
         Args:
-            keys, values: of the tokens fed before, [layers, rows, heads, tokens, size].
+            keys, values: of the tokens fed before, of each layer [rows, heads, tokens, size].
         """
-        cache, before = DynamicCache(), keys.shape[3]
-        for layer, (key, value) in enumerate(zip(keys.unbind(), values.unbind(), strict=True)):
+        cache = DynamicCache()
+        for layer, (key, value) in enumerate(zip(keys, values, strict=True)):
             cache.update(key, value, layer)
         rows, tokens = input_ids.shape
-        positions = (torch.arange(tokens) + before)[None].repeat(rows, 1)  # `RotaryEmbedding` wants those of each row
-        output = self.decoder(input_ids=input_ids, position_ids=positions, past_key_values=cache, use_cache=True)
+        positions = torch.arange(tokens) + keys[0].shape[2]
+        output = self.decoder(
+            input_ids=input_ids,
+            position_ids=positions[None].repeat(rows, 1),  # `RotaryEmbedding` wants those of each row
+            past_key_values=cache,
+            use_cache=True,
+        )
         layers: Any = cache.layers
-        new_keys = torch.stack([layer.keys[:, :, before:] for layer in layers])
-        new_values = torch.stack([layer.values[:, :, before:] for layer in layers])
-        return self.logits(output.last_hidden_state, places), new_keys, new_values
+        logits = self.logits(output.last_hidden_state, places)
+        return logits, *(layer.keys for layer in layers), *(layer.values for layer in layers)
 
 
 class Body(torch.nn.Module):
@@ -165,7 +174,7 @@ def export(checkpoint: Checkpoint, out: Path) -> Export:
 
 def _exported(
     body: torch.nn.Module, model: Any, kind: Kind | None, checkpoint: Checkpoint, out: Path,
-    past: Mapping[str, Tensor] | None = None, opset: int | None = None,
+    past: Mapping[str, Sequence[Tensor]] | None = None, opset: int | None = None,
 ) -> dict[str, float]:  # fmt: skip
     """Write one graph and compare it with the model.
 
@@ -178,7 +187,7 @@ def _exported(
     """
     vocabulary = model.get_input_embeddings().num_embeddings
     try:
-        with quiet(), torch.inference_mode():
+        with quiet(), torch.inference_mode(), mock.patch.dict(os.environ, {GROUPED: "1"} if opset == OPSET else {}):
             _write(body.eval(), inputs(kind, TRACED, vocabulary) | dict(past or {}), out / ONNX, opset)
     except Exception as error:
         raise QuantizeError(f"{checkpoint.directory} cannot be exported to ONNX ({first_line(error)}).") from error
@@ -192,18 +201,15 @@ def _exported(
 
 
 @torch.inference_mode()
-def _past(model: Any) -> dict[str, Tensor] | None:
-    """Keys and values of `TRACED_BEFORE` tokens of each traced row; None where the model keeps anything else than the
-    keys and values of all tokens, in layers of one shape (a window, a state)."""
+def _past(model: Any) -> dict[str, list[Tensor]] | None:
+    """Of each layer the keys and values of `TRACED_BEFORE` tokens of each traced row; None where the model keeps
+    anything else than the keys and values of all tokens (a window, a state)."""
     ids = torch.zeros(TRACED[0], TRACED_BEFORE, dtype=torch.long)
     cache = getattr(model.get_decoder()(input_ids=ids, use_cache=True), "past_key_values", None)
     if type(cache) is not DynamicCache or any(type(layer) is not DynamicLayer for layer in cache.layers):
         return None
     layers: Any = cache.layers
-    found = {KEYS: [layer.keys for layer in layers], VALUES: [layer.values for layer in layers]}
-    if any(len({part.shape for part in parts}) != 1 for parts in found.values()):
-        return None
-    return {name: torch.stack(parts) for name, parts in found.items()}
+    return {KEYS: [layer.keys for layer in layers], VALUES: [layer.values for layer in layers]}
 
 
 def _refuse_positions(checkpoint: Checkpoint, config: Any) -> None:
@@ -230,15 +236,18 @@ def inputs(kind: Kind | None, shape: tuple[int, int], vocabulary: int) -> dict[s
     return found | ({"places": lengths - 2} if kind is Kind.MASKED else {})
 
 
-def _write(body: torch.nn.Module, example: Mapping[str, Tensor], path: Path, opset: int | None = None) -> None:
-    free = torch.export.Dim.DYNAMIC
+def _write(
+    body: torch.nn.Module, example: Mapping[str, Tensor | Sequence[Tensor]], path: Path, opset: int | None = None
+) -> None:
+    lists = {name: value for name, value in example.items() if not isinstance(value, Tensor)}
+    past = [f"{name}.{layer}" for name, values in lists.items() for layer in range(len(values))]
     program = torch.onnx.export(
         body,
         kwargs=dict(example),
-        input_names=list(example),
-        output_names=["output", *(f"new_{name}" for name in example if name in (KEYS, VALUES))],
+        input_names=[*(name for name in example if name not in lists), *past],
+        output_names=["output", *(f"new_{name}" for name in past)],
         dynamic_shapes={
-            name: dict.fromkeys(PAST_DIMS if name in (KEYS, VALUES) else range(value.dim()), free)
+            name: _free(range(value.dim())) if isinstance(value, Tensor) else [_free(PAST_DIMS)] * len(value)
             for name, value in example.items()
         },
         opset_version=opset,
@@ -248,6 +257,11 @@ def _write(body: torch.nn.Module, example: Mapping[str, Tensor], path: Path, ops
     assert program is not None
     path.parent.mkdir(parents=True, exist_ok=True)
     program.save(str(path), external_data=True)
+
+
+def _free(dims: Iterable[int]) -> dict[int, Any]:
+    """Those dimensions of an input that may have any size."""
+    return dict.fromkeys(dims, torch.export.Dim.DYNAMIC)
 
 
 def _mark(path: Path, kind: str) -> None:

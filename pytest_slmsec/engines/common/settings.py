@@ -66,7 +66,7 @@ class EngineSettings:
         packing: score and generate without computing a token twice where the model allows it; otherwise in padded
             batches.
         guesses: on a CPU, guess the next tokens of an answer from its own text and check several in one step
-            (`engines.packed.drafts`). No text changes, but the decode speed then depends on how much a text repeats.
+            (`engines.decoding.drafts`). No text changes, but the decode speed then depends on how much a text repeats.
         rescore_fragile: score again in fp32 what hangs on numeric noise.
         merge_adapter: add a LoRA adapter to the weights, instead of computing it beside them.
         adapter_base_same: the base that an adapter names has the same weights as the one it is loaded over, says the

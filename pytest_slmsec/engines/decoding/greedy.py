@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,13 +93,13 @@ class Row:
     def _fitting(self, tokens: int) -> int:
         return tokens if self.room is None else min(tokens, self.room)
 
-    def append_next_token(self, token: int, finite: bool, ends: Collection[int]) -> None:
-        """Append the next token; logits that are not finite end the row instead.
+    def append_next_token(self, token: int | None, ends: Collection[int]) -> None:
+        """Append the next token; None, for logits that are not finite, ends the row instead.
 
         Args:
-            finite: whether the logits that the token was chosen from are finite. ends: token ids that end a text.
+            ends: token ids that end a text.
         """
-        if not finite:
+        if token is None:
             self.finite = False
             return
         self.tokens.append(token)
@@ -134,21 +135,34 @@ def generate(network: Network, rows: Sequence[Row], ends: Collection[int]) -> Ge
 
 
 def append_next_tokens(rows: Sequence[Row], logits: torch.Tensor, ends: Collection[int]) -> None:
-    """Append the next token to every row that runs: the most probable one, or what the row's sampler draws.
+    """Append the next token to every row that runs.
 
     Args:
         logits: [rows, vocabulary]. ends: token ids that end a text.
+    """
+    samplers = {index: row.sampler for index, row in enumerate(rows) if row.running and row.sampler is not None}
+    for row, token in zip(rows, next_tokens(logits, samplers), strict=True):
+        if row.running:
+            row.append_next_token(token, ends)
+
+
+def next_tokens(logits: torch.Tensor, samplers: Mapping[int, Sampler]) -> list[int | None]:
+    """The next token at each position: what its sampler draws, or else the most probable one; None where the logits are
+    not finite.
 
     Only the maximum is tested for being finite: NaN and +inf are the maximum wherever they occur, and -inf is it only
     where all logits are -inf.
+
+    Args:
+        logits: [positions, vocabulary]. samplers: by position.
     """
     best = logits.max(dim=-1)
-    finite = torch.isfinite(best.values).tolist()
-    for index, (row, token, sound) in enumerate(zip(rows, best.indices.tolist(), finite, strict=True)):
-        if row.running:
-            if sound and row.sampler is not None:
-                token = row.sampler.draw(logits[index])
-            row.append_next_token(token, sound, ends)
+    found: list[int | None] = []
+    for index, (token, value) in enumerate(zip(best.indices.tolist(), best.values.tolist(), strict=True)):
+        finite, sampler = math.isfinite(value), samplers.get(index)
+        drawn = sampler.draw(logits[index]) if finite and sampler is not None else token
+        found.append(drawn if finite else None)
+    return found
 
 
 def _compacted(live: list[Row], state: DecodingState) -> list[Row]:

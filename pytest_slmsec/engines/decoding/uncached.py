@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from pytest_slmsec.engines.decoding.choice_scoring import ChoiceScores, combine_token_scores, score_tokens
-from pytest_slmsec.engines.decoding.greedy import GenerationTiming, Row, append_next_tokens
+from pytest_slmsec.engines.decoding.drafts import DraftedRow
+from pytest_slmsec.engines.decoding.greedy import GenerationTiming, Row, append_next_tokens, next_tokens
 from pytest_slmsec.engines.prompting.batching import continuation_rows
 from pytest_slmsec.engines.prompting.encoded import Encoded, Tokens
 
@@ -34,17 +35,22 @@ def choose_uncached(logits: Logits, asked: Encoded) -> ChoiceScores:
 
 
 @torch.inference_mode()
-def generate_uncached(logits: Logits, row: Row, ends: Collection[int], now: Callable[[], float]) -> GenerationTiming:
+def generate_uncached(
+    logits: Logits, row: Row, ends: Collection[int], now: Callable[[], float], drafted: int = 0
+) -> GenerationTiming:
     """Generate one row, in place. Computing its first token counts as prefill.
 
     Args:
-        ends: token ids that end a text. now: a monotonic clock, in seconds.
+        ends: token ids that end a text. now: a monotonic clock, in seconds. drafted: most tokens that are guessed and
+            fed with the newest one (`drafts`).
     """
-    began = first = now()
-    before = len(row.tokens)
+    began = now()
+    append_next_tokens([row], logits(tuple(row.text), len(row.text) - 1), ends)
+    first = now()
+    answer = DraftedRow(row, drafted)
+    samplers = {} if row.sampler is None else {0: row.sampler}
     while row.running:
-        text = tuple(row.text)
-        append_next_tokens([row], logits(text, len(text) - 1), ends)
-        if len(row.tokens) <= before + 1:
-            first = now()
+        last = len(row.text) - 1
+        text = (*row.text[:last], *answer.next(drafted))
+        answer.follow(next_tokens(logits(text, last), samplers), ends)
     return GenerationTiming(first - began, now() - first, first - began)

@@ -1,13 +1,14 @@
 """The engine for causal language models in ONNX: choices and generation.
 
 Within one request the keys and values of what was fed are kept, where the graph takes them, and only what is new is
-fed. Other graphs are fed the whole text again for every new token.
+fed. Other graphs are fed the whole text again for every new token. Next tokens are guessed from the text, and checked.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,6 +29,7 @@ from pytest_slmsec.engines.common.loading import context_tokens, load_tokenizer,
 from pytest_slmsec.engines.common.quantized_share import FACT
 from pytest_slmsec.engines.common.settings import EngineSettings, ThinkingSettings
 from pytest_slmsec.engines.decoding.answering import Answering, Tally, chosen_output
+from pytest_slmsec.engines.decoding.drafts import ON_CPU
 from pytest_slmsec.engines.decoding.greedy import Row
 from pytest_slmsec.engines.decoding.uncached import Logits, choose_uncached, generate_uncached
 from pytest_slmsec.engines.onnx_.graph import CAUSAL, Graph
@@ -59,7 +61,10 @@ def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> Engine:
     if graph.facts.kind == CAUSAL:
         embedded = getattr(config.get_text_config(), "vocab_size", None)
         ends = _ends(directory, config, tokenizer)
-        return OnnxEngine(graph, tokenizer, ends, info, settings.thinking, embedded)
+        drafted = ON_CPU if settings.guesses and graph.facts.guessable else 0
+        if drafted:
+            info = replace(info, extra={**info.extra, "guessed_tokens": drafted})
+        return OnnxEngine(graph, tokenizer, ends, info, settings.thinking, embedded, drafted)
     from pytest_slmsec.engines.onnx_.encoders import encoder_engine
 
     return encoder_engine(directory, graph, config, tokenizer, info, settings)
@@ -103,15 +108,20 @@ def _ends(directory: Path, config: Any, tokenizer: Any) -> frozenset[int]:
 
 
 class OnnxEngine(Answering):
-    """Answers requests with a loaded graph; see `engines.common.base.Engine`."""
+    """Answers requests with a loaded graph; see `engines.common.base.Engine`.
+
+    Args:
+        drafted: most next tokens that are guessed in one step.
+    """
 
     _shares = False
 
     def __init__(
         self, graph: Graph, tokenizer: Any, ends: frozenset[int], info: EngineInfo,
-        thinking: ThinkingSettings | None = None, embedded: int | None = None,
+        thinking: ThinkingSettings | None = None, embedded: int | None = None, drafted: int = 0,
     ) -> None:  # fmt: skip
         super().__init__(tokenizer, ends, info, thinking, embedded)
+        self._drafted = drafted
         self._known: KnownPrefix | None = KnownPrefix(graph)
 
     def plan(self, requests: Sequence[Request]) -> list[list[int]]:
@@ -162,7 +172,7 @@ class OnnxEngine(Answering):
     def _generate(self, logits: Logits, row: Row, tally: Tally) -> None:
         """Generate in place."""
         began = self._now()
-        timing = generate_uncached(logits, row, self._ends, self._now)
+        timing = generate_uncached(logits, row, self._ends, self._now, self._drafted)
         tally.prefill_s += timing.prefill_s
         tally.decode_s = (tally.decode_s or 0.0) + timing.decode_s
         if tally.first_token_s is None and timing.first_token_s is not None:

@@ -25,12 +25,15 @@ from pytest_slmsec.engines.common.quiet import quiet
 
 PROVIDER = "CPUExecutionProvider"
 KEYS, VALUES = "keys", "values"
-"""Inputs of a graph that goes on behind tokens fed before: [layers, rows, heads, tokens, size] of fp32."""
+"""Inputs of a graph that goes on behind tokens fed before, one for each layer (``keys.0``): [rows, heads, tokens,
+size] of fp32. Older exports have one for all layers: [layers, rows, heads, tokens, size]."""
 KIND = "slmsec.kind"
 """Key of the graph's metadata: ``causal``, or the sort of encoder (`engines.encoders.kinds.Kind`)."""
 CAUSAL = "causal"
 PACKED = "MatMulNBits"
-QUANTIZED = ("MatMulInteger", PACKED, "DynamicQuantizeMatMul")
+DYNAMIC = ("MatMulInteger", "DynamicQuantizeMatMul")
+"""Operators whose activations share one scale over all tokens that are fed together."""
+QUANTIZED = (*DYNAMIC, PACKED)
 WEIGHTED = ("MatMul", "Gemm", *QUANTIZED)
 """Operators that multiply by weights, their second input."""
 
@@ -66,6 +69,11 @@ class Facts:
     cached: bool = False
 
     @property
+    def guessable(self) -> bool:
+        """Whether the logits after a token do not depend on tokens that are fed with it, behind it."""
+        return not self.operators.keys() & set(DYNAMIC)
+
+    @property
     def kernel(self) -> str:
         """Names of the operators that compute the linear layers, most frequent first."""
         return "+".join(f"onnxruntime.{PROVIDER}.{name}" for name in self.operators)
@@ -91,6 +99,7 @@ class Graph:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.use_deterministic_compute = True
+        options.enable_mem_pattern = False  # a plan of memory for each length of text, and each is met once
         options.log_severity_level = 4
         # Threads that spin while they wait are slow when another program uses the core.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -107,7 +116,7 @@ class Graph:
                 "makes one of the model in safetensors."
             )
         opsets = {one.domain or "ai.onnx": one.version for one in model.opset_import}
-        past = {one.name: one.shape for one in self._session.get_inputs() if one.name in (KEYS, VALUES)}
+        past = {one.name: one.shape for one in self._session.get_inputs() if keeps_tokens(one.name)}
         self.facts = Facts(kind, opsets, operators(model), quantized_share(model), bool(past))
         self._past_shapes = past
         self.version: str = onnxruntime.__version__
@@ -127,15 +136,27 @@ class Graph:
             found, *new = self._session.run(None, arrays | dict(past))
         except Exception as error:  # onnxruntime's have no class of their own in common
             raise RuntimeError(first_line(error)) from error
-        joined = {name: np.concatenate((past[name], more), axis=3) for name, more in zip(past, new, strict=True)}
-        return torch.from_numpy(found), joined
+        fed = arrays["input_ids"].shape[1]
+        return torch.from_numpy(found), {
+            name: _whole(past[name], more, fed) for name, more in zip(past, new, strict=True)
+        }
 
     def nothing(self, rows: int = 1) -> Past:
         """Keys and values before the first token of some rows; {} for a graph that takes none."""
         return {
-            name: np.zeros((layers, rows, heads, 0, size), np.float32)
-            for name, (layers, _, heads, _, size) in self._past_shapes.items()
+            name: np.zeros((*layers, rows, heads, 0, size), np.float32)
+            for name, (*layers, _, heads, _, size) in self._past_shapes.items()
         }
+
+
+def keeps_tokens(name: str) -> bool:
+    """Whether an input of a graph takes keys or values of tokens fed before."""
+    return name.split(".")[0] in (KEYS, VALUES)
+
+
+def _whole(past: Any, found: Any, fed: int) -> Any:
+    """Keys or values of all tokens, [..., tokens, size]. Older exports return those of the tokens just `fed` alone."""
+    return found if found.shape[-2] == past.shape[-2] + fed else np.concatenate((past, found), axis=-2)
 
 
 def operators(model: Any) -> dict[str, int]:

@@ -28,7 +28,7 @@ class KnownPrefix:
         """Logits of the next token after each token of a text from index `start` on: [positions, vocabulary]."""
         text = tuple(tokens)
         known = min(shared_length(self._text, text), start) if self._past else 0
-        past = {name: array[:, :, :, :known] for name, array in self._past.items()}
+        past = {name: array[..., :known, :] for name, array in self._past.items()}
         found, self._past = self._graph.extend(
             past, input_ids=[text[known:]], places=range(start - known, len(text) - known)
         )
@@ -39,4 +39,6 @@ class KnownPrefix:
 def shared_length(one: Sequence[int], other: Sequence[int]) -> int:
     """Number of tokens with which both texts begin."""
     most = min(len(one), len(other))
-    return next((place for place in range(most) if one[place] != other[place]), most)
+    if one[:most] == other[:most]:
+        return most
+    return next(place for place in range(most) if one[place] != other[place])

@@ -11,11 +11,11 @@ from itertools import accumulate, pairwise
 import torch
 from torch import Tensor
 
-from pytest_slmsec.engines.decoding.greedy import GenerationTiming, Row, append_next_tokens
+from pytest_slmsec.engines.decoding.drafts import ON_CPU, DraftedRow
+from pytest_slmsec.engines.decoding.greedy import GenerationTiming, Row, append_next_tokens, next_tokens
 from pytest_slmsec.engines.decoding.network import PAD
 from pytest_slmsec.engines.decoding.sampling import Sampler
 from pytest_slmsec.engines.packed.attention import KeysAndValues
-from pytest_slmsec.engines.packed.drafts import Drafts
 from pytest_slmsec.engines.packed.layout import Segment
 from pytest_slmsec.engines.packed.linears import LINES_OF_HEAD
 from pytest_slmsec.engines.packed.model import PackedModel
@@ -30,9 +30,9 @@ SHRINK_BELOW = {"cpu": 0.8, "cuda": 0.5}
 slots in use. The copy costs time once, and on CUDA the graph of a step is recorded again."""
 
 
-DRAFTED = {"cpu": 8}
-"""Most tokens of an answer that are guessed in one step (`drafts`), by device; none on others, where steps are recorded
-for one token in every slot."""
+DRAFTED = {"cpu": ON_CPU}
+"""Most tokens of an answer that are guessed in one step, by device; none on others, where steps are recorded for one
+token in every slot."""
 FED_WITH_GUESSES = LINES_OF_HEAD
 """Most tokens that are fed in a step with guesses. With more the products are no longer limited by reading the weights,
 and a guessed token costs nearly as much as a token of a step without guesses (docs/performance.md)."""
@@ -57,45 +57,6 @@ class PrefilledPrompt:
         """Keys and values of the prompt's own tokens, by layer: [1, key-value heads, length, head size]."""
         own = slice(self.start, self.start + self.length)
         return {layer: (keys[:, :, own], values[:, :, own]) for layer, (keys, values) in self.tile.items()}
-
-
-class Answer:
-    """A row that has a slot, and the guesses of its next tokens. Tokens that are drawn are not guessed."""
-
-    def __init__(self, row: Row, drafted: int) -> None:
-        self.row = row
-        self.drafts = Drafts(row.text, 0 if row.sampler is not None else drafted)
-        self.guess: list[int] = []
-
-    def next(self, guessed: int) -> list[int]:
-        """The tokens to feed: the newest one, and a guess of at most `guessed` of those behind it."""
-        self.guess = self.drafts.guess(min(guessed, self.row.longest - len(self.row.tokens) - 1))
-        return [self.row.tokens[-1], *self.guess]
-
-    def follow(self, best: Sequence[int | None], ends: Collection[int]) -> int:
-        """Append the next token after each of the tokens fed, up to the first that was guessed wrong.
-
-        If logits behind a guess are not finite, nothing is appended, and nothing is guessed any more: in the next step
-        the newest token is alone, and its logits are its own.
-
-        Args:
-            best: for each token fed the next one, or None where the logits are not finite.
-
-        Returns:
-            How many of the tokens fed are right.
-        """
-        if self.guess and None in best:
-            self.drafts.stop()
-            return 0
-        before = len(self.row.tokens)
-        for token, guessed in zip(best, [*self.guess, None], strict=True):
-            self.row.append_next_token(PAD if token is None else token, token is not None, ends)
-            if token != guessed or not self.row.running:
-                break
-        added = self.row.tokens[before:]
-        self.drafts.follow(added)
-        self.drafts.learn(len(self.guess), sum(map(int.__eq__, added, self.guess)))
-        return max(1, len(added))
 
 
 class ContinuousBatchGenerator:
@@ -144,7 +105,7 @@ class ContinuousBatchGenerator:
         waiting, prefilled = deque(rows), deque[PrefilledPrompt]()
         cache = Slots(min(self.slots, len(rows)), prefix_kv, self.model.device)
         steps = Steps(self.model, cache, len(prefix), self._recorder)
-        running: list[Answer | None] = [None] * cache.count
+        running: list[DraftedRow | None] = [None] * cache.count
         while True:
             began = time.perf_counter()
             free = [slot for slot, row in enumerate(running) if row is None]
@@ -156,7 +117,7 @@ class ContinuousBatchGenerator:
                 if prompt.row.running:  # some answers end with their first token
                     slot = free.pop(0)
                     cache.fill(slot, prompt.kv_slice(), prompt.length)
-                    running[slot] = Answer(prompt.row, self._drafted)
+                    running[slot] = DraftedRow(prompt.row, self._drafted)
             now = time.perf_counter()
             timing.prefill_s += now - began
             if timing.first_token_s is None:
@@ -195,7 +156,7 @@ class ContinuousBatchGenerator:
             PrefilledPrompt(row, tile, start, one.own) for row, start, one in zip(rows, starts, segments, strict=False)
         ]
 
-    def _step(self, running: list[Answer | None], steps: Steps, cache: Slots, ends: Collection[int]) -> None:
+    def _step(self, running: list[DraftedRow | None], steps: Steps, cache: Slots, ends: Collection[int]) -> None:
         """Generate at least one more token for every running answer, and free the slots of those that end."""
         live = sum(answer is not None for answer in running)
         guessed = FED_WITH_GUESSES // live - 1
@@ -219,16 +180,11 @@ class ContinuousBatchGenerator:
                 cache.clear_rejected(slot)
 
     def _next_tokens(self, hidden: Tensor, samplers: Mapping[int, Sampler]) -> list[int | None]:
-        """The next token at each position ([positions, hidden size]): drawn where there is a sampler, else the most
-        probable one; None where the logits are not finite (see `append_next_tokens`)."""
+        """`next_tokens` from the hidden states at some positions, [positions, hidden size]."""
         found: list[int | None] = []
         for logits in self.model.head.logits(hidden, padded=self.model.device.type != "cpu"):
-            best = logits.max(dim=-1)
-            finite = torch.isfinite(best.values).tolist()
-            for row, (token, sound) in enumerate(zip(best.indices.tolist(), finite, strict=True)):
-                sampler = samplers.get(len(found))
-                drawn = sampler.draw(logits[row]) if sound and sampler is not None else token
-                found.append(drawn if sound else None)
+            here = {at - len(found): one for at, one in samplers.items() if at >= len(found)}
+            found += next_tokens(logits, here)
         return found[: len(hidden)]
 
     def _append_next_tokens(self, rows: Sequence[Row], hidden: Tensor, ends: Collection[int]) -> None:

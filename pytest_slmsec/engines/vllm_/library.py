@@ -128,7 +128,7 @@ class Vllm:
                     row = running[output.request_id]
                     for token in output.outputs[0].token_ids[len(row.tokens) :]:
                         if row.running:
-                            row.append_next_token(int(token), True, ends)
+                            row.append_next_token(int(token), ends)
                     if not row.running:
                         del running[output.request_id]
                         if not output.finished:

@@ -9,6 +9,8 @@ import pytest
 import tinyencoders
 import tinymodel
 import torch
+from safetensors.torch import load_file, save_file
+from transformers.cache_utils import DynamicCache
 
 from pytest_slmsec.core.errors import EngineError, MissingExtraError, ModelError, QuantizeError, UsageError
 from pytest_slmsec.core.items import Choose, Generate, Message
@@ -16,6 +18,7 @@ from pytest_slmsec.core.models import Adapter, ModelSpec
 from pytest_slmsec.engines.causal_lm.transformers_ import LoadRequest, load_config, load_weights
 from pytest_slmsec.engines.common.base import Capability
 from pytest_slmsec.engines.common.checkpoint import read_checkpoint
+from pytest_slmsec.engines.common.quiet import quiet
 from pytest_slmsec.engines.decoding.rotary import LENGTH_DEPENDENT
 from pytest_slmsec.engines.onnx_.engine import OnnxEngine
 from pytest_slmsec.engines.onnx_.graph import CAUSAL, Graph
@@ -110,6 +113,85 @@ def test_of_a_text_only_what_is_new_is_fed(exported):
     known.forget()
     known.logits((3, 4), 1)
     assert fed[5:] == [(3, 4), (3, 4)]
+
+
+class Stacked(torch.nn.Module):
+    """The form of older exports: keys, and values, of all layers in one array, and those of new tokens returned."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.inner = onnx_export.Decoder(model)
+
+    def forward(self, input_ids, places, keys, values):
+        cache, before = DynamicCache(), keys.shape[3]
+        for layer, (key, value) in enumerate(zip(keys.unbind(), values.unbind(), strict=True)):
+            cache.update(key, value, layer)
+        positions = (torch.arange(input_ids.shape[1]) + before)[None].repeat(len(input_ids), 1)
+        output = self.inner.decoder(input_ids=input_ids, position_ids=positions, past_key_values=cache)
+        new = [[layer.keys, layer.values] for layer in cache.layers]
+        arrays = (torch.stack([each[:, :, before:] for each in parts]) for parts in zip(*new, strict=True))
+        return self.inner.logits(output.last_hidden_state, places), *arrays
+
+
+def test_an_older_export_still_runs(base, exported, settings, made, tmp_path):
+    directory = shutil.copytree(made(), tmp_path / "older")
+    checkpoint = read_checkpoint(base)
+    model = load_weights(LoadRequest(checkpoint, load_config(checkpoint), torch.float32, torch.device("cpu")))
+    past = {name: torch.stack(parts) for name, parts in onnx_export._past(model).items()}
+    example = inputs(None, onnx_export.TRACED, 384) | past
+    free = torch.export.Dim.DYNAMIC
+    dims = {
+        "input_ids": {0: free, 1: free},
+        "places": {0: free},
+        "keys": {1: free, 3: free},
+        "values": {1: free, 3: free},
+    }
+    with quiet():
+        program = torch.onnx.export(
+            Stacked(model).eval(), kwargs=example, input_names=list(example), dynamic_shapes=dims, dynamo=True,
+            output_names=["output", "new_keys", "new_values"], verbose=False,
+        )  # fmt: skip
+    program.save(str(directory / "model.onnx"), external_data=True)
+    onnx_export._mark(directory / "model.onnx", CAUSAL)
+    assert Graph(directory).facts.cached
+    older, newer = (answers(make_engine(own(place), settings)) for place in (directory, made()))
+    for one, other in zip(older, newer, strict=True):
+        assert one.choice_logprobs == pytest.approx(other.choice_logprobs, abs=1e-3)
+        assert (one.choice_greedy, one.text) == (other.choice_greedy, other.text)
+
+
+def test_guessed_tokens_save_steps_and_change_no_text(base, settings, tmp_path, monkeypatch):
+    """Of this model each token depends on the one before alone, so that its texts soon turn in a circle."""
+    place = shutil.copytree(base, tmp_path / "circles")
+    weights = load_file(place / "model.safetensors")
+    for name, weight in weights.items():
+        if name.endswith(("o_proj.weight", "down_proj.weight")):
+            weight.zero_()
+    save_file(weights, place / "model.safetensors", {"format": "pt"})
+    directory = shutil.copytree(place, tmp_path / "exported")
+    (directory / "model.safetensors").unlink()
+    export(read_checkpoint(place), directory)
+    extend, run = Graph.extend, []
+
+    def counted(*args, **given):
+        run.append(1)
+        return extend(*args, **given)
+
+    monkeypatch.setattr(Graph, "extend", counted)
+    asked = [Generate(f"g{index}", (Message("user", f"{index} dump credentials"),), 120) for index in range(4)]
+    texts, runs, recorded = [], [], []
+    for guesses in (False, True):
+        engine = make_engine(own(directory), replace(settings, guesses=guesses))
+        texts.append([(output.text, output.new_tokens, output.hit_limit) for output in answers(engine, asked)])
+        runs.append(len(run) - sum(runs))
+        recorded.append(engine.info.extra.get("guessed_tokens"))
+    assert texts[0] == texts[1]
+    assert runs[1] < runs[0] / 2
+    assert recorded == [None, 8]
+
+
+def test_where_activations_share_a_scale_nothing_is_guessed(made, settings):
+    assert "guessed_tokens" not in make_engine(own(made("onnx-int8")), settings).info.extra
 
 
 def test_a_model_that_keeps_only_a_window_is_exported_without_keys_and_values(

@@ -1,4 +1,4 @@
-"""Guesses of the next tokens of an answer from its own text (prompt-lookup decoding). Pure Python, without torch.
+"""Guesses of the next tokens of an answer from its own text (prompt-lookup decoding).
 
 Answers repeat their prompts, and small models repeat themselves. Where the last tokens of a text stand in it before,
 what followed them there is likely to follow again. Several guessed tokens are fed in one step together with the newest
@@ -11,8 +11,12 @@ greedy tokens: Stern et al. 2018, Blockwise Parallel Decoding, https://arxiv.org
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 
+from pytest_slmsec.engines.decoding.greedy import Row
+
+ON_CPU = 8
+"""Most tokens of an answer that are guessed in one step on a CPU."""
 MATCHED = 3
 """Tokens that must stand in the text before."""
 FIRST = 2
@@ -61,3 +65,47 @@ class Drafts:
     def stop(self) -> None:
         """Guess nothing any more."""
         self._length = 0
+
+
+class DraftedRow:
+    """A row, and the guesses of its next tokens. Tokens that are drawn are not guessed.
+
+    Args:
+        drafted: most tokens of a guess.
+    """
+
+    def __init__(self, row: Row, drafted: int) -> None:
+        self.row = row
+        self.drafts = Drafts(row.text, 0 if row.sampler is not None else drafted)
+        self.guess: list[int] = []
+
+    def next(self, guessed: int) -> list[int]:
+        """The tokens to feed: the newest one, and a guess of at most `guessed` of those behind it."""
+        self.guess = self.drafts.guess(min(guessed, self.row.longest - len(self.row.tokens) - 1))
+        return [self.row.tokens[-1], *self.guess]
+
+    def follow(self, best: Sequence[int | None], ends: Collection[int]) -> int:
+        """Append the next token after each of the tokens fed, up to the first that was guessed wrong.
+
+        If logits behind a guess are not finite, nothing is appended, and nothing is guessed any more: in the next step
+        the newest token is alone, and its logits are its own.
+
+        Args:
+            best: for each token fed the next one, or None where the logits are not finite. ends: token ids that end a
+                text.
+
+        Returns:
+            How many of the tokens fed are right.
+        """
+        if self.guess and None in best:
+            self.drafts.stop()
+            return 0
+        before = len(self.row.tokens)
+        for token, guessed in zip(best, [*self.guess, None], strict=True):
+            self.row.append_next_token(token, ends)
+            if token != guessed or not self.row.running:
+                break
+        added = self.row.tokens[before:]
+        self.drafts.follow(added)
+        self.drafts.learn(len(self.guess), sum(map(int.__eq__, added, self.guess)))
+        return max(1, len(added))

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from random_rows import rows
 
+from pytest_slmsec.engines.decoding.drafts import Drafts
 from pytest_slmsec.engines.decoding.greedy import Row
-from pytest_slmsec.engines.packed.drafts import Drafts
 from pytest_slmsec.engines.packed.generator import ContinuousBatchGenerator
 from pytest_slmsec.engines.packed.model import PackedModel
 
