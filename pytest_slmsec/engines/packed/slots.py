@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -13,8 +15,8 @@ from pytest_slmsec.engines.packed.attention import KeysAndValues
 
 STEP_TOKENS = {"cpu": 64, "cuda": 256}
 """The cache grows, and the attended length is rounded up, in multiples of this many tokens."""
-GROWTH = {"cpu": 1.25, "cuda": 2.0}
-"""A cache that is too small grows by this factor: on CUDA more, since a step is then recorded again."""
+GROWTH = 2
+"""A cache that is too small grows by this factor, so that it is seldom copied."""
 TOGETHER = {"cpu": 8}
 """So many neighbouring slots are attended up to the length of their longest; on other devices all of them."""
 
@@ -37,6 +39,8 @@ class Part:
 class Slots:
     """A key-value cache with a fixed number of slots, all of which continue one shared prefix.
 
+    On a CPU it takes no more memory than the tokens in its slots: see `zeros`.
+
     Args:
         count: number of slots. prefix: keys and values of the shared prefix by layer; may be empty.
 
@@ -54,8 +58,8 @@ class Slots:
         self._keys: dict[int, Tensor] = {}
         self._values: dict[int, Tensor] = {}
         self._ends = [0] * count
+        self._written = [0] * count  # places of each slot behind which nothing but zeros stands
         self._step_tokens = STEP_TOKENS.get(device.type, STEP_TOKENS["cuda"])
-        self._growth = GROWTH.get(device.type, GROWTH["cuda"])
         self._parts: list[Part] = []
         self._masks: list[Tensor] = []  # of each part, added to the scores: [slots, 1, tokens, attended length]
         self.moved = False
@@ -66,7 +70,7 @@ class Slots:
             self._room(layer, keys, length + 1)
             self._keys[layer][slot, :, :length] = keys[0]
             self._values[layer][slot, :, :length] = values[0]
-        self.lengths[slot] = self._ends[slot] = length
+        self.lengths[slot] = self._ends[slot] = self._written[slot] = length
 
     def free(self, slot: int) -> None:
         """Empty a slot; it is fed padding until it is filled again."""
@@ -77,18 +81,20 @@ class Slots:
         """Set to zero what stands behind the tokens of a slot. It is masked, but zero weight times NaN or infinity is
         NaN, and so is a masked score that is NaN."""
         for cache in (*self._keys.values(), *self._values.values()):
-            cache[slot, :, self._ends[slot] :] = 0
+            cache[slot, :, self._ends[slot] : self._written[slot]] = 0
+        self._written[slot] = self._ends[slot]
 
     def keep(self, slots: Sequence[int]) -> None:
         """Keep only these slots, in this order."""
+        for cache in (self._keys, self._values):
+            for layer in cache:  # one after the other, so that memory holds only one layer twice
+                cache[layer] = self._copied(cache[layer], slots, cache[layer].shape[2])
         index = torch.tensor(slots, device=self.lengths.device)
         self.count, self.lengths = len(slots), self.lengths[index]
         self._ends = [self._ends[slot] for slot in slots]
+        self._written = [self._written[slot] for slot in slots]
         self.moved = True
         self._row_slots = torch.arange(self.count, device=index.device)
-        for cache in (self._keys, self._values):
-            for layer in cache:  # one after the other, so that memory holds only one layer twice
-                cache[layer] = cache[layer][index]
 
     def begin_step(self, counts: Sequence[int]) -> tuple[int, ...]:
         """Make room for more tokens in every slot. Returns the shape of the step: (slots, attended lengths).
@@ -105,6 +111,7 @@ class Slots:
             self._row_slots, self._row_steps = torch.arange(self.count, device=self.lengths.device), None
         starts = list(accumulate(counts, initial=0))
         ends = [end + count for end, count in zip(self._ends, counts, strict=True)]
+        self._written = list(map(max, self._written, ends))
         together = TOGETHER.get(self.lengths.device.type, self.count)
         self._parts = []
         for first in range(0, self.count, together):
@@ -179,20 +186,40 @@ class Slots:
         return found.reshape(padded.shape)[at]
 
     def _room(self, layer: int, like: Tensor, tokens: int) -> None:
-        """Grow a layer's cache to at least `tokens` places, and by `GROWTH`, so that it is seldom copied."""
+        """Grow a layer's cache to at least `tokens` places."""
         have = self._keys[layer].shape[2] if layer in self._keys else 0
         if have >= tokens:
             return
-        want = self._rounded(max(tokens, int(self._growth * have)))
+        want = self._rounded(max(tokens, GROWTH * have))
         self.moved = True
         for cache in (self._keys, self._values):
-            grown = like.new_zeros(self.count, like.shape[1], want, like.shape[3])
             if have:
-                grown[:, :, :have] = cache[layer]
-            cache[layer] = grown
+                cache[layer] = self._copied(cache[layer], range(self.count), want)
+            else:
+                cache[layer] = zeros((self.count, like.shape[1], want, like.shape[3]), like)
+
+    def _copied(self, cache: Tensor, slots: Sequence[int], places: int) -> Tensor:
+        """Some slots of a layer's keys or values, with so many places. Only what was written is copied."""
+        found = zeros((len(slots), cache.shape[1], places, cache.shape[3]), cache)
+        for new, old in enumerate(slots):
+            written = min(self._written[old], cache.shape[2])
+            found[new, :, :written] = cache[old, :, :written]
+        return found
 
     def _rounded(self, tokens: int) -> int:
         return -(-tokens // self._step_tokens) * self._step_tokens
+
+
+def zeros(shape: Sequence[int], like: Tensor) -> Tensor:
+    """Zeros of this shape, of the dtype and on the device of `like`.
+
+    On a CPU they come from the system and not from the C library: no page takes memory until it is written to, and all
+    go back when the tensor is freed. The C library would keep them, though a cache that has grown has no use for them.
+    """
+    if like.device.type != "cpu":
+        return like.new_zeros(shape)
+    memory = mmap.mmap(-1, math.prod(shape) * like.element_size(), access=mmap.ACCESS_COPY)
+    return torch.frombuffer(memory, dtype=like.dtype).reshape(*shape)
 
 
 def attended(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor, prefix: tuple[Tensor, Tensor] | None) -> Tensor:

@@ -10,7 +10,6 @@ from random_rows import rows
 from pytest_slmsec.engines.decoding.greedy import Row
 from pytest_slmsec.engines.packed.generator import ContinuousBatchGenerator
 from pytest_slmsec.engines.packed.model import PackedModel
-from pytest_slmsec.engines.packed.slots import STEP_TOKENS, Slots
 
 ENDS = (2,)
 
@@ -50,18 +49,6 @@ def test_short_answers_beside_long_ones_stay_the_same():
     asked = [Row([draw.randrange(5, 90) for _ in range(n)], 6, lambda tokens: False) for n in (150, *[20] * 10, 90)]
     ContinuousBatchGenerator(PackedModel(model, 512)).generate(asked, ())
     assert [row.tokens for row in asked] == [plain(model, row)[:6] for row in asked]
-
-
-def test_a_growing_cache_has_little_room_that_nothing_needs():
-    cache = Slots(3, {}, torch.device("cpu"))
-    kept = torch.ones(1, 2, 300, 8)
-    cache.fill(0, {0: (kept, kept)}, 300)
-    for _ in range(400):
-        cache.begin_step([1, 1, 1])
-        cache.end_step([1, 1, 1])
-        assert cache._keys[0].shape[2] <= 1.25 * cache._ends[0] + STEP_TOKENS["cpu"]
-    assert cache._ends[0] == 700
-    assert torch.equal(cache._values[0][0, :, :300], kept[0])
 
 
 def test_every_row_stops_by_its_own_rule():
