@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import mmap
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -15,8 +16,9 @@ from pytest_slmsec.engines.packed.attention import KeysAndValues
 
 STEP_TOKENS = {"cpu": 64, "cuda": 256}
 """The cache grows, and the attended length is rounded up, in multiples of this many tokens."""
-GROWTH = 2
-"""A cache that is too small grows by this factor, so that it is seldom copied."""
+GROWTH = {"cpu": 1.25, "cuda": 2.0}
+"""A cache that is too small grows by this factor: on CUDA more, since a step is then recorded again; on a CPU less, as
+a limit of a process's data (`devices.limits`) counts places that are not written to as well."""
 TOGETHER = {"cpu": 8}
 """So many neighbouring slots are attended up to the length of their longest; on other devices all of them."""
 
@@ -60,6 +62,7 @@ class Slots:
         self._ends = [0] * count
         self._written = [0] * count  # places of each slot behind which nothing but zeros stands
         self._step_tokens = STEP_TOKENS.get(device.type, STEP_TOKENS["cuda"])
+        self._growth = GROWTH.get(device.type, GROWTH["cuda"])
         self._parts: list[Part] = []
         self._masks: list[Tensor] = []  # of each part, added to the scores: [slots, 1, tokens, attended length]
         self.moved = False
@@ -190,7 +193,7 @@ class Slots:
         have = self._keys[layer].shape[2] if layer in self._keys else 0
         if have >= tokens:
             return
-        want = self._rounded(max(tokens, GROWTH * have))
+        want = self._rounded(max(tokens, int(self._growth * have)))
         self.moved = True
         for cache in (self._keys, self._values):
             if have:
@@ -215,10 +218,19 @@ def zeros(shape: Sequence[int], like: Tensor) -> Tensor:
 
     On a CPU they come from the system and not from the C library: no page takes memory until it is written to, and all
     go back when the tensor is freed. The C library would keep them, though a cache that has grown has no use for them.
+
+    Raises:
+        MemoryError: the system has not so much memory for this process.
     """
     if like.device.type != "cpu":
         return like.new_zeros(shape)
-    memory = mmap.mmap(-1, math.prod(shape) * like.element_size(), access=mmap.ACCESS_COPY)
+    size = math.prod(shape) * like.element_size()
+    try:
+        memory = mmap.mmap(-1, size, access=mmap.ACCESS_COPY)
+    except OSError as error:
+        raise MemoryError(f"{size} bytes for running answers: {error}") from error
+    with suppress(OSError, AttributeError):  # only Linux has this; a huge page would hold places of several slots
+        memory.madvise(mmap.MADV_NOHUGEPAGE)
     return torch.frombuffer(memory, dtype=like.dtype).reshape(*shape)
 
 

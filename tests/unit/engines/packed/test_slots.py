@@ -1,11 +1,14 @@
 """The cache of running answers keeps what was written, and takes memory for that only."""
 
+import sys
+
+import psutil
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_slmsec.engines.packed.slots import Slots
+from pytest_slmsec.engines.packed.slots import Slots, zeros
 from pytest_slmsec.meters.memory import read_sample
 
 LAYERS, HEADS, SIZE = 2, 2, 4
@@ -93,3 +96,16 @@ def test_a_cache_takes_memory_for_what_was_written_only():
     assert read_sample().private - before < 2 * written
     cache.keep([1, 2])
     assert read_sample().private - before < written / 2
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems do not limit a process's data")
+def test_too_little_memory_is_said_as_such():
+    import resource
+
+    before, room = resource.getrlimit(resource.RLIMIT_DATA), 2**26
+    resource.setrlimit(resource.RLIMIT_DATA, (psutil.Process().memory_info().data + room, before[1]))
+    try:
+        with pytest.raises(MemoryError, match="bytes for running answers"):
+            zeros((2 * room,), torch.ones(1))
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, before)
