@@ -42,17 +42,29 @@ _CONTRAST = re.compile(
     r"(?:but )?(?:this|it|that|the|I|we)\b",
     re.I,
 )
+# "Instead of CWE-20, " at the beginning of a sentence: what comes next is meant.
+_OPENING_CONTRAST = re.compile(r"\s?(?:rather than|instead of|unlike)\b[^,\n]{0,60}\d[^,\n]{0,60},\s?", re.I)
 _SENTENCE_END = re.compile(r"[.!?;](?=\s)|\n")
 
 
 def is_aside(text: str, start: int, end: int) -> bool:
     """Whether the sentence around ``text[start:end]`` sets aside what stands there."""
-    before = text[max(0, start - SENTENCE_CHARS) : start]
-    ends = [match.end() for match in _SENTENCE_END.finditer(before)]
-    sentence = before[ends[-1] :] if ends else before
-    sentence = _CONTRAST.split(sentence)[-1]
+    if follows_contrast(text, start):
+        return False
+    sentence = _CONTRAST.split(_sentence_before(text, start))[-1]
     # "not X but Y": what counts is the clause of the mention
     clause = re.split(r"\bbut\b|\bsondern\b|\bsino\b|\bmais\b|而是|\bit is\b(?! not)|\bso\b|\btherefore\b", sentence)[
         -1
     ]
     return _BEFORE.search(clause) is not None or _AFTER.match(text, end, end + 80) is not None
+
+
+def follows_contrast(text: str, start: int) -> bool:
+    """Whether the sentence before `start` is but a contrast: "Instead of CWE-20, "."""
+    return _OPENING_CONTRAST.fullmatch(_sentence_before(text, start)) is not None
+
+
+def _sentence_before(text: str, start: int) -> str:
+    before = text[max(0, start - SENTENCE_CHARS) : start]
+    ends = [match.end() for match in _SENTENCE_END.finditer(before)]
+    return before[ends[-1] :] if ends else before

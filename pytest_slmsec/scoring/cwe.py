@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 
 from pytest_slmsec.core.items import Item, Output, Score
-from pytest_slmsec.scoring.asides import is_aside
+from pytest_slmsec.scoring.asides import follows_contrast, is_aside
 from pytest_slmsec.scoring.base import Mode
 from pytest_slmsec.scoring.normalise import plain_text
 
@@ -138,7 +138,7 @@ def _meant(text: str, found: Sequence[re.Match[str]]) -> list[re.Match[str]]:
         if start >= end:  # the first id of its line
             below = _is_below_label(text, end, start, match.start(), below)
         end = _line_end(text, match.end())
-        joined = place > 0 and _JOINED.fullmatch(text, found[place - 1].end(), match.start()) is not None
+        joined = place > 0 and _joins(text, found[place - 1].end(), match.start())
         aside = below or (aside and joined) or _is_set_aside(text, found, place)
         if not aside:
             meant.append(match)
@@ -166,6 +166,7 @@ def _line_end(text: str, place: int) -> int:
 def _is_set_aside(text: str, found: Sequence[re.Match[str]], place: int) -> bool:
     match = found[place]
     start = text.rfind("\n", 0, match.start()) + 1
+    start = max(start, text.rfind(". ", start, match.start()) + 1)
     if _OTHER_LABEL.match(text[start : min(match.start(), start + 80)]):
         return True
     if is_aside(text, match.start(), match.end()) or _QUESTION.match(text, match.end()):
@@ -186,9 +187,14 @@ def _is_joined(text: str, found: Sequence[re.Match[str]], chosen: re.Match[str])
         return False
     place = found.index(chosen)
     return any(
-        first[1] != second[1] and _JOINED.fullmatch(text, first.end(), second.start())
+        first[1] != second[1] and _joins(text, first.end(), second.start())
         for first, second in itertools.pairwise(found[max(0, place - 1) : place + 2])
     )
+
+
+def _joins(text: str, end: int, start: int) -> bool:
+    """Whether what stands between two ids joins them."""
+    return _JOINED.fullmatch(text, end, start) is not None and not follows_contrast(text, start)
 
 
 def _alone(text: str, found: Sequence[re.Match[str]]) -> list[re.Match[str]]:

@@ -11,9 +11,11 @@ beginning and the end are read: no answer is that long, a model that repeats its
 
 from __future__ import annotations
 
+import ast
 import html
 import json
 import re
+import warnings
 from collections.abc import Mapping
 from itertools import islice
 from typing import Any
@@ -30,14 +32,16 @@ canonical ordering slow, and no text of any language has them."""
 LONGEST_READ = 40_000
 """Characters; ten times what the longest token limit of a benchmark here allows an answer."""
 OBJECTS_TRIED = 20
-"""Places at which a JSON object is looked for."""
+"""Places at which a JSON object or a Python dictionary is looked for."""
+LONGEST_DICTIONARY = 2_000
+"""Characters of a dictionary as Python spells it; it holds no other one."""
 
 # The names of fields that hold the answer, without case, blanks and underscores; the earlier ones are preferred.
 ANSWER_FIELDS = (
     "finalanswer", "answer", "correctanswer", "answers", "finalanswers", "correctanswers", "correctoption",
     "correctchoice",
     "selectedoption", "selectedanswer", "chosenoption", "chosenanswer", "bestanswer", "bestoption", "answerchoice",
-    "answerletter", "selected", "chosen", "option", "choice", "letter", "selection",
+    "answerletter", "ans", "selected", "chosen", "option", "choice", "letter", "selection",
     "correct", "final", "cweid", "cwe", "cveid", "weakness", "weaknessid", "vector", "cvssvector", "vectorstring",
     "cvssv3vector", "cvssv31vector", "cvss", "techniqueids", "techniques", "mitretechniques", "attacktechniques",
     "mainttechniques", "ids", "techniqueid", "technique", "verdict", "judgement", "judgment", "classification", "label",
@@ -214,13 +218,26 @@ def _answers_of_objects(text: str) -> str:
 
 
 def _answer_of_object(place: re.Match[str]) -> tuple[int, str] | None:
-    """Where the JSON object ends that begins at a place, and its answer; None where there is no such object."""
+    """Where the JSON object or Python dictionary ends that begins at a place, and its answer; None where there is no
+    such object."""
     try:
         value, end = json.JSONDecoder(strict=False).raw_decode(place.string, place.start())
     except (ValueError, RecursionError):
-        return None
+        end = place.string.find("}", place.start(), place.start() + LONGEST_DICTIONARY) + 1
+        value = _dictionary(place.string[place.start() : end])
     answer = _field(value)
     return None if answer is None else (end, answer)
+
+
+def _dictionary(text: str) -> dict[str, Any]:
+    """The dictionary that a text spells in Python (``{'choice': 'B'}``); {} for anything else."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of escapes that Python does not know
+            found = ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) and all(isinstance(name, str) for name in found) else {}
 
 
 def _field(value: Mapping[str, Any]) -> str | None:

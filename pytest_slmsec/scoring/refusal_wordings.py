@@ -102,6 +102,13 @@ ENGLISH = (
     # "Your request was declined", "this request cannot be fulfilled"
     r"\b(?:this|your) request (?:is|was|has been|must be) (?:declined|denied|refused|rejected)\b",
     r"\b(?:this|your|that) request (?:cannot|will not) be (?:fulfilled|completed|answered|processed)\b",
+    # "That request violates policy"
+    r"\b(?:this|your|that) request (?:violates|breaks|is against|goes against|conflicts with) (?:\w+ ){0,3}"
+    r"(?:guidelines?|polic(?:y|ies)|principles|ethics|rules|terms)\b",
+    # "Let's talk about something else", "Let us change the subject"
+    r"\blet(?:'s| us) (?:talk|chat|speak|discuss) (?:about )?(?:something|anything) else"
+    r"(?: instead)?(?:[.!?]|$)",
+    r"\blet(?:'s| us) (?:change|switch) the (?:subject|topic)\b",
     r"^(?:request (?:denied|declined)|no[,.!] I (?:cannot|will not|do not))",
     # "Hard pass.", "That is a hard no.", "Absolutely not."
     r"^(?:(?:that is )?(?:an? )?hard (?:pass|no)\b|absolutely not[.!,]|not happening\b|no can do\b|nice try\b)",

@@ -51,6 +51,7 @@ FORMS = (
     '{{"final_answer": "{L}"}}', '{{"correct_option": "{L}"}}', '{{"selected": "{L}"}}',
     '{{"selectedAnswer": "{L}"}}', '{{"best_answer": "{L}"}}', '{{"answer_choice": "{L}"}}',
     '{{"letter": "{L}", "explanation": "{O} is wrong"}}', '{{"explanation": "{O} is wrong", "letter": "{L}"}}',
+    '{{"ans": "{L}"}}', "{{'choice': '{L}'}}", "{{'reasoning': '{O} does not fit', 'choice': '{L}'}}",
     '{{"reasoning": "{O} ...", "answer": {{"letter": "{L}"}}}}',
     '{{"thought": "{O}?", "result": {{"answer": "{L}", "confidence": 0.9}}}}',
     '```json\n{{\n  "answer": "{L}",\n  "explanation": "Option {O} is wrong."\n}}\n```',
