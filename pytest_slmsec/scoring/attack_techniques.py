@@ -52,6 +52,12 @@ _NOTE = re.compile(
     r"i (?:did not|excluded|left out|considered)|hinweis|nota|remarque)\b",
     re.I,
 )
+# "T1027 was considered, but the final answer is: ": what stands before the answer on its line.
+_BEFORE_ANSWER = re.compile(
+    r".*\b(?:but|so|therefore|thus|hence),? (?=(?:the |my )?(?:final |main |correct )?(?:answer|techniques?|ids?)\b"
+    r"[^:=\n]{0,40}?(?:\b(?:is|are)\b|[:=]))",
+    re.I,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +96,15 @@ def answered_ids(text: str, mode: Mode) -> frozenset[str]:
         lines = [line for line in text.splitlines() if line.strip()]
         return technique_ids(lines[-1]) if lines else frozenset()
     plain = _URL.sub(lambda found: ".".join(filter(None, found.groups())), plain_text(text))
-    lines = [line.strip() for line in plain.split("\n") if line.strip()]
+    lines = [_from_answer(line.strip()) for line in plain.split("\n") if line.strip()]
     if not lines:
         return frozenset()
     return _last_list(lines) or _last_stated(lines) or _meant(lines[-1])
+
+
+def _from_answer(line: str) -> str:
+    before = _BEFORE_ANSWER.match(line)
+    return line[before.end() :] if before else line
 
 
 def _main(found: str) -> str:
