@@ -23,16 +23,18 @@ def test_a_row_has_the_seconds_of_making_also_where_the_model_was_made_before():
 
 def test_only_the_named_benchmarks_are_asked_of_the_base_and_each_quantisation(monkeypatch):
     monkeypatch.delenv("SLMSEC_DATA", raising=False)
-    asked = Namespace(quant=["nf4", "int8wo"], benchmarks=["cti-rcm"], limit=20)
+    asked = Namespace(quant=["nf4", "int8wo"], benchmarks=["cti-rcm"], limit=20, max_new_tokens=64)
     command = real_models.question(Path("/cache/real/smollm2-135m"), asked)
     assert [part for part in command if part.startswith("--model=")] == [
         "--model=smollm2-135m", "--model=smollm2-135m-nf4", "--model=smollm2-135m-int8wo",
     ]  # fmt: skip
     assert {"--slmsec-benchmarks=cti-rcm", "--slmsec-limit=20", "--slmsec-data=fixture"} <= set(command)
+    assert "--slmsec-max-new-tokens=64" in command
 
 
 def test_a_run_goes_on_with_the_answers_of_the_run_before():
-    command = real_models.question(Path("/cache/real/smollm2-135m"), Namespace(quant=[], benchmarks=["x"], limit=1))
+    asked = Namespace(quant=[], benchmarks=["x"], limit=1, max_new_tokens=8)
+    command = real_models.question(Path("/cache/real/smollm2-135m"), asked)
     assert {"--slmsec-resume", "--slmsec-journal=/cache/real/journal.jsonl"} <= set(command)
 
 
