@@ -35,7 +35,7 @@ from real_models import unpacked
 from pytest_slmsec.core.errors import SlmsecError
 from pytest_slmsec.core.paths import cache_dir
 from pytest_slmsec.engines.common.settings import EngineSettings
-from pytest_slmsec.engines.packed.generator import DRAFTED
+from pytest_slmsec.engines.decoding.drafts import DRAFTED
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 LINE = "{answers:7} {dtype:5} {way:12} {cpu:8.2f} {tokens:7} {rate:8.1f} {ratio:>6}  {note}"

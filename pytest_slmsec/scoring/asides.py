@@ -49,9 +49,10 @@ _SENTENCE_END = re.compile(r"[.!?;](?=\s)|\n")
 
 def is_aside(text: str, start: int, end: int) -> bool:
     """Whether the sentence around ``text[start:end]`` sets aside what stands there."""
-    if follows_contrast(text, start):
+    sentence = _sentence_before(text, start)
+    if _OPENING_CONTRAST.fullmatch(sentence):
         return False
-    sentence = _CONTRAST.split(_sentence_before(text, start))[-1]
+    sentence = _CONTRAST.split(sentence)[-1]
     # "not X but Y": what counts is the clause of the mention
     clause = re.split(r"\bbut\b|\bsondern\b|\bsino\b|\bmais\b|而是|\bit is\b(?! not)|\bso\b|\btherefore\b", sentence)[
         -1
@@ -60,7 +61,7 @@ def is_aside(text: str, start: int, end: int) -> bool:
 
 
 def follows_contrast(text: str, start: int) -> bool:
-    """Whether the sentence before `start` is but a contrast: "Instead of CWE-20, "."""
+    """Whether the sentence up to `start` is a contrast and nothing else: "Instead of CWE-20, "."""
     return _OPENING_CONTRAST.fullmatch(_sentence_before(text, start)) is not None
 
 

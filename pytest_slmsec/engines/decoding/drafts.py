@@ -15,8 +15,9 @@ from collections.abc import Collection, Iterable, Sequence
 
 from pytest_slmsec.engines.decoding.greedy import Row
 
-ON_CPU = 8
-"""Most tokens of an answer that are guessed in one step on a CPU."""
+DRAFTED = {"cpu": 8}
+"""Most tokens of an answer that are guessed in one step, by device; none on others, where steps are recorded for one
+token in every slot."""
 MATCHED = 3
 """Tokens that must stand in the text before."""
 FIRST = 2

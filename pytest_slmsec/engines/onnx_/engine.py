@@ -29,7 +29,7 @@ from pytest_slmsec.engines.common.loading import context_tokens, load_tokenizer,
 from pytest_slmsec.engines.common.quantized_share import FACT
 from pytest_slmsec.engines.common.settings import EngineSettings, ThinkingSettings
 from pytest_slmsec.engines.decoding.answering import Answering, Tally, chosen_output
-from pytest_slmsec.engines.decoding.drafts import ON_CPU
+from pytest_slmsec.engines.decoding.drafts import DRAFTED
 from pytest_slmsec.engines.decoding.greedy import Row
 from pytest_slmsec.engines.decoding.uncached import Logits, choose_uncached, generate_uncached
 from pytest_slmsec.engines.onnx_.graph import CAUSAL, Graph
@@ -61,7 +61,7 @@ def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> Engine:
     if graph.facts.kind == CAUSAL:
         embedded = getattr(config.get_text_config(), "vocab_size", None)
         ends = _ends(directory, config, tokenizer)
-        drafted = ON_CPU if settings.guesses and graph.facts.guessable else 0
+        drafted = DRAFTED[info.device] if settings.guesses and graph.facts.guessable else 0
         if drafted:
             info = replace(info, extra={**info.extra, "guessed_tokens": drafted})
         return OnnxEngine(graph, tokenizer, ends, info, settings.thinking, embedded, drafted)

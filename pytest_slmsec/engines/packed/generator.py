@@ -11,7 +11,7 @@ from itertools import accumulate, pairwise
 import torch
 from torch import Tensor
 
-from pytest_slmsec.engines.decoding.drafts import ON_CPU, DraftedRow
+from pytest_slmsec.engines.decoding.drafts import DRAFTED, DraftedRow
 from pytest_slmsec.engines.decoding.greedy import GenerationTiming, Row, append_next_tokens, next_tokens
 from pytest_slmsec.engines.decoding.network import PAD
 from pytest_slmsec.engines.decoding.sampling import Sampler
@@ -29,10 +29,6 @@ SHRINK_BELOW = {"cpu": 0.8, "cuda": 0.5}
 """When no prompt waits any more and at most this share of the slots is in use, the cache is copied to one with only the
 slots in use. The copy costs time once, and on CUDA the graph of a step is recorded again."""
 
-
-DRAFTED = {"cpu": ON_CPU}
-"""Most tokens of an answer that are guessed in one step, by device; none on others, where steps are recorded for one
-token in every slot."""
 FED_WITH_GUESSES = LINES_OF_HEAD
 """Most tokens that are fed in a step with guesses. With more the products are no longer limited by reading the weights,
 and a guessed token costs nearly as much as a token of a step without guesses (docs/performance.md)."""

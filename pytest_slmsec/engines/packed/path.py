@@ -6,11 +6,12 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from pytest_slmsec.engines.decoding.choice_scoring import ChoiceScores
+from pytest_slmsec.engines.decoding.drafts import DRAFTED
 from pytest_slmsec.engines.decoding.greedy import GenerationTiming, Row
 from pytest_slmsec.engines.packed.attention import NotPackable
 from pytest_slmsec.engines.packed.check import checked_model
 from pytest_slmsec.engines.packed.chooser import PackedChooser
-from pytest_slmsec.engines.packed.generator import DRAFTED, SLOTS, ContinuousBatchGenerator
+from pytest_slmsec.engines.packed.generator import SLOTS, ContinuousBatchGenerator
 from pytest_slmsec.engines.packed.linears import pack_linears, unpack_linears
 from pytest_slmsec.engines.packed.model import PackedModel
 from pytest_slmsec.engines.packed.steps import CudaGraphs

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_slmsec.engines.packed.slots import Slots, zeros
+from pytest_slmsec.engines.packed.slots import STEP_TOKENS, Slots, zeros
 from pytest_slmsec.meters.memory import read_sample
 
 LAYERS, HEADS, SIZE = 2, 2, 4
@@ -77,6 +77,18 @@ def test_each_slot_holds_its_own_tokens_and_zeros_behind_them(data):
             counts = [data.draw(st.integers(1, 9)) for _ in slots]
             texts.step(counts, [data.draw(st.integers(0, count)) for count in counts])
         texts.check()
+
+
+def test_a_growing_cache_has_little_room_that_nothing_needs():
+    cache = Slots(3, {}, torch.device("cpu"))
+    kept = torch.ones(1, 2, 300, 8)
+    cache.fill(0, {0: (kept, kept)}, 300)
+    for _ in range(400):
+        cache.begin_step([1, 1, 1])
+        cache.end_step([1, 1, 1])
+        assert cache._keys[0].shape[2] <= 1.25 * cache._ends[0] + STEP_TOKENS["cpu"]
+    assert cache._ends[0] == 700
+    assert torch.equal(cache._values[0][0, :, :300], kept[0])
 
 
 @pytest.mark.skipif(read_sample().private is None, reason="this system does not say how much memory is private")
