@@ -11,11 +11,9 @@ beginning and the end are read: no answer is that long, a model that repeats its
 
 from __future__ import annotations
 
-import ast
 import html
 import json
 import re
-import warnings
 from collections.abc import Mapping
 from itertools import islice
 from typing import Any
@@ -23,6 +21,7 @@ from unicodedata import category, combining, normalize
 
 from pytest_slmsec.core.thoughts import separate
 from pytest_slmsec.scoring.spans import spans
+from pytest_slmsec.scoring.structures import structure_of
 from pytest_slmsec.scoring.tables import spelled_tables
 
 ANSWER = "Answer: "
@@ -224,24 +223,13 @@ def _answer_of_object(place: re.Match[str]) -> tuple[int, str] | None:
         value, end = json.JSONDecoder(strict=False).raw_decode(place.string, place.start())
     except (ValueError, RecursionError):
         end = place.string.find("}", place.start(), place.start() + LONGEST_DICTIONARY) + 1
-        value = _dictionary(place.string[place.start() : end])
-    answer = _field(value)
+        value = structure_of(place.string[place.start() : end])
+    answer = _field(value) if isinstance(value, dict) else None
     return None if answer is None else (end, answer)
 
 
-def _dictionary(text: str) -> dict[str, Any]:
-    """The dictionary that a text spells in Python (``{'choice': 'B'}``); {} for anything else."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of escapes that Python does not know
-            found = ast.literal_eval(text)
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) and all(isinstance(name, str) for name in found) else {}
-
-
-def _field(value: Mapping[str, Any]) -> str | None:
-    by_name = {_NO_KEY.sub("", name).casefold(): held for name, held in value.items()}
+def _field(value: Mapping[object, Any]) -> str | None:
+    by_name = {_NO_KEY.sub("", str(name)).casefold(): held for name, held in value.items()}
     if len(by_name) == 1 and _NUMBERED.fullmatch(next(iter(by_name))):
         return _spelled(next(iter(by_name.values())))
     for name in ANSWER_FIELDS:

@@ -12,7 +12,8 @@ from typing import Any
 
 from pytest_slmsec.core.items import Item, Output, Score
 from pytest_slmsec.scoring.base import Mode
-from pytest_slmsec.scoring.leaf_values import Structure, leaves, multiset_f1, structure_of, structure_within
+from pytest_slmsec.scoring.leaf_values import leaves, multiset_f1
+from pytest_slmsec.scoring.structures import Structure, structure_of, structure_within
 
 SCHEMA = "schema"
 """Key of `Item.meta`: the JSON Schema of the report."""

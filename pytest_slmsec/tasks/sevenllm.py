@@ -22,11 +22,12 @@ from typing import Any, NamedTuple
 from pytest_slmsec.core.errors import DataUnavailable
 from pytest_slmsec.core.items import Item, Output
 from pytest_slmsec.scoring.base import Metric, Mode, Scorer
-from pytest_slmsec.scoring.leaf_values import score_values, structure_of, values_v2
+from pytest_slmsec.scoring.leaf_values import score_values, values_v2
 from pytest_slmsec.scoring.metrics import ACCURACY_V2, F1_V2, ROUGE_L_V2, ROUGE_L_V2_ZH
 from pytest_slmsec.scoring.rouge_l import EXTRA, Language, score_text
 from pytest_slmsec.scoring.similarity import text_passages, value_passages
 from pytest_slmsec.scoring.single_letter import LETTERS, score_choice
+from pytest_slmsec.scoring.structures import structure_of
 from pytest_slmsec.tasks.base import HubSource, Task
 from pytest_slmsec.tasks.baselines import ConstantAnswer, modal_gold
 from pytest_slmsec.tasks.records import Record, read_json_lines, records

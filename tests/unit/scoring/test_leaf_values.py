@@ -14,8 +14,6 @@ from pytest_slmsec.scoring.leaf_values import (
     leaves,
     multiset_f1,
     score_values,
-    structure_of,
-    structure_within,
     values_v2,
 )
 
@@ -143,8 +141,3 @@ def test_every_text_has_a_score(text):
         found = score(text, mode)
         assert 0.0 <= found.value <= 1.0
         assert 0.0 <= found.parts["hit_rate_v1"] <= 1.0
-
-
-@given(plain.filter(lambda value: isinstance(value, (dict, list))))
-def test_what_json_writes_is_read_again(value):
-    assert structure_of(json.dumps(value)) == structure_within(f"{json.dumps(value)}") == value
