@@ -9,14 +9,13 @@ from typing import Any
 
 from pytest_slmsec.core.items import PAIR_VERDICTS, TRAINED_ON, VARIANT
 from pytest_slmsec.core.wrap import WIDTH, shown, wrapped
+from pytest_slmsec.engines.common.base import GUESSED
 from pytest_slmsec.engines.common.quantized_share import FACT
 from pytest_slmsec.gates.records.benchmark_run import BenchmarkRun
 from pytest_slmsec.reports.evaluation_results import EvaluationResult
 from pytest_slmsec.sentinels.base import Evidence, Finding
 from pytest_slmsec.sentinels.registry import SENTINELS, watch
 
-GUESSED = "guessed_tokens"
-"""Recorded where next tokens were guessed: then decode speed depends on how much the texts repeat."""
 DOCUMENTATION = "docs/sentinels.md"
 PLACES = 3
 """Benchmarks shown in full for each sentinel and model. The record holds all of them."""

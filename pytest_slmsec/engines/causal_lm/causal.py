@@ -11,7 +11,7 @@ import torch
 from pytest_slmsec.core.errors import EngineError
 from pytest_slmsec.core.items import Choose, Generate, Output, Request
 from pytest_slmsec.engines.causal_lm.routes import Routes
-from pytest_slmsec.engines.common.base import EngineInfo
+from pytest_slmsec.engines.common.base import GUESSED, EngineInfo
 from pytest_slmsec.engines.common.cache_size import cache_bytes
 from pytest_slmsec.engines.common.settings import EngineSettings
 from pytest_slmsec.engines.decoding.answering import Answering, Tally, chosen_output
@@ -232,7 +232,7 @@ def _path_facts(found: PackedPath | str, routes: Routes, rescoring: FragileItems
         return {"path": unpacked.path.name, "not_packed": found, **slower, **fragile}
     facts = {"deviation_nats": found.deviation_nats, "tile_tokens": found.model.tile, "linears": found.linears}
     if found.drafted:
-        facts["guessed_tokens"] = found.drafted
+        facts[GUESSED] = found.drafted
     return {"path": "packed", **facts, **fragile}
 
 

@@ -16,6 +16,9 @@ from pytest_slmsec.core.items import Choose, Generate, Output, Request
 FRAGILE_DEVIATIONS = 2.0
 """A margin between two options below this many times the measured deviation of one log-probability may change its sign
 on another machine, in another batch or with another kernel: each of the two may be off by one deviation."""
+GUESSED = "guessed_tokens"
+"""Key among the facts about a loaded model (`EngineInfo.extra`): most next tokens of an answer that are guessed in one
+step. Where it stands, decode speed depends on how much the texts repeat."""
 
 
 class Capability(Flag):

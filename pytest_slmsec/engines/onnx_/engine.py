@@ -22,7 +22,7 @@ from pytest_slmsec.core.items import Choose, Generate, Output, Request
 from pytest_slmsec.core.models import DTYPES, ModelSpec
 from pytest_slmsec.engines.causal_lm.causal import end_ids
 from pytest_slmsec.engines.causal_lm.transformers_ import load_config
-from pytest_slmsec.engines.common.base import Engine, EngineInfo
+from pytest_slmsec.engines.common.base import GUESSED, Engine, EngineInfo
 from pytest_slmsec.engines.common.checkpoint import MANIFEST, Checkpoint, onnx_files, read_config, read_json
 from pytest_slmsec.engines.common.digests import weights_sha256
 from pytest_slmsec.engines.common.loading import context_tokens, load_tokenizer, template_sha256, tokenizer_sha256
@@ -63,7 +63,7 @@ def load(directory: Path, spec: ModelSpec, settings: EngineSettings) -> Engine:
         ends = _ends(directory, config, tokenizer)
         drafted = DRAFTED[info.device] if settings.guesses and graph.facts.guessable else 0
         if drafted:
-            info = replace(info, extra={**info.extra, "guessed_tokens": drafted})
+            info = replace(info, extra={**info.extra, GUESSED: drafted})
         return OnnxEngine(graph, tokenizer, ends, info, settings.thinking, embedded, drafted)
     from pytest_slmsec.engines.onnx_.encoders import encoder_engine
 
