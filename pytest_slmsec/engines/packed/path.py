@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from itertools import accumulate
 from typing import Any
 
 from pytest_slmsec.engines.decoding.choice_scoring import ChoiceScores
@@ -20,6 +21,9 @@ from pytest_slmsec.engines.prompting.encoded import Encoded
 
 ROUNDS = 2
 """Answers of a batch for each slot. The more, the longer all slots are in use, and the later a batch is stored."""
+PLACES = {"cpu": 3, "cuda": 1}
+"""The cache may have so many places for each token that the running answers take together. All its slots are as long as
+the longest answer; on a CPU, places that are not written to take no memory (`slots.zeros`)."""
 
 
 class PackedPath:
@@ -64,7 +68,7 @@ class PackedPath:
         order = sorted(range(len(tokens)), key=lambda index: (-tokens[index], index))
         batches = []
         while order:
-            most = min(most_rows, ROUNDS * self._slots(tokens[order[0]]))
+            most = min(most_rows, ROUNDS * self._slots([tokens[index] for index in order]))
             batches.append(order[:most])
             order = order[most:]
         return batches
@@ -75,15 +79,17 @@ class PackedPath:
 
     def generate(self, rows: Sequence[Row], ends: Collection[int]) -> GenerationTiming:
         """See `ContinuousBatchGenerator.generate`."""
-        longest = max(answer_tokens(len(row.prompt) - row.shared, row.limit) for row in rows)
-        return ContinuousBatchGenerator(self.model, self._slots(longest), self._recorder, self.drafted).generate(
-            rows, ends
-        )
+        tokens = sorted((answer_tokens(len(row.prompt) - row.shared, row.limit) for row in rows), reverse=True)
+        slots = self._slots(tokens)
+        return ContinuousBatchGenerator(self.model, slots, self._recorder, self.drafted).generate(rows, ends)
 
-    def _slots(self, longest: int) -> int:
-        """How many answers run at a time, where the longest has so many tokens of its own."""
-        most = SLOTS.get(self.model.device.type, SLOTS["cuda"])
-        return max(1, min(most, self._running_tokens // longest))
+    def _slots(self, tokens: Sequence[int]) -> int:
+        """How many of some answers run at a time, that have so many tokens of their own, longest first."""
+        device, allowed = self.model.device.type, self._running_tokens
+        places = allowed * PLACES.get(device, PLACES["cuda"])
+        some = accumulate(tokens[: SLOTS.get(device, SLOTS["cuda"])])
+        fitting = sum(taken <= allowed and count * tokens[0] <= places for count, taken in enumerate(some, 1))
+        return max(1, fitting)
 
 
 def packed_path(model: Any, budget_tokens: int, running_tokens: int) -> PackedPath | str:

@@ -165,9 +165,24 @@ def test_texts_that_would_move_the_positions_of_others_are_not_packed(rope):
 def test_a_batch_of_answers_has_two_for_each_slot_longest_first():
     model, _ = checked_model(made(PACKABLE["Llama"]), 256)
     path = PackedPath(model, 0.0, 8192, running_tokens=100)
-    assert path.plan_answers([10, 50, 40, 30, 20], most_rows=64) == [[1, 2, 3, 4], [0]]  # 50 tokens: two at a time
+    assert path.plan_answers([10, 50, 40, 30, 20], most_rows=64) == [[1, 2, 3, 4], [0]]  # 50 and 40: two at a time
     assert path.plan_answers([10, 50, 40, 30, 20], most_rows=3) == [[1, 2, 3], [4, 0]]
     assert path.plan_answers([500], most_rows=64) == [[0]]
+
+
+def test_one_long_answer_leaves_room_for_as_many_short_ones_as_fit_beside_it():
+    model, _ = checked_model(made(PACKABLE["Llama"]), 256)
+    path = PackedPath(model, 0.0, 8192, running_tokens=100)
+    tokens = [60, *[10] * 9]
+    assert path.plan_answers(tokens, most_rows=64) == [[*range(10)]]  # five at a time: 60 and four of 10
+    model.device = torch.device("cuda")  # there, all slots take as much memory as the longest
+    assert path.plan_answers(tokens, most_rows=64) == [[0, 1], [*range(2, 10)]]
+
+
+def test_the_cache_has_at_most_three_places_for_each_token_that_may_run():
+    model, _ = checked_model(made(PACKABLE["Llama"]), 256)
+    path = PackedPath(model, 0.0, 8192, running_tokens=100)
+    assert len(path.plan_answers([90, *[1] * 19], most_rows=64)[0]) == 2 * 3  # 3 slots of 90 places
 
 
 @pytest.mark.parametrize(
