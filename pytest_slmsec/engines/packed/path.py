@@ -84,12 +84,11 @@ class PackedPath:
         return ContinuousBatchGenerator(self.model, slots, self._recorder, self.drafted).generate(rows, ends)
 
     def _slots(self, tokens: Sequence[int]) -> int:
-        """How many of some answers run at a time, that have so many tokens of their own, longest first."""
-        device, allowed = self.model.device.type, self._running_tokens
-        places = allowed * PLACES.get(device, PLACES["cuda"])
-        some = accumulate(tokens[: SLOTS.get(device, SLOTS["cuda"])])
-        fitting = sum(taken <= allowed and count * tokens[0] <= places for count, taken in enumerate(some, 1))
-        return max(1, fitting)
+        """How many answers run at a time, that have so many tokens of their own, longest first."""
+        device = self.model.device.type
+        places = self._running_tokens * PLACES.get(device, PLACES["cuda"])
+        most = min(SLOTS.get(device, SLOTS["cuda"]), places // tokens[0])
+        return max(1, sum(taken <= self._running_tokens for taken in accumulate(tokens[:most])))
 
 
 def packed_path(model: Any, budget_tokens: int, running_tokens: int) -> PackedPath | str:
