@@ -6,6 +6,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from json_values import values
 
 from pytest_slmsec.core.items import Item, Output
 from pytest_slmsec.scoring.base import Mode
@@ -19,11 +20,6 @@ from pytest_slmsec.scoring.leaf_values import (
 
 GOLD = {"Malware": "GrayPike", "Hosts": ["alpha", "beta"], "Paid": False, "Days": 3}
 ITEM = Item("i", "?", json.dumps(GOLD))
-plain = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
-    max_leaves=12,
-)
 
 
 def score(text, mode=Mode.STRICT, item=ITEM):
@@ -40,7 +36,7 @@ def test_nothing_at_all_is_one_empty_value():
     assert values_v2({"a": {}}) == []
 
 
-@given(plain)
+@given(values)
 def test_leaves_hold_no_structures_and_survive_json(value):
     found = leaves(value)
     assert not any(isinstance(leaf, (dict, list)) for leaf in found)

@@ -5,17 +5,10 @@ import warnings
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
+from json_values import structures
 
 from pytest_slmsec.scoring.normalise import plain_text
 from pytest_slmsec.scoring.structures import structure_of, structure_within
-
-leaf = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
-structures = st.recursive(
-    leaf,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
-    max_leaves=12,
-).filter(lambda value: isinstance(value, (dict, list)))
 
 
 @given(structures)
